@@ -1,0 +1,1 @@
+"""Rule kinds: one file with one vectorised function each, named in one registry."""

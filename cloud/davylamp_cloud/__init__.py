@@ -1,0 +1,1 @@
+"""The cloud: log, history, alarm engine, notices, API and console in one process."""

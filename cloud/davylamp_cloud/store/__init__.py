@@ -1,0 +1,1 @@
+"""What the engine leaves on disk: alarms, transitions, outbox, register."""

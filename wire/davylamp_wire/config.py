@@ -1,0 +1,94 @@
+"""Reading a TOML file into a frozen model, with every mistake in one message.
+
+Each message names the file, the key and what to do, because the person at the keyboard repairs all of them at once
+or comes back five times.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+SLUG = r"^[A-Za-z0-9_-]{1,64}$"
+"""Ids that may stand in a topic, a path and a table without escaping (docs/facts: NATS and MQTT wildcards)."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ConfigError(Exception):
+    """A file the person at the keyboard must mend; `mistakes` holds one line each."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = list(mistakes)
+        count = len(self.mistakes)
+        head = "1 mistake" if count == 1 else f"{count} mistakes"
+        super().__init__("\n".join([f"{head}:", *(f"  {line}" for line in self.mistakes)]))
+
+
+class Section(BaseModel):
+    """A part of a config or profile: frozen, and a key it does not know is a mistake, not a silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the table in a TOML file; a missing or broken file is a `ConfigError` that names it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read ({error.strerror}); name an existing file"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+
+
+def parse(model: type[Model], table: dict[str, Any], origin: Path | str) -> Model:
+    """Return a table as a model, or raise one `ConfigError` with all its mistakes, each with file and key."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(mistakes_of(error, origin)) from None
+
+
+def load(model: type[Model], path: Path) -> Model:
+    """Return a TOML file as a model; all mistakes in one `ConfigError`."""
+    return parse(model, read_toml(path), path)
+
+
+def mistakes_of(error: ValidationError, origin: Path | str) -> list[str]:
+    """Return a validation error as lines ``file: key: what is wrong``."""
+    lines = []
+    for item in error.errors(include_url=False, include_context=False):
+        key = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+        message = "is not a known key" if item["type"] == "extra_forbidden" else item["msg"]
+        shown = _shown(item)
+        lines.append(f"{origin}: {key}: {message}{shown}")
+    return lines
+
+
+def _shown(item: Any) -> str:
+    """Return what was given where it helps; never a whole table, and never what may be a secret."""
+    given = item.get("input")
+    secret = any(word in str(part).lower() for part in item["loc"] for word in ("password", "secret", "token"))
+    if secret or not isinstance(given, str | int | float | bool) or item["type"] == "extra_forbidden":
+        return ""
+    return f" (got {given!r})"
+
+
+def secret_from(file: Path | None, variable: str | None, what: str) -> SecretStr | None:
+    """Return a secret from a file or an environment variable; None where neither is named. It prints as ``***``."""
+    if file is not None:
+        try:
+            return SecretStr(file.read_text(encoding="utf-8").strip())
+        except OSError as error:
+            raise ConfigError([f"{file}: {what} cannot be read ({error.strerror})"]) from None
+    if variable is not None:
+        found = os.environ.get(variable)
+        if found is None:
+            raise ConfigError([f"environment: {variable} is not set, and {what} comes from it"])
+        return SecretStr(found)
+    return None

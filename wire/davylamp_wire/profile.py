@@ -1,0 +1,229 @@
+"""Device profiles: what a kind of device measures, how it is read, and where its limits come from.
+
+A profile is data: one TOML file ``<family>/<device>.toml``, discovered and never registered. A limit without a
+source cannot be written, and what nobody has verified stays visibly unverified (SAFETY S30).
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
+from davylamp_wire.quality import Level, Reason
+
+Slug = Annotated[str, StringConstraints(pattern=SLUG)]
+Priority = Literal["red", "orange", "yellow", "blue"]
+Basis = Literal["source-found", "memory", "proposal"]
+Kind = Literal["process", "gas", "fire", "status", "diagnostic"]
+JournalClass = Literal["event", "live", "bulk"]
+Order = Literal["ABCD", "CDAB", "BADC", "DCBA"]
+
+MAX_SILENCE_S: dict[str, float] = {"gas": 10.0, "fire": 10.0}
+DEFAULT_MAX_SILENCE_S = 60.0
+
+
+class LimitKind(StrEnum):
+    """The limits a point can have: ISA-18.2's four, and the two levels of a gas detector (GB/T 50493)."""
+
+    LL = "LL"
+    L = "L"
+    H = "H"
+    HH = "HH"
+    L1 = "L1"
+    L2 = "L2"
+
+    @property
+    def rising(self) -> bool:
+        """True where the dangerous side is high."""
+        return self not in (LimitKind.L, LimitKind.LL)
+
+
+class DataType(StrEnum):
+    """How a point lies in the device. Sparkplug's datatypes follow from it."""
+
+    BOOL = "bool"
+    INT16 = "int16"
+    UINT16 = "uint16"
+    INT32 = "int32"
+    UINT32 = "uint32"
+    INT64 = "int64"
+    UINT64 = "uint64"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    STRING = "string"
+
+
+class Text(Section):
+    """A text a person reads, in both languages."""
+
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+
+class Source(Section):
+    """Where a figure comes from. `verified_by` stays empty until a person has read the official text (SAFETY S30)."""
+
+    standard: str = Field(min_length=1)
+    clause: str = ""
+    edition: str = ""
+    basis: Basis
+    verified_by: str = ""
+    verified_on: date | None = None
+
+    @property
+    def verified(self) -> bool:
+        return bool(self.verified_by)
+
+
+class Limit(Section):
+    """A limit in the point's own unit, with how it is entered and left, and its source."""
+
+    value: float
+    deadband: float = Field(default=0.0, ge=0)
+    on_delay_s: float = Field(default=0.0, ge=0)
+    off_delay_s: float = Field(default=0.0, ge=0)
+    latch: bool = False
+    priority: Priority | None = None
+    action: Text | None = None
+    source: Source
+
+
+class LoopBand(Section):
+    """A span of loop current that means something other than a value (SAFETY S9)."""
+
+    from_ma: float
+    to_ma: float
+    level: Literal["uncertain", "bad"]
+    reason: Literal[
+        "LOOP_LOW", "LOOP_HIGH", "OVER_RANGE", "UNDER_RANGE", "INHIBIT", "CALIBRATION", "MAINTENANCE", "DEVICE_FAULT"
+    ]
+
+    @property
+    def code(self) -> int:
+        return Level[self.level.upper()] << 8 | Reason[self.reason]
+
+
+class Loop(Section):
+    """A 4-20 mA input: current at the range's two ends, and the maker's bands."""
+
+    zero_ma: float = 4.0
+    span_ma: float = 20.0
+    bands: tuple[LoopBand, ...] = ()
+
+
+class Point(Section):
+    """An entry of a device profile."""
+
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+    unit: str
+    kind: Kind = "process"
+    type: DataType = DataType.FLOAT32
+    range: tuple[float, float] | None = None
+    scan_s: float = Field(default=1.0, gt=0)
+    address: dict[Literal["modbus", "opcua"], str] = {}
+    order: Order = "ABCD"
+    scale: float = 1.0
+    offset: float = 0.0
+    length: int = Field(default=1, ge=1, le=125)
+    loop: Loop | None = None
+    limits: dict[LimitKind, Limit] = {}
+    deadband: float | None = Field(default=None, gt=0)
+    max_silence_s: float | None = Field(default=None, gt=0)
+    journal_class: JournalClass = "live"
+    required: bool = False
+    states: dict[str, Text] = {}
+    plant_tag: str = ""
+
+    @property
+    def silence_s(self) -> float:
+        """Longest time between two reports of this point; a gas or fire point never rests longer than 10 s."""
+        return self.max_silence_s or MAX_SILENCE_S.get(self.kind, DEFAULT_MAX_SILENCE_S)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        problems = list(_problems_of(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _problems_of(point: Point) -> Iterable[str]:
+    if point.range and point.range[0] >= point.range[1]:
+        yield f"range {point.range[0]}..{point.range[1]} is empty; put the lower end first"
+    if point.loop and not point.range:
+        yield "loop needs range: the values at zero_ma and span_ma"
+    if point.deadband and point.kind in ("gas", "fire"):
+        yield f"deadband is refused on {point.kind} points: limits must see every change (SAFETY S8)"
+    if point.kind in MAX_SILENCE_S and point.silence_s > MAX_SILENCE_S[point.kind]:
+        yield f"max_silence_s may not exceed {MAX_SILENCE_S[point.kind]:g} on {point.kind} points (SAFETY S8)"
+    yield from _limit_problems(point)
+
+
+def _limit_problems(point: Point) -> Iterable[str]:
+    if point.limits and point.type is DataType.STRING:
+        yield "limits need a number, this point is a string"
+    if point.range:
+        low, high = point.range
+        for kind, limit in point.limits.items():
+            if not low <= limit.value <= high:
+                yield f"limits.{kind}: {limit.value:g} lies outside the range {low:g}..{high:g}"
+    for kinds in (("LL", "L", "H", "HH"), ("L1", "L2")):
+        present = [(kind, point.limits[LimitKind(kind)].value) for kind in kinds if LimitKind(kind) in point.limits]
+        for (lower, a), (upper, b) in zip(present, present[1:], strict=False):
+            if a > b:
+                yield f"limits.{lower} ({a:g}) lies above limits.{upper} ({b:g}); order them LL <= L < H <= HH"
+
+
+class Profile(Section):
+    """A kind of device. `name` is its file's stem, `family` its folder."""
+
+    name: Slug
+    family: Slug
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+    version: int = Field(default=1, ge=1)
+    points: dict[Slug, Point] = Field(min_length=1)
+
+
+COMM_OK = "comm_ok"
+"""Every device has this point, made by the edge itself: 1 while the device answers, 0 while it does not."""
+
+
+def comm_ok_point() -> Point:
+    """Return the point every installed device has beside its profile's own."""
+    return Point(zh="通信正常", en="device answers", unit="", kind="status", type=DataType.BOOL, journal_class="event")
+
+
+def shipped_profiles() -> Path:
+    """Return the folder of built-in profiles: beside this file in a wheel, at the top of a checkout."""
+    here = Path(__file__).parent
+    checkout = here.parent.parent / "device_profiles"
+    return checkout if checkout.is_dir() else here / "device_profiles"
+
+
+def load_profile(path: Path) -> Profile:
+    """Return the profile in a file; every mistake in one `ConfigError`, with file and key."""
+    table: dict[str, Any] = read_toml(path)
+    return parse(Profile, {"name": path.stem, "family": path.parent.name, **table}, path)
+
+
+def load_profiles(*folders: Path) -> dict[str, Profile]:
+    """Return all profiles by name; a later folder's profile replaces an earlier one of the same name."""
+    found: dict[str, Profile] = {}
+    mistakes: list[str] = []
+    for folder in folders:
+        for path in sorted(folder.glob("*/*.toml")):
+            try:
+                profile = load_profile(path)
+            except ConfigError as error:
+                mistakes.extend(error.mistakes)
+            else:
+                found[profile.name] = profile
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
