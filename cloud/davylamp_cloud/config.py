@@ -1,0 +1,191 @@
+"""What the cloud is told at start: one TOML file, checked once, all mistakes in one message.
+
+Every key has a default that works on one box, except where a person must decide (receivers, tokens).
+"""
+
+import ipaddress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from davylamp_wire.config import SLUG, Section, load
+from pydantic import Field, StringConstraints, model_validator
+
+Slug = Annotated[str, StringConstraints(pattern=SLUG)]
+Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+PriorityName = Literal["red", "orange", "yellow", "blue"]
+
+GIB = 1 << 30
+
+
+class Role(StrEnum):
+    """What a token may do; each role is described in docs/how-to/tokens.md."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ENGINEER = "engineer"
+    REGULATOR = "regulator"
+    ADMINISTRATOR = "administrator"
+
+
+class TlsConfig(Section):
+    """Certificates towards the broker."""
+
+    ca_file: Path
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class BrokerConfig(Section):
+    """The MQTT broker; `keepalive_s` is the cloud's own, an edge's is announced or 15 s."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=1883, ge=1, le=65535)
+    username: str | None = None
+    password_file: Path | None = None
+    tls: TlsConfig | None = None
+    keepalive_s: int = Field(default=15, ge=1, le=3600)
+
+
+class HttpConfig(Section):
+    """Where API and console listen. Port 0 is any free port, written to ``data_dir/http.json``."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+    @property
+    def loopback(self) -> bool:
+        """True where only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class HistorianConfig(Section):
+    """The time-series store; `kind` names a line of the HISTORIANS registry."""
+
+    kind: str = "duckdb"
+    path: Path | None = None
+    url: str | None = None
+    bucket: str = "davylamp"
+    org: str = "davylamp"
+    token_file: Path | None = None
+    timeout_s: float = Field(default=10.0, gt=0)
+    keep_days: int = Field(default=365, ge=1)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.kind == "influxdb" and not self.url:
+            raise ValueError("influxdb needs url, for example http://127.0.0.1:8086")
+        return self
+
+
+class ReceiverConfig(Section):
+    """Who is told: a regulator, a duty room, a gateway. No list of hazard sources means all of them."""
+
+    name: Slug
+    kind: str = "webhook"
+    url: str
+    secret_file: Path | None = None
+    secret_env: str | None = None
+    ed25519_key_file: Path | None = None
+    priorities: tuple[PriorityName, ...] = ("red", "orange")
+    hazard_sources: tuple[Slug, ...] = ()
+    language: Literal["zh", "en"] = "zh"
+    timeout_s: float = Field(default=15.0, gt=0)
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if not (self.secret_file or self.secret_env or self.ed25519_key_file):
+            raise ValueError(
+                f"receiver {self.name} needs secret_file, secret_env or ed25519_key_file: notices are signed"
+            )
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"receiver {self.name}: url must begin with https:// or http://")
+        return self
+
+
+class TokenConfig(Section):
+    """A bearer of a role: an argon2 hash in the file, or the token itself in a file only the cloud may read."""
+
+    name: Slug
+    role: Role
+    hash: str | None = None
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.hash is None) == (self.token_file is None):
+            raise ValueError(f"token {self.name} needs exactly one of hash, token_file")
+        return self
+
+
+class SiteConfig(Section):
+    """A plant: its names, its clock, its shifts, and the Sparkplug groups that belong to it."""
+
+    name: Slug
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+    groups: tuple[Slug, ...] = ()
+    timezone: str = "Asia/Shanghai"
+    shifts: tuple[Clock, ...] = ("08:00", "16:00", "00:00")
+
+
+class LogConfig(Section):
+    """How much of the log stays after every reader is through; past the bounds the oldest goes first."""
+
+    keep_days: float = Field(default=7.0, gt=0)
+    keep_bytes: int = Field(default=20 * GIB, ge=1 << 20)
+
+
+class MonitorConfig(Section):
+    """The monitor's pace: records in one slice, age of a snapshot, and the lag past which nothing is confirmed."""
+
+    slice_records: int = Field(default=2000, ge=1)
+    snapshot_s: float = Field(default=30.0, gt=0, le=30)
+    max_lag_records: int = Field(default=20_000, ge=1)
+    max_lag_s: float = Field(default=10.0, gt=0)
+
+
+class CloudConfig(Section):
+    """Everything `davylamp-cloud run FILE` reads."""
+
+    data_dir: Path
+    host_id: Slug = "davylamp"
+    language: Literal["zh", "en"] = "zh"
+    broker: BrokerConfig = BrokerConfig()
+    http: HttpConfig = HttpConfig()
+    historian: HistorianConfig = HistorianConfig()
+    log: LogConfig = LogConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    receivers: tuple[ReceiverConfig, ...] = ()
+    tokens: tuple[TokenConfig, ...] = ()
+    sites: tuple[SiteConfig, ...] = ()
+    profiles: Path | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        problems = [*_repeated("receivers", self.receivers), *_repeated("tokens", self.tokens)]
+        problems += _repeated("sites", self.sites)
+        if not self.http.loopback and not self.tokens:
+            problems.append(
+                f"http.host {self.http.host} is reachable from other machines: name at least one of tokens, "
+                "or listen on 127.0.0.1"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _repeated(key: str, entries: tuple[ReceiverConfig | TokenConfig | SiteConfig, ...]) -> list[str]:
+    names = [entry.name for entry in entries]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return [f"{key}: the name {name} is given twice" for name in twice]
+
+
+def load_config(path: Path) -> CloudConfig:
+    """Return a config file as a model; relative paths in it start at the file's own folder."""
+    return load(CloudConfig, path).model_copy()

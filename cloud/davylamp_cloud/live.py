@@ -1,0 +1,103 @@
+"""What every tag says now, as columns the API reads while the monitor writes.
+
+The monitor is the only writer. A reader may see a tag of the slice before beside one of the slice after, never half a
+reading that matters: `read` copies the four cells of a tag under a lock that is held for a whole slice's stores.
+"""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from davylamp_wire.quality import Reason, bad
+from numpy.typing import NDArray
+
+NEVER_MS = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A tag's newest reading; `time_ms` is NEVER_MS where none came yet. `text` is the exact text of a string."""
+
+    value: float
+    time_ms: int
+    quality: int
+    arrival_ms: int
+    text: str | None
+
+
+class Live:
+    """Newest value, source time, quality and arrival of every tag, by tag index."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._value = np.empty(0, np.float64)
+        self._time = np.empty(0, np.int64)
+        self._quality = np.empty(0, np.uint16)
+        self._arrival = np.empty(0, np.int64)
+        self._texts: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, tag: int) -> Now:
+        """Return one tag's newest reading."""
+        with self._lock:
+            if tag >= self._count:
+                return Now(np.nan, NEVER_MS, bad(Reason.NO_VALUE), NEVER_MS, None)
+            return Now(
+                float(self._value[tag]),
+                int(self._time[tag]),
+                int(self._quality[tag]),
+                int(self._arrival[tag]),
+                self._texts.get(tag),
+            )
+
+    def columns(self) -> "tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64]]":
+        """Return copies of value, time_ms, quality and arrival_ms of every tag."""
+        with self._lock:
+            n = self._count
+            return self._value[:n].copy(), self._time[:n].copy(), self._quality[:n].copy(), self._arrival[:n].copy()
+
+    def text(self, tag: int) -> str | None:
+        """Return a tag's newest exact text: a string, or an integer above 2**53."""
+        return self._texts.get(tag)
+
+    def grow(self, count: int) -> None:
+        """Make room for tags born meanwhile; they have no value yet."""
+        with self._lock:
+            if count <= self._count:
+                return
+            if count > len(self._value):
+                more = max(count, 2 * len(self._value), 1024) - len(self._value)
+                self._value = np.concatenate([self._value, np.full(more, np.nan)])
+                self._time = np.concatenate([self._time, np.full(more, NEVER_MS, np.int64)])
+                self._quality = np.concatenate([self._quality, np.full(more, bad(Reason.NO_VALUE), np.uint16)])
+                self._arrival = np.concatenate([self._arrival, np.full(more, NEVER_MS, np.int64)])
+            self._count = count
+
+    def store(
+        self,
+        tags: NDArray[np.int32],
+        times_ms: NDArray[np.int64],
+        values: NDArray[np.float64],
+        qualities: NDArray[np.uint16],
+        arrivals_ms: NDArray[np.int64],
+        texts: "dict[int, str]",
+    ) -> None:
+        """Take readings in log order; one older than what its tag already has changes nothing.
+
+        `texts` are by position in the columns.
+        """
+        if not len(tags):
+            return
+        order = np.argsort(times_ms, kind="stable")
+        with self._lock:
+            newer = order[times_ms[order] >= self._time[tags[order]]]
+            rows = tags[newer]
+            self._value[rows] = values[newer]
+            self._time[rows] = times_ms[newer]
+            self._quality[rows] = qualities[newer]
+            self._arrival[rows] = arrivals_ms[newer]
+            if texts:
+                self._texts.update((int(tags[p]), texts[p]) for p in newer.tolist() if p in texts)

@@ -1,0 +1,110 @@
+"""state.db: one SQLite file, opened here and nowhere else; the reads that API and console share.
+
+Writers take the write lock at BEGIN, so that a transaction which began never fails half way for being second.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, create_engine, event, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from davylamp_cloud.store import schema
+
+Row = Mapping[str, Any]
+MONITOR = "monitor"
+
+
+class State:
+    """Access to state.db from any thread: `reading()` and `writing()` each are one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._engine = _engine(path)
+        with self.writing() as connection:
+            schema.METADATA.create_all(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a consistent view; nothing is written."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give the only writing transaction; durable when the block ends, undone when it raises."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    def rows(self, query: Select[Any]) -> list[Row]:
+        """Return the rows of a query as mappings."""
+        with self.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def row(self, query: Select[Any]) -> Row | None:
+        """Return the first row of a query, None where there is none."""
+        found = self.rows(query.limit(1))
+        return found[0] if found else None
+
+    def standing_alarms(self) -> list[Row]:
+        """Return every alarm that is not in state A (normal), newest first."""
+        alarms = schema.ALARMS
+        return self.rows(select(alarms).where(alarms.c.letter != "A").order_by(alarms.c.seq.desc()))
+
+    def transitions(
+        self, *, after: int = 0, hazard_source: str | None = None, occurrence: str | None = None, limit: int = 100
+    ) -> list[Row]:
+        """Return transitions made by records after `after`, in the order of the log."""
+        table = schema.TRANSITIONS
+        query = select(table).where(table.c.seq > after).order_by(table.c.seq, table.c.hazard_source, table.c.source_no)
+        if hazard_source is not None:
+            query = query.where(table.c.hazard_source == hazard_source)
+        if occurrence is not None:
+            query = query.where(table.c.occurrence == occurrence)
+        return self.rows(query.limit(limit))
+
+    def tags(self) -> list[Row]:
+        """Return the register, one row per tag, in the order of their indices."""
+        return self.rows(select(schema.TAGS).order_by(schema.TAGS.c.idx))
+
+    def limits(self, tag: int) -> Row | None:
+        """Return the limits of a tag that are in force now."""
+        table = schema.LIMITS
+        return self.row(select(table).where(table.c.tag == tag, table.c.to_seq.is_(None)))
+
+    def cursor(self, name: str = MONITOR) -> int:
+        """Return how far a reader of the log has committed; 0 before its first commit."""
+        found = self.row(select(schema.CURSORS).where(schema.CURSORS.c.name == name))
+        return int(found["seq"]) if found else 0
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self._engine.dispose()
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30.0, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: DBAPIConnection, _: object) -> None:
+    """Leave transactions to us (the driver's own begin too late) and make a commit wait for the disk."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67108864"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

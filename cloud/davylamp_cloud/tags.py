@@ -1,0 +1,198 @@
+"""Tags and births: which column an alias means.
+
+A tag gets a dense index the first time a birth names it, and keeps it for ever; index and birth are written in the
+transaction of the birth's record. A birth is immutable: every later data record names the birth it must be read with.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64s = NDArray[np.int64]
+Int32s = NDArray[np.int32]
+
+NO_TAG = -1
+DENSE = 1 << 20
+"""Widest span of aliases that is looked up in a table; wider ones (foreign edges) are searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What one node or device said it is. `indices[i]` is the tag index of `aliases[i]`."""
+
+    id: int
+    node: str
+    device: str
+    digest: str
+    payload: bytes
+    description: str
+    aliases: tuple[int, ...]
+    indices: tuple[int, ...]
+    names: tuple[str, ...]
+    types: tuple[int, ...]
+    at_ms: int
+    new_tags: tuple[tuple[int, str], ...] = ()
+
+    def row(self) -> tuple[int, str, str, str, bytes, str, bytes, bytes, str, bytes, int]:
+        """Return the birth as a row of the births table."""
+        aliases = np.array(self.aliases, np.uint64).tobytes()
+        indices = np.array(self.indices, np.int32).tobytes()
+        names = json.dumps(self.names, ensure_ascii=False)
+        types = np.array(self.types, np.int32).tobytes()
+        head = (self.id, self.node, self.device, self.digest, self.payload, self.description)
+        return (*head, aliases, indices, names, types, self.at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """From alias to tag index for one birth: a table where aliases lie close, else a sorted search."""
+
+    base: int
+    table: Int32s
+    sorted_aliases: Int64s
+    sorted_indices: Int32s
+
+    @classmethod
+    def of(cls, aliases: Sequence[int], indices: Sequence[int]) -> "Lookup":
+        keys = np.array(aliases, np.uint64).view(np.int64)
+        values = np.array(indices, np.int32)
+        order = np.argsort(keys, kind="stable")
+        keys, values = keys[order], values[order]
+        base = int(keys[0]) if len(keys) else 0
+        span = int(keys[-1]) - base + 1 if len(keys) else 0
+        table = np.full(span + 1 if span <= DENSE else 0, NO_TAG, np.int32)
+        if len(table):
+            table[keys - base] = values
+        return cls(base, table, keys, values)
+
+    def indices(self, aliases: Int64s) -> Int32s:
+        """Return the tag index of each alias; NO_TAG where the birth does not know it."""
+        if len(self.table):
+            offsets = aliases - self.base
+            offsets[(offsets < 0) | (offsets >= len(self.table))] = len(self.table) - 1
+            return self.table[offsets]
+        if not len(self.sorted_aliases):
+            return np.full(len(aliases), NO_TAG, np.int32)
+        places = np.minimum(np.searchsorted(self.sorted_aliases, aliases), len(self.sorted_aliases) - 1)
+        found = self.sorted_aliases[places] == aliases
+        return np.where(found, self.sorted_indices[places], NO_TAG).astype(np.int32)
+
+
+@dataclass(slots=True)
+class BirthBook:
+    """All tags and births, in memory. Only the thread that receives births may introduce new ones.
+
+    Readers on other threads only look up ids that are already in records on disk, and a birth is in the book before
+    its record is.
+    """
+
+    tag_ids: list[str] = field(default_factory=list)
+    _index: dict[str, int] = field(default_factory=dict)
+    _births: dict[int, Birth] = field(default_factory=dict)
+    _lookups: dict[int, Lookup] = field(default_factory=dict)
+    _by_digest: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, connection: sqlite3.Connection) -> "BirthBook":
+        """Return the book as the log's file has it."""
+        book = cls()
+        for _, tag in connection.execute("SELECT idx, tag_id FROM tags ORDER BY idx"):
+            book._index[tag] = len(book.tag_ids)
+            book.tag_ids.append(tag)
+        for row in connection.execute("SELECT * FROM births ORDER BY id"):
+            book._keep(_birth_of(row))
+        return book
+
+    def __len__(self) -> int:
+        return len(self.tag_ids)
+
+    def index(self, tag_id: str) -> int | None:
+        """Return the index of a tag, None where it was never born."""
+        return self._index.get(tag_id)
+
+    def get(self, birth: int) -> Birth:
+        """Return a birth by its id."""
+        return self._births[birth]
+
+    def latest(self) -> Mapping[tuple[str, str], Birth]:
+        """Return the newest birth of each (node, device); a node's own birth has device ``""``."""
+        return {(birth.node, birth.device): birth for birth in list(self._births.values())}
+
+    def indices(self, birth: int, aliases: Int64s) -> Int32s:
+        """Return the tag index of each alias as that birth meant it; NO_TAG for an alias it does not have."""
+        lookup = self._lookups.get(birth)
+        if lookup is None:
+            return np.full(len(aliases), NO_TAG, np.int32)
+        return lookup.indices(aliases)
+
+    def known(self, digest: str) -> Birth | None:
+        """Return the birth that said exactly the same, if there was one: it is stored once."""
+        found = self._by_digest.get(digest)
+        return None if found is None else self._births[found]
+
+    def introduce(
+        self,
+        node: str,
+        device: str,
+        digest: str,
+        payload: bytes,
+        description: str,
+        metrics: Sequence[tuple[int, str, str, int]],
+        at_ms: int,
+    ) -> Birth:
+        """Take a birth on and return it with the tags that are new; the caller writes it with its record.
+
+        `metrics` are (alias, metric name, tag id, Sparkplug datatype) of everything that will be a tag.
+        """
+        new = []
+        for _, _, tag, _ in metrics:
+            if tag not in self._index:
+                self._index[tag] = len(self.tag_ids)
+                new.append((len(self.tag_ids), tag))
+                self.tag_ids.append(tag)
+        birth = Birth(
+            id=len(self._births) + 1,
+            node=node,
+            device=device,
+            digest=digest,
+            payload=payload,
+            description=description,
+            aliases=tuple(metric[0] for metric in metrics),
+            indices=tuple(self._index[metric[2]] for metric in metrics),
+            names=tuple(metric[1] for metric in metrics),
+            types=tuple(metric[3] for metric in metrics),
+            at_ms=at_ms,
+            new_tags=tuple(new),
+        )
+        self._keep(birth)
+        return birth
+
+    def _keep(self, birth: Birth) -> None:
+        self._lookups[birth.id] = Lookup.of(birth.aliases, birth.indices)
+        self._births[birth.id] = birth
+        self._by_digest[birth.digest] = birth.id
+
+
+def _birth_of(row: Sequence[object]) -> Birth:
+    identity, node, device, digest, payload, description, aliases, indices, names, types, at_ms = row
+    assert isinstance(aliases, bytes)
+    assert isinstance(indices, bytes)
+    assert isinstance(types, bytes)
+    assert isinstance(payload, bytes)
+    return Birth(
+        id=int(str(identity)),
+        node=str(node),
+        device=str(device),
+        digest=str(digest),
+        payload=payload,
+        description=str(description),
+        aliases=tuple(np.frombuffer(aliases, np.uint64).tolist()),
+        indices=tuple(np.frombuffer(indices, np.int32).tolist()),
+        names=tuple(json.loads(str(names))),
+        types=tuple(np.frombuffer(types, np.int32).tolist()),
+        at_ms=int(str(at_ms)),
+    )
