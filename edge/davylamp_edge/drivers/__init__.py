@@ -1,1 +1,107 @@
-"""Field protocols behind one small contract; the registry imports a driver on first use."""
+"""The seam to the field: what a protocol must do, and the list of protocols.
+
+A driver is one connection. It never retries and never decides what a failure means for an alarm: it says
+`DeviceUnreachable` (wait) or `DeviceRefused` (mend the profile), and `davylamp_edge.scan` does the rest. To add one:
+one file here, one line in `DRIVERS`, and the suite in ``tests/edge/test_driver_contract.py`` (docs/how-to/protocol.md).
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from davylamp_wire.profile import Point
+from davylamp_wire.quality import Reason
+from davylamp_wire.reading import Value
+
+from davylamp_edge.config import DeviceConfig
+
+DRIVERS: dict[str, str] = {
+    "modbus": "davylamp_edge.drivers.modbus:ModbusDriver",
+    "opcua": "davylamp_edge.drivers.opcua:OpcuaDriver",
+}
+
+
+class DeviceUnreachable(Exception):
+    """Nothing came back: wait and try again. Everything the device measures is unknown meanwhile."""
+
+
+class DeviceRefused(Exception):
+    """The device answered, and the answer is no. `reason` becomes the quality of the points that were asked for."""
+
+    def __init__(self, message: str, reason: Reason = Reason.DEVICE_EXCEPTION, *, narrower: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.narrower = narrower
+        """True where asking for less may help: one address in the block does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A point as a driver is asked for it. `index` is its place among the device's points."""
+
+    index: int
+    name: str
+    address: str
+    point: Point
+
+
+@dataclass(slots=True)
+class Decoded:
+    """One reply in columns, in the order of its request's `points`.
+
+    ``doubts`` maps a position to its quality code where that is not GOOD; ``times_ms`` is None where the protocol
+    carries no time of its own, and then the reply's arrival is the time.
+    """
+
+    values: list[Value]
+    doubts: dict[int, int]
+    times_ms: list[int] | None = None
+
+
+class Request(Protocol):
+    """One question to a device; knows which points its reply answers."""
+
+    @property
+    def points(self) -> Sequence[int]: ...
+
+    def halves(self) -> "tuple[Request, Request] | None":
+        """Return two narrower requests for the same points, or None where there is but one point."""
+
+
+class Driver(Protocol):
+    """One connection to one address. Made inside the running loop, used by one task."""
+
+    def __init__(self, address: str, timeout_s: float) -> None: ...
+
+    @staticmethod
+    def wrong_address(address: str) -> str | None:
+        """Return what is wrong with a device's address and how it should look, or None."""
+
+    @staticmethod
+    def wrong_point(address: str, point: Point, device: DeviceConfig) -> str | None:
+        """Return what is wrong with a point's address for this point and device, or None."""
+
+    @staticmethod
+    def plan(device: DeviceConfig, wanted: Sequence[Wanted]) -> Sequence[Request]:
+        """Return the fewest requests that answer every wanted point exactly once."""
+
+    async def connect(self) -> None:
+        """Connect anew, dropping what was there. Raises: DeviceUnreachable."""
+
+    async def read(self, request: Request) -> Decoded:
+        """Return the decoded reply. Raises: DeviceUnreachable, DeviceRefused."""
+
+    async def close(self) -> None:
+        """Leave no task and no socket behind. May be called twice."""
+
+
+def driver_class(name: str) -> type[Driver]:
+    """Return a driver by its name in `DRIVERS`, importing it on first use.
+
+    A gateway without OPC UA never imports asyncua. Raises: KeyError for a name nobody registered, ImportError where
+    the library is not installed.
+    """
+    module, _, attribute = DRIVERS[name].partition(":")
+    found: type[Driver] = getattr(importlib.import_module(module), attribute)
+    return found

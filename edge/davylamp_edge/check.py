@@ -1,0 +1,185 @@
+"""Reads an edge config and finds every mistake in it: of shape, and of profiles, points and addresses that do not fit.
+
+The person at the keyboard repairs all of them at once or comes back five times. So the checks of sense read the raw
+table, not the parsed model: a mistake of shape in one place hides no mistake of sense in another.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from davylamp_wire.config import ConfigError, mistakes_of, parse, read_toml
+from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shipped_profiles
+from pydantic import ValidationError
+
+from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
+from davylamp_edge.drivers import DRIVERS, Driver, driver_class
+from davylamp_edge.install import address_of, with_override
+
+
+def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
+    """Return an edge's config and the profiles it may use.
+
+    Paths in the file are taken from the file's folder. Raises one `ConfigError` that names every mistake.
+    """
+    table = _rooted(read_toml(path), path.parent)
+    mistakes: list[str] = []
+    profiles = _profiles(table, mistakes)
+    config = _config(table, path, mistakes)
+    mistakes.extend(mistakes_in(table, profiles, path))
+    if mistakes or config is None:
+        raise ConfigError(mistakes)
+    return config, profiles
+
+
+def _config(table: dict[str, Any], path: Path, mistakes: list[str]) -> EdgeConfig | None:
+    try:
+        return parse(EdgeConfig, table, path)
+    except ConfigError as error:
+        mistakes.extend(error.mistakes)
+        return None
+
+
+def _profiles(table: dict[str, Any], mistakes: list[str]) -> dict[str, Profile]:
+    folders = [shipped_profiles()]
+    given = table.get("profiles")
+    if isinstance(given, str):
+        if Path(given).is_dir():
+            folders.append(Path(given))
+        else:
+            mistakes.append(f"profiles: {given} is not a folder; name one with <family>/<device>.toml in it")
+    try:
+        return load_profiles(*folders)
+    except ConfigError as error:
+        mistakes.extend(error.mistakes)
+        return {}
+
+
+_PATHS = (
+    ("profiles",),
+    ("journal", "path"),
+    ("broker", "password_file"),
+    ("broker", "tls", "ca_file"),
+    ("broker", "tls", "cert_file"),
+    ("broker", "tls", "key_file"),
+)
+
+
+def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a table whose relative paths start at the config file's folder, wherever the process was started."""
+    for *sections, key in _PATHS:
+        inner: Any = table
+        for section in sections:
+            inner = inner.get(section) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and isinstance(inner.get(key), str):
+            inner[key] = str(folder / inner[key])
+    return table
+
+
+def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path: Path) -> Iterator[str]:
+    """Yield one line per mistake, each with file, device and key."""
+    devices = table.get("devices")
+    seen: set[str] = set()
+    for device in devices if isinstance(devices, list) else ():
+        if isinstance(device, dict):
+            yield from (f"{path}: {line}" for line in _device_mistakes(device, profiles, seen))
+
+
+def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: set[str]) -> Iterator[str]:
+    name = str(device.get("name", "?"))
+    where = f"devices.{name}"
+    if name in seen:
+        yield f"{where}: two devices have this name; each needs its own"
+    seen.add(name)
+    driver = _driver(device.get("driver"))
+    if isinstance(driver, str):
+        yield f"{where}.driver: {driver}"
+    elif driver is not None:
+        yield from _address_mistakes(device, driver, where)
+    profile = device.get("profile")
+    if not isinstance(profile, str):
+        return
+    if profile not in profiles:
+        yield f"{where}.profile: there is no profile {profile!r}; known are {_listed(profiles)}"
+        return
+    yield from _point_mistakes(device, profiles[profile], None if isinstance(driver, str) else driver, where)
+
+
+def _driver(name: object) -> type[Driver] | str | None:
+    """Return the driver, or what is wrong with its name, or None where the shape is wrong already."""
+    if not isinstance(name, str):
+        return None
+    try:
+        return driver_class(name)
+    except KeyError:
+        return f"there is no driver {name!r}; known are {_listed(DRIVERS)}"
+    except ImportError as error:
+        return f"{name!r} needs a library that is not installed ({error.name}); pip install 'davylamp[{name}]'"
+
+
+def _address_mistakes(device: Mapping[str, Any], driver: type[Driver], where: str) -> Iterator[str]:
+    address = device.get("address")
+    if isinstance(address, str) and (wrong := driver.wrong_address(address)):
+        yield f"{where}.address: {wrong}"
+
+
+def _point_mistakes(
+    device: Mapping[str, Any], profile: Profile, driver: type[Driver] | None, where: str
+) -> Iterator[str]:
+    given = device.get("points", {})
+    overrides: dict[str, Any] = given if isinstance(given, dict) else {}
+    for name in overrides:
+        if name not in profile.points:
+            yield f"{where}.points.{name}: profile {profile.name!r} has no such point; it has {_listed(profile.points)}"
+    if COMM_OK in profile.points:
+        yield f"{where}.profile: {profile.name!r} has a point {COMM_OK!r}, which every device has already; rename it"
+    settings = _settings(device)
+    found = 0
+    for name, point in profile.points.items():
+        key = f"{where}.points.{name}"
+        merged = _merged(point, overrides.get(name, {}), str(device.get("driver")), key)
+        if not isinstance(merged, Point):
+            yield from merged
+            continue
+        address = address_of(merged, str(device.get("driver")))
+        found += bool(address)
+        if driver is not None:
+            yield from _place_mistakes(merged, address, driver, settings, key)
+    if driver is not None and not found and profile.points:
+        yield f"{where}: no point of {profile.name!r} has an address for {device['driver']!r}; give points.NAME.address"
+
+
+def _place_mistakes(
+    point: Point, address: str, driver: type[Driver], settings: DeviceConfig, key: str
+) -> Iterator[str]:
+    if address:
+        if wrong := driver.wrong_point(address, point, settings):
+            yield f"{key}.address: {wrong}"
+    elif point.required:
+        yield f"{key}.address: the profile requires this point and leaves its address to the site; give one"
+
+
+def _merged(point: Point, override: object, driver: str, key: str) -> Point | list[str]:
+    """Return the point as this site has it, or what does not fit; a bad shape has been named already."""
+    try:
+        checked = PointOverride.model_validate(override)
+    except ValidationError:
+        return []
+    try:
+        return with_override(point, checked, driver)
+    except ValidationError as error:
+        return [line.removeprefix(": ") for line in mistakes_of(error, key)]
+
+
+def _settings(device: Mapping[str, Any]) -> DeviceConfig:
+    """Return the device's limits for block reads; defaults where they are themselves mistaken."""
+    stand_in = {"name": "x", "profile": "x", "driver": "x", "hazard_source": "x", "address": "x"}
+    given = {key: device[key] for key in ("gap_registers", "max_registers") if key in device}
+    try:
+        return DeviceConfig.model_validate(stand_in | given)
+    except ValidationError:
+        return DeviceConfig.model_validate(stand_in)
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(names)) or "none"

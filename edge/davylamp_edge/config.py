@@ -1,0 +1,104 @@
+"""The edge's config: the shape of its one TOML file, with every default.
+
+`davylamp_edge.check.load_edge` reads the file and checks it whole before anything connects.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from davylamp_wire.config import Section, secret_from
+from davylamp_wire.profile import Limit, LimitKind, Order, Slug
+from pydantic import Field, SecretStr, model_validator
+
+GIB = 1 << 30
+MAX_REGISTERS = 125
+"""Registers one request may ask for (Modbus Application Protocol 1.1b3, 6.3)."""
+
+
+class Tls(Section):
+    """TLS to the broker: whom to trust, and who we are."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together; give both or neither")
+        return self
+
+
+class BrokerConfig(Section):
+    """The MQTT broker. `keepalive_s` decides how soon a lost link is noticed (1.5 times it)."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=1883, ge=1, le=65535)
+    username: str | None = None
+    password_file: Path | None = None
+    tls: Tls | None = None
+    keepalive_s: int = Field(default=15, ge=1, le=600)
+
+    def password(self) -> SecretStr | None:
+        """Return the password from its file; it prints as ``***``."""
+        return secret_from(self.password_file, None, "the broker's password")
+
+
+class JournalConfig(Section):
+    """The journal on disk. Confirmed records stay `confirmed_hours`, as far as `max_bytes` allows (SAFETY S27)."""
+
+    path: Path
+    max_bytes: int = Field(default=GIB, ge=1 << 20)
+    confirmed_hours: float = Field(default=72.0, ge=0)
+
+
+class StatusConfig(Section):
+    """Where the edge answers /healthz and /metrics; loopback unless told otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8081, ge=0, le=65535)
+
+
+class PointOverride(Section):
+    """What a site says otherwise than the profile about one point of one device."""
+
+    address: str | None = Field(default=None, min_length=1)
+    scale: float | None = None
+    offset: float | None = None
+    order: Order | None = None
+    limits: dict[LimitKind, Limit] = Field(default_factory=dict)
+    tag: str | None = None
+    scan_s: float | None = Field(default=None, gt=0)
+
+
+class DeviceConfig(Section):
+    """One installed device: a Sparkplug device of one hazard source."""
+
+    name: Slug
+    profile: Slug
+    driver: str
+    hazard_source: Slug
+    address: str = Field(min_length=1)
+    unit: int = Field(default=1, ge=0, le=255)
+    timeout_s: float = Field(default=1.0, gt=0, le=60)
+    gap_registers: int = Field(default=16, ge=0, le=MAX_REGISTERS)
+    max_registers: int = Field(default=120, ge=1, le=MAX_REGISTERS)
+    points: dict[Slug, PointOverride] = Field(default_factory=dict)
+
+
+class EdgeConfig(Section):
+    """Everything one edge node is told."""
+
+    node: Slug
+    group: Slug = "davylamp"
+    broker: BrokerConfig
+    primary_host: Slug | None = "davylamp"
+    journal: JournalConfig
+    profiles: Path | None = None
+    report: Literal["changes", "every"] = "changes"
+    one_way: bool = False
+    repeats: int = Field(default=3, ge=1, le=100)
+    backlog_rate: float = Field(default=500.0, gt=0)
+    """Records a second sent from the backlog, so that it never crowds out live data."""
+    status: StatusConfig | None = None
+    devices: tuple[DeviceConfig, ...] = Field(min_length=1)

@@ -1,0 +1,73 @@
+"""What is installed: each configured device with its profile's points, the site's overrides applied."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from davylamp_wire.profile import COMM_OK, Point, Profile, comm_ok_point
+
+from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
+from davylamp_edge.drivers import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A device on site.
+
+    ``names`` and ``points`` are parallel; an index into them is what `ScanResult.points` carries. The last one is
+    always ``comm_ok``, which the edge makes itself; the others are in the profile's order.
+    """
+
+    config: DeviceConfig
+    profile: Profile
+    names: tuple[str, ...]
+    points: tuple[Point, ...]
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def comm_ok(self) -> int:
+        """The index of ``comm_ok``."""
+        return len(self.points) - 1
+
+    def wanted(self) -> Sequence[Wanted]:
+        """Return the points a driver must read."""
+        driver = self.config.driver
+        pairs = zip(self.names[:-1], self.points[:-1], strict=True)
+        return [Wanted(index, name, address_of(point, driver), point) for index, (name, point) in enumerate(pairs)]
+
+
+def address_of(point: Point, driver: str) -> str:
+    """Return a point's address in a driver's words; empty where the profile leaves it to the site."""
+    return {str(protocol): address for protocol, address in point.address.items()}.get(driver, "")
+
+
+def with_override(point: Point, override: PointOverride, driver: str) -> Point:
+    """Return a profile's point as this site has it. Raises: pydantic.ValidationError where the two do not fit."""
+    changed = override.model_dump(exclude_unset=True, exclude={"address", "limits", "tag"}, exclude_none=True)
+    if override.tag is not None:
+        changed["plant_tag"] = override.tag
+    if override.address is not None:
+        changed["address"] = {**point.address, driver: override.address}
+    if override.limits:
+        changed["limits"] = {**point.limits, **override.limits}
+    return Point.model_validate({**dict(point), **changed})
+
+
+def install(config: EdgeConfig, profiles: Mapping[str, Profile]) -> tuple[Installed, ...]:
+    """Return every configured device, ready to be described and scanned.
+
+    A profile's point that no one gave an address is not installed; `check` has refused it where it is required.
+    """
+    return tuple(_installed(device, profiles[device.profile]) for device in config.devices)
+
+
+def _installed(device: DeviceConfig, profile: Profile) -> Installed:
+    none = PointOverride()
+    merged = {
+        name: with_override(point, device.points.get(name, none), device.driver)
+        for name, point in profile.points.items()
+    }
+    found = {name: point for name, point in merged.items() if address_of(point, device.driver)}
+    return Installed(device, profile, (*found, COMM_OK), (*found.values(), comm_ok_point()))
