@@ -1,0 +1,133 @@
+"""DuckDB day files: which file a source time belongs to, and which files are open.
+
+One DuckDB instance attaches a file per UTC day. Only a few stay attached: a device with a wild clock may touch any
+day, and a year of history is 365 files.
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+DAY_MS = 86_400_000
+EPOCH = date(1970, 1, 1)
+LAST_DAY = (date(9999, 12, 31) - EPOCH).days
+ATTACHED = 8
+NAME = re.compile(r"^\d{4}-\d\d-\d\d\.duckdb$")
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS {day}.readings(
+  seq BIGINT, tag INTEGER, time_ms BIGINT, value DOUBLE, quality USMALLINT, text VARCHAR);
+CREATE TABLE IF NOT EXISTS {day}.progress(through BIGINT, cursor BIGINT);
+"""
+
+
+def days_of(times_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the UTC day number of each source time; times no calendar has go to the first or last day there is."""
+    return np.clip(times_ms // DAY_MS, 0, LAST_DAY)
+
+
+def day_of(time_ms: int) -> int:
+    """Return the UTC day number of one source time, clipped like `days_of`."""
+    return min(max(time_ms // DAY_MS, 0), LAST_DAY)
+
+
+class DayFiles:
+    """The folder of day files and the one DuckDB instance that has some of them attached."""
+
+    def __init__(self, folder: Path, memory: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._root = duckdb.connect(
+            ":memory:", config={"threads": 2, "memory_limit": memory, "autoinstall_known_extensions": "false"}
+        )
+        # The WAL of a day may grow to this before it is folded in: bigger row groups, 15 % smaller files.
+        self._root.execute("SET checkpoint_threshold = '128MB'")
+        self._lock = threading.Lock()
+        self._pins: Counter[int] = Counter()
+        self._attached: dict[int, str] = {}
+        self._known = {_day_in(path) for path in folder.iterdir() if NAME.match(path.name)}
+
+    def present(self) -> list[int]:
+        """Return the days that have a file, oldest first."""
+        with self._lock:
+            return sorted(self._known)
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of the caller's own; the caller closes it."""
+        with self._lock:
+            return self._root.cursor()
+
+    @contextmanager
+    def attached(self, days: Sequence[int]) -> Iterator[list[str]]:
+        """Keep days attached for the length of a with block and give their schema names; a new day gets its file."""
+        taken: list[int] = []
+        try:
+            with self._lock:
+                for day in days:
+                    self._attach(day)
+                    self._pins[day] += 1
+                    taken.append(day)
+            yield [_schema(day) for day in days]
+        finally:
+            with self._lock:
+                for day in taken:
+                    self._pins[day] -= 1
+                self._release()
+
+    def remove(self, day: int) -> bool:
+        """Unlink a day's file; False while somebody reads it."""
+        with self._lock:
+            if self._pins[day]:
+                return False
+            if day in self._attached:
+                self._root.execute(f"DETACH {self._attached.pop(day)}")
+            for path in (self._path(day), self._path(day).with_suffix(".duckdb.wal")):
+                path.unlink(missing_ok=True)
+            self._known.discard(day)
+            return True
+
+    def close(self) -> None:
+        """Detach everything, which folds each WAL in, and close."""
+        with self._lock:
+            for schema in self._attached.values():
+                self._root.execute(f"DETACH {schema}")
+            self._attached.clear()
+            self._root.close()
+
+    def _attach(self, day: int) -> None:
+        if day in self._attached:
+            self._attached[day] = self._attached.pop(day)  # most recently used goes last
+            return
+        schema = _schema(day)
+        path = str(self._path(day)).replace("'", "''")
+        self._root.execute(f"ATTACH '{path}' AS {schema}")
+        self._root.execute(TABLES.format(day=schema))
+        self._attached[day] = schema
+        self._known.add(day)
+
+    def _release(self) -> None:
+        """Detach the least recently used days nobody needs right now."""
+        idle = [day for day in self._attached if not self._pins[day]]
+        for day in idle[: max(0, len(self._attached) - ATTACHED)]:
+            self._root.execute(f"DETACH {self._attached.pop(day)}")
+        self._pins = +self._pins
+
+    def _path(self, day: int) -> Path:
+        return self.folder / f"{EPOCH + timedelta(days=day)}.duckdb"
+
+
+def _schema(day: int) -> str:
+    return f"d{day}"
+
+
+def _day_in(path: Path) -> int:
+    moment = datetime.strptime(path.stem, "%Y-%m-%d").replace(tzinfo=UTC)
+    return (moment.date() - EPOCH).days
