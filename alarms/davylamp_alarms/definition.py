@@ -1,0 +1,173 @@
+"""What can alarm: tags, alarm definitions, and the register the engine starts from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+NO_TAG = -1
+
+
+class Kind(StrEnum):
+    """What an alarm is about. The order is the order of alarms of one tag, and of the numbers in snapshots."""
+
+    HH = "HH"
+    H = "H"
+    L = "L"
+    LL = "LL"
+    L1 = "L1"
+    L2 = "L2"
+    OVER_RANGE = "OVER_RANGE"
+    FAULT = "FAULT"
+    STALE = "STALE"
+    COMM = "COMM"
+    LINK = "LINK"
+    SYSTEM = "SYSTEM"
+
+
+KINDS: tuple[Kind, ...] = tuple(Kind)
+"""Kinds by the number they have in columns and snapshots: only add at the end."""
+
+LIMIT_KINDS = frozenset({Kind.HH, Kind.H, Kind.L, Kind.LL, Kind.L1, Kind.L2})
+FALLING = frozenset({Kind.L, Kind.LL, Kind.COMM})
+BLIND_KINDS = frozenset({Kind.FAULT, Kind.STALE, Kind.COMM, Kind.LINK})
+"""What says that something is not seen; never sent as a gas alarm (SAFETY S12)."""
+
+
+class Priority(IntEnum):
+    """The monitoring levels, lowest first (SAFETY, "Words")."""
+
+    BLUE = 1
+    YELLOW = 2
+    ORANGE = 3
+    RED = 4
+
+    @property
+    def word(self) -> str:
+        """The level as profiles and notices write it: "red"."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> "Priority":
+        """Return the priority a profile's word means."""
+        return cls[word.upper()]
+
+
+class PointKind(StrEnum):
+    """What a point measures, as its profile says."""
+
+    PROCESS = "process"
+    GAS = "gas"
+    FIRE = "fire"
+    STATUS = "status"
+    DIAGNOSTIC = "diagnostic"
+
+
+_DEFAULTS = {
+    Kind.L2: Priority.RED,
+    Kind.OVER_RANGE: Priority.RED,
+    Kind.HH: Priority.ORANGE,
+    Kind.LL: Priority.ORANGE,
+}
+
+
+def default_priority(kind: Kind, point: PointKind = PointKind.PROCESS) -> Priority:
+    """Return the priority of an alarm nobody gave another one (SAFETY, second paragraph).
+
+    Fire is red, and so is a low limit of a gas: low oxygen is the only gas that alarms downwards.
+    """
+    if point is PointKind.FIRE and kind in LIMIT_KINDS | {Kind.OVER_RANGE}:
+        return Priority.RED
+    if point is PointKind.GAS and kind in (Kind.L, Kind.LL):
+        return Priority.RED
+    return _DEFAULTS.get(kind, Priority.YELLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class TagDef:
+    """A tag as the engine knows it. Its index in the register is its place in every column.
+
+    Args:
+        id: ``group/node/device/point``.
+        node: Edge node, ``group/node``: whose link and clock the tag depends on.
+        silence_ms: Longest silence between two reports; a tag is stale after three (SAFETY S8).
+        scan_ms: Period of its scan class: first-out within one scan is undecidable (SAFETY S25).
+    """
+
+    id: str
+    node: str
+    hazard_source: str
+    kind: PointKind = PointKind.PROCESS
+    silence_ms: int = 60_000
+    scan_ms: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmDef:
+    """An alarm: one kind on one tag, or on a link.
+
+    Args:
+        id: ``<tag_id>#<KIND>``; a link's ``<group>/<node>#LINK@<hazard_source>``. Stable: state is kept by it.
+        tag: Index of the tag, or `NO_TAG`.
+        limit: In the tag's own unit, converted once when the profile was written (SAFETY S10); 0 where none applies.
+        deadband: Same unit, >= 0: how far inside a good value must lie to clear.
+        node: Edge node of a link alarm (a tag's alarm follows its tag's node).
+        group: Operating position that sees it.
+    """
+
+    id: str
+    tag: int
+    kind: Kind
+    priority: Priority
+    hazard_source: str
+    limit: float = 0.0
+    deadband: float = 0.0
+    on_delay_ms: int = 0
+    off_delay_ms: int = 0
+    latch: bool = False
+    node: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Everything that can alarm at one moment.
+
+    `shifts_ms` are the shift changes, in milliseconds after midnight UTC; empty: none.
+    """
+
+    tags: tuple[TagDef, ...] = ()
+    alarms: tuple[AlarmDef, ...] = ()
+    shifts_ms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """An edit of the register, from a birth (nobody's name) or from a person.
+
+    `tags` are new ones, appended in order: the first takes the next free index. `alarms` are new or replace the one
+    with the same id; `removed` are alarm ids. An edit that would end a standing alarm needs `by` and a different
+    `second`, and is journaled as closed by limit change (SAFETY S20).
+    """
+
+    at_ms: int
+    tags: tuple[TagDef, ...] = ()
+    alarms: tuple[AlarmDef, ...] = ()
+    removed: tuple[str, ...] = ()
+    by: str = ""
+    second: str = ""
+    comment: str = ""
+
+
+def alarm_id(tag_id: str, kind: Kind) -> str:
+    """Return the id of a tag's alarm."""
+    return f"{tag_id}#{kind}"
+
+
+def link_alarm_id(node: str, hazard_source: str) -> str:
+    """Return the id of the alarm that says a hazard source cannot be seen through an edge node."""
+    return f"{node}#{Kind.LINK}@{hazard_source}"
+
+
+def guarded_priority(alarms: Iterable[AlarmDef]) -> Priority:
+    """Return the priority of losing sight of what these alarms guard: the highest among them (SAFETY S12)."""
+    return max((a.priority for a in alarms if a.kind not in BLIND_KINDS), default=Priority.YELLOW)
