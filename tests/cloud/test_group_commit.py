@@ -1,0 +1,79 @@
+"""Group commit: in order, all that is queued at once, nobody told before it is on disk, and a full stop on refusal."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from davylamp_cloud.group_commit import GroupCommit, LogClosed
+from davylamp_cloud.log import Beside, Confirmed, Log, NewRecord, RecordKind
+from davylamp_cloud.tags import Birth
+
+
+def record(body: bytes) -> NewRecord:
+    return NewRecord(RecordKind.DATA, body, 1)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "log.db")
+
+
+def test_what_was_queued_before_the_start_goes_in_one_transaction(log: Log) -> None:
+    told: list[int] = []
+    commits = GroupCommit(log, failed=_unexpected)
+    for n in range(100):
+        commits.submit([record(b"%d" % n)], told.extend, Beside(confirmed=[Confirmed("n", "e", f"1-{n}", n)]))
+    commits.start()
+    commits.stop()
+    assert told == list(range(1, 101))
+    assert commits.commits == 1
+    assert [c.intervals for c in log.confirmed()] == ["1-99"]
+    log.close()
+
+
+def test_each_is_told_only_after_its_records_are_on_disk(log: Log) -> None:
+    seen: list[bool] = []
+    commits = GroupCommit(log, failed=_unexpected)
+    commits.start()
+    for n in range(20):
+        commits.submit([record(b"%d" % n)], lambda seqs: seen.append(bool(log.read(seqs[0] - 1, 1))))
+    commits.stop()
+    assert seen == [True] * 20
+    log.close()
+
+
+def test_append_waits_for_the_disk(log: Log) -> None:
+    commits = GroupCommit(log, failed=_unexpected)
+    commits.start()
+    assert commits.append([record(b"a"), record(b"b")]) == [1, 2]
+    assert log.last_seq == 2
+    commits.stop()
+    log.close()
+
+
+def test_a_refused_commit_stops_everything_and_tells_nobody(log: Log) -> None:
+    failures: list[BaseException] = []
+    stopped = threading.Event()
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        stopped.set()
+
+    birth = Birth(1, "n", "d", "digest", b"", "{}", (), (), (), (), 0)
+    told: list[int] = []
+    commits = GroupCommit(log, failed)
+    commits.start()
+    commits.append([record(b"a")])
+    commits.submit([record(b"b")], told.extend, Beside(births=[birth, birth]))
+    assert stopped.wait(10)
+    assert len(failures) == 1
+    assert told == []
+    with pytest.raises(LogClosed):
+        commits.submit([record(b"c")])
+    commits.stop()
+    assert log.last_seq == 1
+    log.close()
+
+
+def _unexpected(error: BaseException) -> None:
+    raise AssertionError("a commit failed") from error

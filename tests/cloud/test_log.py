@@ -1,0 +1,124 @@
+"""The log: durable, in order, checked, trimmed only below what somebody still needs."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from davylamp_cloud.log import Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
+from davylamp_cloud.tags import NO_TAG
+
+
+def record(body: bytes = b"body", time_ms: int = 1000, kind: RecordKind = RecordKind.DATA) -> NewRecord:
+    return NewRecord(kind, body, time_ms, "park/edge", "store", 1)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "log.db")
+
+
+def test_records_come_back_in_the_order_they_went_in(log: Log) -> None:
+    assert log.append([record(b"a"), record(b"b")]) == [1, 2]
+    assert log.append([record(b"c")]) == [3]
+    assert [(r.seq, r.body) for r in log.read(0)] == [(1, b"a"), (2, b"b"), (3, b"c")]
+    assert [r.body for r in log.read(1, limit=1)] == [b"b"]
+    log.close()
+
+
+def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
+    first = Log(tmp_path / "log.db")
+    first.append([record(), record()])
+    first.close()
+    second = Log(tmp_path / "log.db")
+    assert second.append([record()]) == [3]
+    second.close()
+
+
+def test_numbers_below_a_readers_cursor_are_never_given_again(tmp_path: Path) -> None:
+    """A log restored from yesterday's backup must not reuse numbers state.db has already seen (SAFETY S27)."""
+    log = Log(tmp_path / "log.db", floor=40)
+    assert log.append([record()]) == [41]
+    log.close()
+
+
+def test_what_lies_beside_a_record_is_in_its_transaction(log: Log) -> None:
+    beside = Beside(
+        confirmed=[Confirmed("park/edge", "e1", "1-7", 5)],
+        holes=[Hole("park/edge", "e1", 3, 4, "live", "journal full", 1, 2, 2, 5)],
+        quarantined=[Quarantined(5, "park/edge", "topic", "no protobuf", b"junk")],
+    )
+    log.append([record()], beside)
+    assert log.confirmed() == list(beside.confirmed)
+    assert log.holes("park/edge") == list(beside.holes)
+    assert log.quarantined() == list(beside.quarantined)
+    log.close()
+
+
+def test_a_refused_transaction_leaves_nothing_and_uses_no_number(log: Log) -> None:
+    birth = log.births.introduce("park/edge", "store", "d", b"", "{}", [(16384, "gas", "park/edge/store/gas", 10)], 1)
+    log.append([record()], Beside(births=[birth]))
+    with pytest.raises(sqlite3.IntegrityError):
+        log.append([record(b"lost")], Beside(births=[birth], confirmed=[Confirmed("n", "e", "1", 1)]))
+    assert log.confirmed() == []
+    assert log.append([record(b"next")]) == [2]
+    log.close()
+
+
+def test_births_and_tags_survive_and_translate_aliases(tmp_path: Path) -> None:
+    import numpy as np
+
+    log = Log(tmp_path / "log.db")
+    metrics = [(16384, "gas", "p/e/s/gas", 10), (16390, "fan", "p/e/s/fan", 11)]
+    birth = log.births.introduce("p/e", "s", "digest", b"raw", "{}", metrics, 9)
+    log.append([record()], Beside(births=[birth]))
+    log.close()
+    again = Log(tmp_path / "log.db")
+    assert again.births.tag_ids == ["p/e/s/gas", "p/e/s/fan"]
+    found = again.births.indices(birth.id, np.array([16390, 16384, 5, 99999], np.int64))
+    assert found.tolist() == [1, 0, NO_TAG, NO_TAG]
+    assert again.births.known("digest") is not None
+    again.close()
+
+
+def test_aliases_far_apart_are_found_by_search(log: Log) -> None:
+    import numpy as np
+
+    far = [(5, "a", "p/e/s/a", 10), (2**63 + 5, "b", "p/e/s/b", 10)]
+    birth = log.births.introduce("p/e", "s", "d", b"", "{}", far, 9)
+    aliases = np.array([2**63 + 5, 5, 6], np.uint64).view(np.int64)
+    assert log.births.indices(birth.id, aliases).tolist() == [1, 0, NO_TAG]
+    log.close()
+
+
+def test_a_changed_byte_on_disk_is_noticed(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log.db")
+    log.append([record(b"value 1"), record(b"value 2")])
+    with sqlite3.connect(log.path) as tamper:
+        tamper.execute("UPDATE records SET body = ? WHERE seq = 1", (b"value 9",))
+    tamper.close()
+    assert [r.kind for r in log.read(0)] == [RecordKind.DAMAGED, RecordKind.DATA]
+    log.close()
+
+
+def test_trimming_keeps_what_a_cursor_still_needs(log: Log) -> None:
+    log.append([record(time_ms=t) for t in range(10)])
+    assert log.trim(below=6, older_than_ms=100, keep_bytes=1 << 40) == 5
+    assert log.first_seq == 6
+    assert log.trim(below=100, older_than_ms=100, keep_bytes=1 << 40) == 4
+    assert log.first_seq == log.last_seq == 10
+    log.close()
+
+
+def test_trimming_by_size_takes_young_records_too_but_no_needed_one(log: Log) -> None:
+    log.append([record(b"x" * 5000, time_ms=10**12) for _ in range(50)])
+    assert log.trim(below=20, older_than_ms=0, keep_bytes=1 << 30) == 0
+    assert log.trim(below=20, older_than_ms=0, keep_bytes=100) == 19
+    log.close()
+
+
+def test_waiting_ends_when_a_record_comes_and_when_the_log_closes(log: Log) -> None:
+    log.append([record()])
+    assert log.wait(0, timeout=0)
+    assert not log.wait(1, timeout=0)
+    log.close()
+    assert not log.wait(1, timeout=60)
