@@ -4,11 +4,12 @@ Every key has a default that works on one box, except where a person must decide
 """
 
 import ipaddress
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from davylamp_wire.config import SLUG, Section, load
+from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
 from pydantic import Field, StringConstraints, model_validator
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
@@ -19,7 +20,7 @@ GIB = 1 << 30
 
 
 class Role(StrEnum):
-    """What a token may do; each role is described in docs/how-to/tokens.md."""
+    """What a token may do; api/permissions.py has the table."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -166,26 +167,89 @@ class CloudConfig(Section):
     sites: tuple[SiteConfig, ...] = ()
     profiles: Path | None = None
 
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        problems = [*_repeated("receivers", self.receivers), *_repeated("tokens", self.tokens)]
-        problems += _repeated("sites", self.sites)
-        if not self.http.loopback and not self.tokens:
-            problems.append(
-                f"http.host {self.http.host} is reachable from other machines: name at least one of tokens, "
-                "or listen on 127.0.0.1"
-            )
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+
+def load_config(
+    path: Path, historians: Collection[str] = ("duckdb", "influxdb"), notifiers: Collection[str] = ("webhook",)
+) -> CloudConfig:
+    """Return a config file as a model; relative paths in it start at the file's own folder.
+
+    Raises ConfigError with every mistake of the file in one message, those between keys and missing files included.
+    """
+    table = read_toml(path)
+    mistakes = [f"{path}: {line}" for line in _across(table, path.parent, historians, notifiers)]
+    try:
+        config = parse(CloudConfig, table, path)
+    except ConfigError as error:
+        raise ConfigError([*error.mistakes, *mistakes]) from None
+    if mistakes:
+        raise ConfigError(mistakes)
+    return _anchored(config, path.parent.resolve())
 
 
-def _repeated(key: str, entries: tuple[ReceiverConfig | TokenConfig | SiteConfig, ...]) -> list[str]:
-    names = [entry.name for entry in entries]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    return [f"{key}: the name {name} is given twice" for name in twice]
+def _across(table: dict[str, Any], folder: Path, historians: Collection[str], notifiers: Collection[str]) -> list[str]:
+    """Return the mistakes that lie between keys. The table may be wrong in any way: nothing is taken for granted."""
+    found = [line for key in ("receivers", "tokens", "sites") for line in _repeated(key, _tables(table, key))]
+    found += _unreachable(table)
+    found += _unknown_kind("historian.kind", [_table(table, "historian")], historians)
+    found += _unknown_kind("receivers.kind", _tables(table, "receivers"), notifiers)
+    found += _missing_files(table, folder)
+    return found
 
 
-def load_config(path: Path) -> CloudConfig:
-    """Return a config file as a model; relative paths in it start at the file's own folder."""
-    return load(CloudConfig, path).model_copy()
+def _repeated(key: str, entries: list[dict[str, Any]]) -> list[str]:
+    names = [str(entry.get("name")) for entry in entries]
+    return [f"{key}: the name {name} is given twice" for name in sorted({n for n in names if names.count(n) > 1})]
+
+
+def _unreachable(table: dict[str, Any]) -> list[str]:
+    host = _table(table, "http").get("host", "127.0.0.1")
+    if _tables(table, "tokens") or not isinstance(host, str) or HttpConfig(host=host).loopback:
+        return []
+    way_out = "name at least one of tokens, or listen on 127.0.0.1"
+    return [f"http.host: {host} can be reached from other machines, and there is no token: {way_out}"]
+
+
+def _unknown_kind(key: str, entries: list[dict[str, Any]], known: Collection[str]) -> list[str]:
+    kinds = [entry["kind"] for entry in entries if entry.get("kind", "") not in ("", *known)]
+    return [f"{key}: there is no {kind!r}; choose one of {', '.join(sorted(known))}" for kind in kinds]
+
+
+def _missing_files(table: dict[str, Any], folder: Path, key: str = "") -> list[str]:
+    """Return a line for each key ending in ``_file`` that names nothing readable."""
+    found = []
+    for name, value in table.items():
+        here = f"{key}.{name}".lstrip(".")
+        if name.endswith("_file") and isinstance(value, str) and not (folder / value).is_file():
+            found.append(f"{here}: the file {value} is not there")
+        for number, entry in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(entry, dict):
+                found += _missing_files(entry, folder, f"{here}.{number}" if isinstance(value, list) else here)
+    return found
+
+
+def _table(table: dict[str, Any], key: str) -> dict[str, Any]:
+    entry = table.get(key)
+    return entry if isinstance(entry, dict) else {}
+
+
+def _tables(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = table.get(key)
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+Part = TypeVar("Part", bound=Section)
+
+
+def _anchored(section: Part, folder: Path) -> Part:
+    """Return a section with every relative path put below `folder`."""
+    return section.model_copy(update={name: _below(value, folder) for name, value in section})
+
+
+def _below(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, Section):
+        return _anchored(value, folder)
+    if isinstance(value, tuple):
+        return tuple(_below(entry, folder) for entry in value)
+    return value
