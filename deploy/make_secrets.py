@@ -5,7 +5,6 @@ Run once beside the compose file: ``python3 deploy/make_secrets.py``. What exist
 
 import base64
 import hashlib
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -22,16 +21,21 @@ def mosquitto_line(user: str, password: str, salt: bytes) -> str:
 
 
 def keep_or_make(path: Path, text: str) -> str:
-    """Return what a file holds, writing it first where it does not exist; readable by its owner and group alone."""
+    """Return what a file holds, writing it first where it does not exist.
+
+    The folder is its owner's alone (0700); the file inside may be read by anyone who gets past it, because Compose
+    mounts it with its mode into containers whose users have other numbers.
+    """
     if not path.exists():
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "w", encoding="utf-8") as file:
-            file.write(text)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o644)
     return path.read_text(encoding="utf-8").strip()
 
 
 def make(folder: Path) -> None:
     """Write every secret the compose file names into a folder."""
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     for name in ("influx_password", "influx_token", "grafana_password", "console_token"):
         keep_or_make(folder / name, secrets.token_urlsafe(32))
     keep_or_make(folder / "webhook_secret", "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())

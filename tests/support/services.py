@@ -71,13 +71,14 @@ class Broker:
     port: int
     host: str = LOOPBACK
     extra: str = ""
+    anonymous: bool = True
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and return once it accepts."""
         config = self.folder / "mosquitto.conf"
         config.write_text(
-            f"listener {self.port} {self.host}\nallow_anonymous true\nmax_queued_messages 0\n"
+            f"listener {self.port} {self.host}\nallow_anonymous {str(self.anonymous).lower()}\nmax_queued_messages 0\n"
             f"persistence false\nlog_dest none\n{self.extra}"
         )
         program = binary("mosquitto")
@@ -98,9 +99,9 @@ class Broker:
 
 
 @contextmanager
-def broker(folder: Path, extra: str = "") -> Iterator[Broker]:
+def broker(folder: Path, extra: str = "", anonymous: bool = True) -> Iterator[Broker]:
     """A Mosquitto for the length of a with block."""
-    running = Broker(folder, free_port(), extra=extra)
+    running = Broker(folder, free_port(), extra=extra, anonymous=anonymous)
     running.start()
     try:
         yield running
