@@ -8,6 +8,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
 from pydantic import Field, StringConstraints, model_validator
@@ -92,7 +93,10 @@ class ReceiverConfig(Section):
     url: str
     secret_file: Path | None = None
     secret_env: str | None = None
+    previous_secret_file: Path | None = None
     ed25519_key_file: Path | None = None
+    ca_file: Path | None = None
+    insecure_http: bool = False
     priorities: tuple[PriorityName, ...] = ("red", "orange")
     hazard_sources: tuple[Slug, ...] = ()
     language: Literal["zh", "en"] = "zh"
@@ -104,9 +108,26 @@ class ReceiverConfig(Section):
             raise ValueError(
                 f"receiver {self.name} needs secret_file, secret_env or ed25519_key_file: notices are signed"
             )
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"receiver {self.name}: url must begin with https:// or http://")
+        problem = _problem_of(self.url, self.insecure_http)
+        if problem:
+            raise ValueError(f"receiver {self.name}: {problem}")
         return self
+
+
+def _problem_of(url: str, insecure_http: bool) -> str:
+    """Say what keeps a receiver's address from being used, without repeating it: it may carry a key."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "url is not a URL"
+    if parts.scheme not in ("https", "http") or not host:
+        return "url must be https://HOST/…"
+    if parts.username is not None or parts.password is not None:
+        return "url may not carry a user name or password"
+    if parts.scheme == "http" and not insecure_http:
+        return "url must begin with https://; insecure_http = true allows http, for a demo on loopback"
+    return ""
 
 
 class TokenConfig(Section):
