@@ -1,0 +1,174 @@
+"""What a transition says to a person, in Chinese and English (SAFETY S24).
+
+level · unit · tag name (plant tag) · value against limit and unit · since when · first thing to do. Pure: the same
+transition of the same tag always reads the same. No text orders an evacuation (SAFETY S21): that takes a person.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind, Priority
+from davylamp_alarms.transition import Event, Transition
+from davylamp_wire.profile import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an alarm is about. `lost` of `guarded` detectors of the hazard source are blind through it (SAFETY S12)."""
+
+    hazard_source: str
+    device: Text
+    tag: Text
+    plant_tag: str = ""
+    unit: str = ""
+    action: Text | None = None
+    lost: int = 0
+    guarded: int = 0
+
+
+LEVELS = {
+    Priority.RED: Text(zh="监测报警·红", en="MONITORING RED"),
+    Priority.ORANGE: Text(zh="监测报警·橙", en="MONITORING ORANGE"),
+    Priority.YELLOW: Text(zh="监测报警·黄", en="MONITORING YELLOW"),
+    Priority.BLUE: Text(zh="监测报警·蓝", en="MONITORING BLUE"),
+}
+
+KINDS = {
+    Kind.HH: Text(zh="高高限", en="high-high"),
+    Kind.H: Text(zh="高限", en="high"),
+    Kind.L: Text(zh="低限", en="low"),
+    Kind.LL: Text(zh="低低限", en="low-low"),
+    Kind.L1: Text(zh="一级", en="level 1"),
+    Kind.L2: Text(zh="二级", en="level 2"),
+    Kind.OVER_RANGE: Text(zh="超量程", en="over range"),
+    Kind.FAULT: Text(zh="仪表故障", en="instrument fault"),
+    Kind.STALE: Text(zh="数据停止更新", en="no new data"),
+    Kind.COMM: Text(zh="设备无应答", en="device does not answer"),
+    Kind.LINK: Text(zh="边缘网关失联", en="edge link lost"),
+    Kind.SYSTEM: Text(zh="监测系统自身", en="the monitoring system itself"),
+}
+
+EVENTS = {
+    Event.RAISED: Text(zh="报警", en="raised"),
+    Event.CLEARED: Text(zh="恢复正常", en="returned to normal"),
+    Event.ACKNOWLEDGED: Text(zh="已确认", en="acknowledged"),
+    Event.LATCHED: Text(zh="已回到限内，锁定待复位", en="back within limits, latched until reset"),
+    Event.RESET: Text(zh="已复位", en="reset"),
+    Event.RE_ALARMED: Text(zh="仍在报警", en="still standing"),
+    Event.SHELVED: Text(zh="已搁置", en="shelved"),
+    Event.UNSHELVED: Text(zh="结束搁置", en="unshelved"),
+    Event.SUPPRESSED: Text(zh="按设计抑制", en="suppressed by design"),
+    Event.UNSUPPRESSED: Text(zh="结束抑制", en="no longer suppressed"),
+    Event.TAKEN_OUT: Text(zh="停用", en="taken out of service"),
+    Event.RETURNED: Text(zh="恢复使用", en="returned to service"),
+    Event.UPDATED: Text(zh="更新", en="updated"),
+    Event.RECORDED: Text(zh="补传记录", en="recorded from backlog"),
+    Event.CLOSED: Text(zh="因限值变更关闭", en="closed by limit change"),
+}
+
+FIRST_THINGS = {
+    Kind.HH: Text(zh="立即核实现场，按处置卡操作", en="Check the field now and follow the handling card"),
+    Kind.H: Text(zh="核实现场，查明原因", en="Check the field and find the cause"),
+    Kind.L: Text(zh="核实现场，查明原因", en="Check the field and find the cause"),
+    Kind.LL: Text(zh="立即核实现场，按处置卡操作", en="Check the field now and follow the handling card"),
+    Kind.L1: Text(
+        zh="携便携式检测仪两人核实，检查通风", en="Two persons verify with portable detectors; check ventilation"
+    ),
+    Kind.L2: Text(
+        zh="无呼吸防护者不得进入，核实并按处置卡操作",
+        en="Nobody enters without breathing protection; verify and follow the handling card",
+    ),
+    Kind.OVER_RANGE: Text(
+        zh="按超限泄漏对待：无呼吸防护者不得进入，携便携式检测仪核实",
+        en="Treat as a leak beyond the scale: nobody enters unprotected; verify with portable detectors",
+    ),
+    Kind.FAULT: Text(zh="派人携便携式检测仪巡检，检修仪表", en="Patrol with portable detectors; repair the instrument"),
+    Kind.STALE: Text(zh="派人巡检，检查采集与网络", en="Patrol the unit; check acquisition and network"),
+    Kind.COMM: Text(zh="派人巡检，检查控制器供电与网络", en="Patrol the unit; check controller power and network"),
+    Kind.LINK: Text(zh="派人巡检，检查网关供电与网络", en="Patrol the unit; check gateway power and network"),
+    Kind.SYSTEM: Text(zh="检查监测系统，必要时人工巡检", en="Check the monitoring system; patrol where needed"),
+}
+
+FIELD_CHECK = Text(zh="请到现场核实", en="check the field")
+
+
+def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Text:
+    """Return one transition as a sentence in each language; times are of the site's clock."""
+    return Text(zh=" · ".join(_parts_zh(step, subject, zone)), en=" · ".join(_parts_en(step, subject, zone)))
+
+
+def _parts_zh(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
+    blind = f"失去监视：{subject.guarded} 个测点中 {subject.lost} 个" if _blind(step, subject) else ""
+    parts = [
+        LEVELS[step.priority].zh,
+        f"{subject.hazard_source} {subject.device.zh}".strip(),
+        _named(subject.tag.zh, subject.plant_tag, "（", "）"),
+        f"{KINDS[step.kind].zh}{EVENTS[step.event].zh}",
+        blind,
+        _against(step, subject),
+        _since_zh(step, zone),
+        (subject.action or FIRST_THINGS[step.kind]).zh,
+    ]
+    return [part for part in parts if part]
+
+
+def _parts_en(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
+    blind = f"BLIND: {subject.lost} of {subject.guarded} points lost" if _blind(step, subject) else ""
+    parts = [
+        LEVELS[step.priority].en,
+        f"{subject.hazard_source} {subject.device.en}".strip(),
+        _named(subject.tag.en, subject.plant_tag, " (", ")"),
+        f"{KINDS[step.kind].en}: {EVENTS[step.event].en}",
+        blind,
+        _against(step, subject),
+        _since_en(step, zone),
+        (subject.action or FIRST_THINGS[step.kind]).en,
+    ]
+    return [part for part in parts if part]
+
+
+def _blind(step: Transition, subject: Subject) -> bool:
+    return step.kind in BLIND_KINDS and subject.guarded > 0
+
+
+def _named(name: str, plant_tag: str, left: str, right: str) -> str:
+    return f"{name}{left}{plant_tag}{right}" if plant_tag else name
+
+
+def _against(step: Transition, subject: Subject) -> str:
+    """Return the value against its limit, "12.5 ppm ≥ 10 ppm"; once it is back, only side by side."""
+    if step.kind not in LIMIT_KINDS:
+        return "" if step.value is None or step.kind is not Kind.OVER_RANGE else _figure(step.value, subject.unit)
+    if step.value is None or step.limit is None:
+        return ""
+    if step.kind in FALLING:
+        sign = "≤" if step.value <= step.limit else ">"
+    else:
+        sign = "≥" if step.value >= step.limit else "<"
+    return f"{_figure(step.value, subject.unit)} {sign} {_figure(step.limit, subject.unit)}"
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:.6g} {unit}".strip()
+
+
+def _since_zh(step: Transition, zone: tzinfo) -> str:
+    began = _clock(step.raised_ms, zone)
+    if step.late:
+        return f"断线期间发生于 {began}{_until(step, zone)}，{FIELD_CHECK.zh}"
+    return f"自 {began} 起"
+
+
+def _since_en(step: Transition, zone: tzinfo) -> str:
+    began = _clock(step.raised_ms, zone)
+    if step.late:
+        return f"occurred {began}{_until(step, zone)} during link loss, {FIELD_CHECK.en}"
+    return f"since {began}"
+
+
+def _until(step: Transition, zone: tzinfo) -> str:
+    return "" if step.late_until_ms is None else f"–{_clock(step.late_until_ms, zone)[11:]}"
+
+
+def _clock(time_ms: int, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
