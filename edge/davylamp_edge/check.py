@@ -105,7 +105,7 @@ def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile],
     yield from _point_mistakes(device, profiles[profile], None if isinstance(driver, str) else driver, where)
 
 
-def _driver(name: object) -> type[Driver] | str | None:
+def _driver(name: object) -> type[Driver[Any]] | str | None:
     """Return the driver, or what is wrong with its name, or None where the shape is wrong already."""
     if not isinstance(name, str):
         return None
@@ -117,14 +117,14 @@ def _driver(name: object) -> type[Driver] | str | None:
         return f"{name!r} needs a library that is not installed ({error.name}); pip install 'davylamp[{name}]'"
 
 
-def _address_mistakes(device: Mapping[str, Any], driver: type[Driver], where: str) -> Iterator[str]:
+def _address_mistakes(device: Mapping[str, Any], driver: type[Driver[Any]], where: str) -> Iterator[str]:
     address = device.get("address")
     if isinstance(address, str) and (wrong := driver.wrong_address(address)):
         yield f"{where}.address: {wrong}"
 
 
 def _point_mistakes(
-    device: Mapping[str, Any], profile: Profile, driver: type[Driver] | None, where: str
+    device: Mapping[str, Any], profile: Profile, driver: type[Driver[Any]] | None, where: str
 ) -> Iterator[str]:
     given = device.get("points", {})
     overrides: dict[str, Any] = given if isinstance(given, dict) else {}
@@ -150,7 +150,7 @@ def _point_mistakes(
 
 
 def _place_mistakes(
-    point: Point, address: str, driver: type[Driver], settings: DeviceConfig, key: str
+    point: Point, address: str, driver: type[Driver[Any]], settings: DeviceConfig, key: str
 ) -> Iterator[str]:
     if address:
         if wrong := driver.wrong_point(address, point, settings):

@@ -2,52 +2,33 @@
 
 ::
 
-    config ─► install ─► one task per connection ─► sink(ScanResult) ─► journal
+    config ─► install ─► one line per connection, one task each ─► sink(ScanResult) ─► journal
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping, Sequence
 
-from davylamp_wire.profile import JournalClass, Profile
-from davylamp_wire.reading import Value
+from davylamp_wire.profile import Profile
 
+from davylamp_edge.backoff import Jitter
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import Installed, install
+from davylamp_edge.line import DeviceStatus, Line
+from davylamp_edge.report import Clock, ScanResult, Sink, utc_ms
 
-Clock = Callable[[], int]
-"""UTC in milliseconds."""
+__all__ = ["DeviceStatus", "ScanResult", "Scanner", "Sink", "utc_ms"]
 
-
-def utc_ms() -> int:
-    """Return this machine's UTC clock in milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class ScanResult:
-    """What one scan of one device has to report, in parallel columns: one journal record.
-
-    ``points`` are indices into the device's `Installed.points`; one point may come twice, its last held-back value
-    before its new one, in time order. ``qualities`` are codes of `davylamp_wire.quality`. ``arrived_ms`` is when the
-    last reply of the scan arrived. Everything of a device that changed its quality comes in class ``event``.
-    """
-
-    device: str
-    journal_class: JournalClass
-    points: Sequence[int]
-    times_ms: Sequence[int]
-    values: Sequence[Value]
-    qualities: Sequence[int]
-    arrived_ms: int
-
-
-Sink = Callable[[ScanResult], None]
+SPREAD_S = 1.0
+"""Over how long the first scans are spread."""
 
 
 class Scanner:
-    """Reads all devices of one edge until told to stop. The sink is called in the loop's thread and must be quick."""
+    """Reads all devices of one edge until told to stop.
+
+    The sink is called in the loop's thread, once per device, scan and journal class, and must be quick. `devices`
+    tells what the indices in a `ScanResult` mean; `statuses` how each device is doing.
+    """
 
     def __init__(
         self,
@@ -56,12 +37,31 @@ class Scanner:
         sink: Sink,
         *,
         now_ms: Clock = utc_ms,
+        jitter: Jitter = random.random,
     ) -> None:
         self.devices: tuple[Installed, ...] = install(config, profiles)
-        self._config = config
-        self._sink = sink
-        self._now_ms = now_ms
+        every = config.report == "every"
+        self._lines = [
+            Line(sharing, every=every, sink=sink, now_ms=now_ms, jitter=jitter) for sharing in _by_line(self.devices)
+        ]
+        self.statuses: dict[str, DeviceStatus] = {
+            status.name: status for line in self._lines for status in line.statuses
+        }
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scan until ``stop`` is set; then close every connection and return."""
-        await stop.wait()
+        step_s = SPREAD_S / len(self._lines)
+        async with asyncio.TaskGroup() as group:
+            for i, line in enumerate(self._lines):
+                group.create_task(line.run(i * step_s))
+            await stop.wait()
+            for line in self._lines:
+                line.stop()
+
+
+def _by_line(devices: Sequence[Installed]) -> list[list[Installed]]:
+    """Return devices grouped by the connection they share: one address, one line."""
+    lines: dict[tuple[str, str], list[Installed]] = {}
+    for device in devices:
+        lines.setdefault((device.config.driver, device.config.address), []).append(device)
+    return list(lines.values())

@@ -8,7 +8,7 @@ one file here, one line in `DRIVERS`, and the suite in ``tests/edge/test_driver_
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from davylamp_wire.profile import Point
 from davylamp_wire.quality import Reason
@@ -65,12 +65,15 @@ class Request(Protocol):
     @property
     def points(self) -> Sequence[int]: ...
 
-    def halves(self) -> "tuple[Request, Request] | None":
+    def halves(self) -> tuple[Self, Self] | None:
         """Return two narrower requests for the same points, or None where there is but one point."""
 
 
-class Driver(Protocol):
-    """One connection to one address. Made inside the running loop, used by one task."""
+Asked = TypeVar("Asked", bound=Request)
+
+
+class Driver(Protocol[Asked]):
+    """One connection to one address, for requests of its own kind. Made in the running loop, used by one task."""
 
     def __init__(self, address: str, timeout_s: float) -> None: ...
 
@@ -83,25 +86,29 @@ class Driver(Protocol):
         """Return what is wrong with a point's address for this point and device, or None."""
 
     @staticmethod
-    def plan(device: DeviceConfig, wanted: Sequence[Wanted]) -> Sequence[Request]:
+    def plan(device: DeviceConfig, wanted: Sequence[Wanted]) -> Sequence[Asked]:
         """Return the fewest requests that answer every wanted point exactly once."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands, as far as this side knows."""
 
     async def connect(self) -> None:
         """Connect anew, dropping what was there. Raises: DeviceUnreachable."""
 
-    async def read(self, request: Request) -> Decoded:
+    async def read(self, request: Asked) -> Decoded:
         """Return the decoded reply. Raises: DeviceUnreachable, DeviceRefused."""
 
     async def close(self) -> None:
         """Leave no task and no socket behind. May be called twice."""
 
 
-def driver_class(name: str) -> type[Driver]:
+def driver_class(name: str) -> type[Driver[Any]]:
     """Return a driver by its name in `DRIVERS`, importing it on first use.
 
     A gateway without OPC UA never imports asyncua. Raises: KeyError for a name nobody registered, ImportError where
     the library is not installed.
     """
     module, _, attribute = DRIVERS[name].partition(":")
-    found: type[Driver] = getattr(importlib.import_module(module), attribute)
+    found: type[Driver[Any]] = getattr(importlib.import_module(module), attribute)
     return found

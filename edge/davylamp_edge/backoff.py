@@ -1,0 +1,37 @@
+"""How long to leave alone what does not answer."""
+
+import random
+from collections.abc import Callable
+
+FIRST_S = 1.0
+LONGEST_S = 30.0
+
+Jitter = Callable[[], float]
+"""A number from 0 to 1, drawn anew at each call."""
+
+
+class Backoff:
+    """Doubles the rest after each failure, from 1 to 30 s, each drawn from half to one and a half times that.
+
+    Without the jitter a hundred devices behind one switch would all knock at the same moment when it comes back.
+    """
+
+    def __init__(self, jitter: Jitter = random.random) -> None:
+        self._jitter = jitter
+        self._failures = 0
+        self._until_s = 0.0
+
+    def fail(self, now_s: float, *, least_s: float = 0.0) -> None:
+        """Note a failure; rest at least ``least_s`` from ``now_s``."""
+        step = min(LONGEST_S, FIRST_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        self._until_s = now_s + max(least_s, step * (0.5 + self._jitter()))
+
+    def succeed(self) -> None:
+        """Forget every failure."""
+        self._failures = 0
+        self._until_s = 0.0
+
+    def rests(self, now_s: float) -> bool:
+        """Return whether it is too early to try again."""
+        return now_s < self._until_s

@@ -1,0 +1,209 @@
+"""One connection and the devices behind it: one task, one request at a time.
+
+::
+
+    due ─► rests? ─yes─► every point bad/COMM ────────────┐
+            │no                                            ├─► post ─► sink
+            └─► connect ─► read block by block ─► values ──┘
+                   └──── unreachable ─► lost: bad/COMM at once, and a rest
+
+Devices on one line share it because a gateway or PLC takes few connections. One that does not answer may cost the
+others its probes, and those together a tenth of the time; devices on other lines never notice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from davylamp_wire.profile import COMM_OK
+
+from davylamp_edge.backoff import Backoff, Jitter
+from davylamp_edge.deadband import Suppressor
+from davylamp_edge.drivers import Decoded, DeviceUnreachable, Driver, driver_class
+from davylamp_edge.install import Installed
+from davylamp_edge.poll import Poll
+from davylamp_edge.report import Clock, Post, Sink
+
+log = structlog.get_logger("davylamp_edge.scan")
+
+BUS_SHARE = 9
+"""A silent device on a shared line rests nine times as long as its probe took: a tenth of the bus is its most."""
+
+
+@dataclass(slots=True)
+class DeviceStatus:
+    """How a device is doing, for the status page. Counters only grow."""
+
+    name: str
+    connected: bool = False
+    last_error: str = ""
+    lost_since_ms: int | None = None
+    scans: int = 0
+    requests: int = 0
+    late: int = 0
+    """Scans left out because the one before took longer than its period."""
+    losses: int = 0
+
+
+class _Device:
+    """A device's polls, what is known of its link, and where its reports go."""
+
+    def __init__(self, installed: Installed, polls: Sequence[Poll], post: Post, jitter: Jitter) -> None:
+        self.installed = installed
+        self.polls = polls
+        self.post = post
+        self.backoff = Backoff(jitter)
+        self.status = DeviceStatus(installed.name)
+        fastest_ms = int(min(poll.period_s for poll in polls) * 1000)
+        index = installed.comm_ok
+        self._comm_ok = Suppressor([index], [installed.points[index]], period_ms=fastest_ms)
+
+    @property
+    def lost(self) -> bool:
+        return self.status.lost_since_ms is not None
+
+    def say_comm_ok(self) -> None:
+        self._comm_ok.report(Decoded([not self.lost], {}), self.post.arrival(), self.post.report)
+
+
+class Line:
+    """Polls the devices of one address over one driver, each on time, until cancelled."""
+
+    def __init__(self, devices: Sequence[Installed], *, every: bool, sink: Sink, now_ms: Clock, jitter: Jitter) -> None:
+        first = devices[0].config
+        timeout_s = max(device.config.timeout_s for device in devices)
+        self._driver: Driver[Any] = driver_class(first.driver)(first.address, timeout_s)
+        self._now_ms = now_ms
+        self._backoff = Backoff(jitter)
+        self._stopping = False
+        self._wake: asyncio.Future[None] | None = None
+        self._devices = [
+            _Device(device, _polls(device, every), Post(device.name, sink, now_ms), jitter) for device in devices
+        ]
+        self.statuses = [device.status for device in self._devices]
+
+    def stop(self) -> None:
+        """End the run once the request under way is answered: what a device has served is not thrown away."""
+        self._stopping = True
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def run(self, phase_s: float) -> None:
+        """Scan until stopped, beginning ``phase_s`` from now, so that not all lines ask in the same millisecond."""
+        clock = asyncio.get_running_loop().time
+        turns = [(device, poll) for device in self._devices for poll in device.polls]
+        for _, poll in turns:
+            poll.due_s = clock() + phase_s
+        try:
+            while not self._stopping:
+                device, poll = min(turns, key=_due_s)
+                await self._until(poll.due_s)
+                if not self._stopping:
+                    await self._scan(device, poll, clock())
+                    missed = poll.next_due(clock())
+                    device.status.late += 0 if device.lost else missed
+        finally:
+            for device in self._devices:
+                device.post.send()
+            await self._driver.close()
+
+    async def _until(self, due_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._wake = loop.create_future()
+        timer = loop.call_at(due_s, _awaken, self._wake)
+        try:
+            await self._wake
+        finally:
+            timer.cancel()
+
+    async def _scan(self, device: _Device, poll: Poll, now_s: float) -> None:
+        if device.backoff.rests(now_s) or (self._backoff.rests(now_s) and not self._driver.connected):
+            poll.lose(device.post)
+        elif await self._connected(now_s):
+            await self._try(device, poll, now_s)
+        device.say_comm_ok()
+        device.post.send()
+
+    async def _try(self, device: _Device, poll: Poll, now_s: float) -> None:
+        try:
+            device.status.requests += await poll.read(self._driver, device.post, now_s, self._is_stopping)
+        except DeviceUnreachable as error:
+            await self._unanswered(device, str(error), now_s)
+        else:
+            device.status.scans += 1
+            device.backoff.succeed()
+            self._found(device, poll, now_s)
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
+    async def _connected(self, now_s: float) -> bool:
+        """Connect anew where the connection is gone; where that fails, every device on the line is lost."""
+        if self._driver.connected:
+            return True
+        try:
+            await self._driver.connect()
+        except Exception as error:  # A driver's own mistake is no reason to stop the other lines.
+            why = str(error) if isinstance(error, DeviceUnreachable) else f"{type(error).__name__}: {error}"
+            self._backoff.fail(now_s)
+            for device in self._devices:
+                self._lose(device, why)
+                device.post.send()
+            return False
+        self._backoff.succeed()
+        return True
+
+    async def _unanswered(self, device: _Device, why: str, began_s: float) -> None:
+        """Leave a device alone for a while, and drop the connection where nobody else on it is heard.
+
+        A peer that hangs never closes its end.
+        """
+        self._lose(device, why)
+        silent = sum(each.lost for each in self._devices)
+        spent_s = asyncio.get_running_loop().time() - began_s
+        shared = len(self._devices) > 1
+        device.backoff.fail(began_s + spent_s, least_s=BUS_SHARE * silent * spent_s if shared else 0.0)
+        if silent == len(self._devices):
+            await self._driver.close()
+
+    def _lose(self, device: _Device, why: str) -> None:
+        """Report every point of a device bad at once, whatever its scan class."""
+        status = device.status
+        status.last_error = why
+        if not device.lost:
+            status.lost_since_ms = self._now_ms()
+            status.connected = False
+            status.losses += 1
+            log.warning("device lost", device=status.name, why=why)
+        for poll in device.polls:
+            poll.lose(device.post)
+        device.say_comm_ok()
+
+    def _found(self, device: _Device, poll: Poll, now_s: float) -> None:
+        """Note that a device answers; what it was last asked before it was lost is due at once."""
+        status = device.status
+        status.connected = True
+        if status.lost_since_ms is None:
+            return
+        log.info("device back", device=status.name, lost_s=round((self._now_ms() - status.lost_since_ms) / 1000, 1))
+        status.lost_since_ms = None
+        for other in device.polls:
+            if other is not poll:
+                other.due_s = now_s
+
+
+def _due_s(turn: tuple[_Device, Poll]) -> float:
+    return turn[1].due_s
+
+
+def _awaken(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
+def _polls(device: Installed, every: bool) -> list[Poll]:
+    """Return a device's scan classes, the fastest first."""
+    periods = sorted({point.scan_s for name, point in zip(device.names, device.points, strict=True) if name != COMM_OK})
+    return [Poll(device, period_s, every=every) for period_s in periods]
