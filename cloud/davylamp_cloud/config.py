@@ -131,12 +131,16 @@ def _problem_of(url: str, insecure_http: bool) -> str:
 
 
 class TokenConfig(Section):
-    """A bearer of a role: an argon2 hash in the file, or the token itself in a file only the cloud may read."""
+    """A bearer of a role: an argon2 hash in the file, or the token itself in a file only the cloud may read.
+
+    A token with `hazard_sources` sees and operates those alone; without, all of them.
+    """
 
     name: Slug
     role: Role
     hash: str | None = None
     token_file: Path | None = None
+    hazard_sources: tuple[Slug, ...] = ()
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -1,0 +1,94 @@
+"""The HTTP API of a cloud: one app, its routes, its gate, its live hub."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from davylamp_wire.config import secret_from
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from davylamp_cloud.api import alarms, edges, errors, events, health, metrics, quarantine, sources, tags, transitions
+from davylamp_cloud.api.actor import Actor, Credential, Credentials, Sessions, session_key
+from davylamp_cloud.api.catalogue import Catalogue
+from davylamp_cloud.api.gate import Gate, refuse_open_bind
+from davylamp_cloud.api.hub import Hub
+from davylamp_cloud.api.parts import Parts
+from davylamp_cloud.cloud import Cloud
+from davylamp_cloud.config import CloudConfig, TokenConfig
+
+ROUTERS = (tags, alarms, transitions, sources, edges, quarantine, health, metrics, events)
+
+SECURITY_HEADERS = {
+    b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+}
+"""Style attributes are allowed because ECharts' tooltips use them; scripts only come from files of our own."""
+
+
+def create_app(cloud: Cloud) -> FastAPI:
+    """Return the API of a cloud; `davylamp_cloud.console.mount` adds the pages.
+
+    Raises BindRefused when it would listen beyond loopback without a token.
+    """
+    config = cloud.config
+    credentials = credentials_of(config)
+    refuse_open_bind(config.http.host, bool(credentials))
+    app = FastAPI(
+        title="Davylamp",
+        version="1",
+        summary="Safety monitoring of major hazard sources. 监测报警，非事故报告。",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=_lifespan(cloud),
+    )
+    sessions = Sessions(session_key(config.data_dir / "session.key"), credentials)
+    app.state.gate = Gate(credentials, sessions, cloud.now_ms)
+    errors.install(app)
+    for module in ROUTERS:
+        app.include_router(module.router)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def credentials_of(config: CloudConfig) -> Credentials:
+    """Return the tokens of a config, secrets read from their files."""
+    return Credentials(tuple(_credential(token) for token in config.tokens))
+
+
+def _credential(token: TokenConfig) -> Credential:
+    secret = secret_from(token.token_file, None, f"token {token.name}")
+    actor = Actor(token.name, token.role, frozenset(token.hazard_sources))
+    return Credential(actor, token.hash or "", secret.get_secret_value() if secret else "")
+
+
+def _lifespan(cloud: Cloud) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        catalogue = Catalogue(cloud.state)
+        hub = Hub(cloud, catalogue)
+        app.state.parts = Parts(cloud, catalogue, hub)
+        try:
+            yield
+        finally:
+            hub.close()
+
+    return run
+
+
+class SecurityHeaders:
+    """Adds the headers every answer carries; plain ASGI, so that streams pass untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS.items()]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

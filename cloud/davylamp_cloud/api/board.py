@@ -1,0 +1,103 @@
+"""What stands: alarms from state.db with the names of their tags, counted, most urgent first."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from davylamp_alarms.definition import LIMIT_KINDS, Kind
+from davylamp_wire.profile import LimitKind
+
+from davylamp_cloud import telling
+from davylamp_cloud.api.catalogue import Catalogue, Register
+from davylamp_cloud.api.language import Bilingual
+from davylamp_cloud.api.limits import settings_in_force
+from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
+from davylamp_cloud.api.words import of
+from davylamp_cloud.settings import Settings, action_of
+from davylamp_cloud.store.state import Row, State
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many alarms of one priority stand, and how many of them nobody has acknowledged."""
+
+    level: str
+    standing: int
+    unacknowledged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The alarms that stand, as rows, with the register and the settings of their tags at that moment."""
+
+    rows: tuple[Row, ...] = ()
+    register: Register = Register((), {}, {})
+    settings: Mapping[int, Settings] = field(default_factory=dict)
+
+
+def read_standing(state: State, catalogue: Catalogue) -> Standing:
+    """Return what stands now; reads the disk."""
+    rows = tuple(state.standing_alarms())
+    return Standing(rows, catalogue.register(), settings_in_force(state, (row["tag"] for row in rows)))
+
+
+def alarm_view(row: Row, standing: Standing) -> AlarmView:
+    """Return an alarm row as readers see it."""
+    entry = standing.register.by_tag.get(row["tag_id"])
+    settings = standing.settings.get(row["tag"])
+    kind = Kind(row["kind"])
+    action = action_of(settings, kind) if settings else None
+    limit = settings.limits.get(LimitKind(kind)) if settings and kind in LIMIT_KINDS else None
+    return AlarmView(
+        occurrence=row["occurrence"],
+        version=row["version"],
+        alarm_id=row["alarm_id"],
+        hazard_source=row["hazard_source"],
+        tag=row["tag_id"],
+        tag_name=entry.name if entry else of(telling.KINDS[kind]),
+        device_name=entry.device_name if entry else _node_of(row["alarm_id"]),
+        plant_tag=entry.plant_tag if entry else "",
+        kind=row["kind"],
+        priority=Level(row["priority"]),
+        letter=row["letter"],
+        active=row["condition"] == "active",
+        acknowledged=row["acknowledged"],
+        acknowledged_by=row["acknowledged_by"],
+        latched=row["latched"],
+        suppressions=tuple(row["suppressions"]),
+        quality=row["quality"],
+        value=row["value"],
+        limit=row["limit"],
+        unit=entry.unit if entry else "",
+        since_ms=row["raised_ms"],
+        late=row["late"],
+        late_until_ms=row["late_until_ms"],
+        shelved_until_ms=row["shelved_until_ms"],
+        first=of(action or telling.FIRST_THINGS[kind]),
+        verified=limit is None or limit.source.verified,
+        text=Bilingual(row["text_zh"], row["text_en"]),
+    )
+
+
+def _node_of(alarm_id: str) -> Bilingual:
+    """Return what an alarm without a tag is about: its edge node, or the part of the system its id names."""
+    name = alarm_id.partition("#")[0]
+    return Bilingual(name, name)
+
+
+def board(standing: Standing, sees: Callable[[str], bool]) -> list[AlarmView]:
+    """Return what stands of the hazard sources somebody sees, most urgent first."""
+    alarms = [alarm_view(row, standing) for row in standing.rows if sees(row["hazard_source"])]
+    return sorted(alarms, key=lambda alarm: alarm.order)
+
+
+def counts(alarms: Iterable[AlarmView]) -> list[Count]:
+    """Return standing and unacknowledged alarms by priority, red first; hidden ones are not counted."""
+    open_alarms = [alarm for alarm in alarms if not alarm.hidden]
+    return [
+        Count(
+            level,
+            sum(alarm.level == level for alarm in open_alarms),
+            sum(alarm.level == level and alarm.calls for alarm in open_alarms),
+        )
+        for level in PRIORITY_ORDER
+    ]

@@ -1,0 +1,70 @@
+"""An operator's act: appended to the log, then what came of it is waited for (DESIGN, "the engine is a function of the log")."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from davylamp_alarms.transition import Command, Op
+
+from davylamp_cloud.api.actor import Actor
+from davylamp_cloud.api.errors import ApiError
+from davylamp_cloud.api.language import Bilingual, both, mark
+from davylamp_cloud.api.parts import Parts
+from davylamp_cloud.group_commit import LogClosed
+from davylamp_cloud.log import NewRecord, RecordKind
+
+WAIT_S = 5.0
+"""Longest wait for the engine's answer; the command is in the log by then and will still be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a command: the steps it led to; none where it was already done, or where the engine is behind."""
+
+    seq: int
+    evaluated: bool
+    transitions: list[dict[str, Any]]
+
+
+def command(op: Op, actor: Actor, at_ms: int, **what: Any) -> Command:
+    """Return an act under its actor's name and role; nothing a client sends can change those."""
+    return Command(op=op, by=actor.name, role=actor.role, at_ms=at_ms, **what)
+
+
+def carry_out(parts: Parts, act: Command) -> Answer:
+    """Append a command and wait for its answer; blocks, so call it off the event loop.
+
+    Raises ApiError 409 with the engine's reason when it refuses, 503 when the log takes nothing.
+    """
+    record = NewRecord(RecordKind.COMMAND, json.dumps(asdict(act), ensure_ascii=False).encode(), act.at_ms)
+    try:
+        seq = parts.cloud.commits.append([record], WAIT_S)[0]
+    except (LogClosed, TimeoutError):
+        raise _not_logged() from None
+    try:
+        outcome = parts.cloud.monitor.await_outcome(seq, WAIT_S)
+    except TimeoutError:
+        return Answer(seq, False, [])
+    if outcome.refusal is not None:
+        raise refused(outcome.refusal, act)
+    return Answer(seq, True, [dict(transition) for transition in outcome.transitions])
+
+
+def refused(refusal: Any, act: Command) -> ApiError:
+    """Return the engine's refusal, with its reason in both languages."""
+    return ApiError(
+        409,
+        str(refusal.why),
+        Bilingual(refusal.zh, refusal.en),
+        both(mark("Look at the alarm as it is now, then decide again.")),
+        where=act.occurrence or act.alarm,
+    )
+
+
+def _not_logged() -> ApiError:
+    return ApiError(
+        503,
+        "log_closed",
+        both(mark("The log takes nothing: the act was not recorded.")),
+        both(mark("Call whoever runs Davylamp, and act on site by the handling card.")),
+    )

@@ -1,0 +1,97 @@
+"""Live events for programs: transitions as they are stored, chosen tags' values, and heartbeats."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
+
+from davylamp_cloud.api.actor import Actor
+from davylamp_cloud.api.gate import Reader
+from davylamp_cloud.api.hub import Columns, Hub
+from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
+from davylamp_cloud.api.sse import Event, dumps, stream
+
+router = APIRouter(tags=["events"], responses=REFUSALS)
+
+MOST_WATCHED = 500
+CATCH_UP = 1000
+
+Watched = Annotated[
+    str, Query(pattern=r"^(\d{1,9}(,\d{1,9}){0,499})?$", description="tag indices whose values are sent, by comma")
+]
+
+
+class Watch:
+    """The tags one screen shows, and what it was told of them last."""
+
+    def __init__(self, parts: Parts, actor: Actor, wanted: str) -> None:
+        register = parts.catalogue.register()
+        asked = {int(index) for index in wanted.split(",") if index}
+        seen = [i for i in asked if i in register.by_index and actor.sees(register.by_index[i].hazard_source)]
+        self.tags = np.array(sorted(seen), np.int64)
+        self._told: NDArray[np.int64] | None = None
+
+    def changed(self, columns: Columns) -> list[int]:
+        """Return the watched tags whose reading arrived since the last call; all of them on the first."""
+        known = self.tags[self.tags < len(columns[3])]
+        arrivals = np.full(len(self.tags), -1, np.int64)
+        arrivals[: len(known)] = columns[3][known]
+        told, self._told = self._told, arrivals
+        if told is None:
+            return [int(tag) for tag in known]
+        return [int(tag) for tag in self.tags[arrivals != told]]
+
+
+def values_of(hub: Hub, tags: Sequence[int], columns: Columns) -> list[dict[str, Any]]:
+    """Return the newest readings of some tags, as JSON."""
+    values, times, qualities, arrivals = columns
+    live = hub.cloud.monitor.live
+    return [
+        {
+            "index": tag,
+            "value": float(values[tag]) if np.isfinite(values[tag]) else None,
+            "text": live.text(tag),
+            "quality": int(qualities[tag]),
+            "time_ms": int(times[tag]),
+            "arrival_ms": int(arrivals[tag]),
+        }
+        for tag in tags
+    ]
+
+
+@router.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def events(
+    parts: CloudParts,
+    actor: Reader,
+    tags: Watched = "",
+    last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
+) -> StreamingResponse:
+    """Stream ``transitions`` (id: log number; reconnecting catches up), ``values`` and ``heartbeat``."""
+    hub = parts.hub
+    watch = await run_in_threadpool(Watch, parts, actor, tags)
+    number = hub.number
+    missed = await run_in_threadpool(_missed, parts, actor, last_event_id)
+
+    async def collect() -> list[Event]:
+        nonlocal number, missed
+        steps, missed = missed + [step for step in hub.since(number) if actor.sees(step["hazard_source"])], []
+        number = hub.number
+        found = [Event("transitions", dumps(steps), int(steps[-1]["seq"]))] if steps else []
+        columns = hub.columns()
+        if changed := watch.changed(columns):
+            found.append(Event("values", dumps(values_of(hub, changed, columns))))
+        return found
+
+    return stream(hub, collect)
+
+
+def _missed(parts: Parts, actor: Actor, last_event_id: str | None) -> list[Mapping[str, Any]]:
+    """Return what a reader missed since the log number it heard last."""
+    if last_event_id is None:
+        return []
+    rows = parts.cloud.state.transitions(after=int(last_event_id), limit=CATCH_UP)
+    return [row for row in rows if actor.sees(row["hazard_source"])]

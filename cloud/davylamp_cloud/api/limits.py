@@ -1,0 +1,48 @@
+"""A tag's limits as readers see them: value, priority, and the source that has or has not been verified (SAFETY S30)."""
+
+from collections.abc import Iterable
+
+from davylamp_alarms.definition import Kind, PointKind, default_priority
+from davylamp_wire.profile import Limit
+from sqlalchemy import select
+
+from davylamp_cloud.api.views import LimitView
+from davylamp_cloud.settings import Settings
+from davylamp_cloud.store import schema
+from davylamp_cloud.store.state import Row, State
+
+CHUNK = 500
+"""Tags asked for in one query: SQLite bounds the number of parameters."""
+
+
+def limits_of(row: Row | None) -> tuple[LimitView, ...]:
+    """Return the limits in force, highest first; none where the register has none."""
+    if row is None:
+        return ()
+    settings = Settings.model_validate(row["settings"])
+    found = [_view(name, limit, settings.kind) for name, limit in settings.limits.items()]
+    return tuple(sorted(found, key=lambda limit: -limit.value))
+
+
+def settings_in_force(state: State, tags: Iterable[int]) -> dict[int, Settings]:
+    """Return the settings in force of some tags, by index."""
+    wanted = sorted(set(tags))
+    table = schema.LIMITS
+    found = {}
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        for row in state.rows(select(table).where(table.c.tag.in_(chunk), table.c.to_seq.is_(None))):
+            found[row["tag"]] = Settings.model_validate(row["settings"])
+    return found
+
+
+def _view(name: str, limit: Limit, kind: str) -> LimitView:
+    source = limit.source
+    return LimitView(
+        kind=name,
+        value=limit.value,
+        deadband=limit.deadband,
+        priority=limit.priority or default_priority(Kind(name), PointKind(kind)).word,
+        source=" ".join(part for part in (source.standard, source.edition, source.clause) if part),
+        verified=source.verified,
+    )

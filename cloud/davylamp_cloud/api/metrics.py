@@ -1,0 +1,99 @@
+"""Prometheus metrics of the cloud itself: few series, none per tag, per alarm or per occurrence."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+from starlette.concurrency import run_in_threadpool
+
+from davylamp_cloud.api.board import board, counts, read_standing
+from davylamp_cloud.api.errors import forbidden, unauthenticated
+from davylamp_cloud.api.gate import client_of, gate_of, is_loopback
+from davylamp_cloud.api.parts import CloudParts, Parts
+from davylamp_cloud.api.permissions import Permission
+from davylamp_cloud.store import schema
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request, parts: CloudParts) -> Response:
+    """Return the metrics; from this machine without a token, from elsewhere with one."""
+    if not is_loopback(client_of(request)):
+        actor = await gate_of(request).identify(request)
+        if actor is None:
+            raise unauthenticated()
+        if not actor.may(Permission.METRICS):
+            raise forbidden(actor.role, Permission.METRICS)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Now(parts))
+    return Response(await run_in_threadpool(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Now(Collector):
+    """Everything worth watching, asked for at the moment of the scrape."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _log_and_readers(self._parts)
+        yield from _alarms(self._parts)
+        yield from _outbox(self._parts)
+        yield from _ingest(self._parts.cloud.ingest.status())
+        yield _gauge("davylamp_console_screens", "Screens that watch live", self._parts.hub.screens)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _log_and_readers(parts: Parts) -> Iterator[Metric]:
+    cloud, beat, lag = parts.cloud, parts.hub.heartbeat(), parts.cloud.monitor.lag()
+    yield _gauge("davylamp_log_seq", "Number of the newest record of the log", cloud.log.last_seq)
+    yield _gauge("davylamp_log_bytes", "Bytes the log's records occupy", cloud.log.size_bytes())
+    yield _gauge("davylamp_monitor_seq", "Number of the newest evaluated record", cloud.monitor.position)
+    yield _gauge("davylamp_monitor_lag_records", "Records the engine has not evaluated yet", lag.records)
+    yield _gauge("davylamp_monitor_lag_seconds", "Age of the oldest record not evaluated yet", lag.ms / 1000)
+    yield _gauge("davylamp_engine_age_seconds", "Time since the engine last committed", beat.engine_age_ms / 1000)
+    behind = max(0, cloud.log.last_seq - cloud.historian.cursor())
+    yield _gauge("davylamp_historian_lag_records", "Records the historian has not stored yet", behind)
+    yield _gauge("davylamp_tags", "Tags in the register", len(cloud.log.births))
+
+
+def _alarms(parts: Parts) -> Iterator[Metric]:
+    standing = GaugeMetricFamily("davylamp_alarms_standing", "Standing alarms, hidden ones aside", labels=["level"])
+    waiting = GaugeMetricFamily("davylamp_alarms_unacknowledged", "Alarms nobody acknowledged", labels=["level"])
+    for count in counts(board(read_standing(parts.cloud.state, parts.catalogue), lambda _: True)):
+        standing.add_metric([count.level], count.standing)
+        waiting.add_metric([count.level], count.unacknowledged)
+    yield standing
+    yield waiting
+
+
+def _outbox(parts: Parts) -> Iterator[Metric]:
+    """Yield what waits per configured receiver; one that left the config has no series of its own."""
+    table = schema.OUTBOX
+    query = select(table.c.receiver, table.c.state, func.count().label("notices")).group_by("receiver", "state")
+    found = {(row["receiver"], row["state"]): row["notices"] for row in parts.cloud.state.rows(query)}
+    notices = GaugeMetricFamily(
+        "davylamp_outbox_notices", "Notices by receiver and state", labels=["receiver", "state"]
+    )
+    for receiver in parts.cloud.config.receivers:
+        for state in ("pending", "failed"):
+            notices.add_metric([receiver.name, state], found.get((receiver.name, state), 0))
+    yield notices
+
+
+def _ingest(status: Mapping[str, Any]) -> Iterator[Metric]:
+    """Yield ingest's own counters: plain whole numbers of its status, by their names."""
+    counter = CounterMetricFamily("davylamp_ingest", "What ingest counted since its start", labels=["what"])
+    for name, value in status.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            counter.add_metric([name], value)
+    yield counter

@@ -1,0 +1,46 @@
+"""The parts every route works with, and the small types routes share."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from davylamp_wire.config import SLUG
+from fastapi import Depends, Path, Query
+from starlette.requests import HTTPConnection
+
+from davylamp_cloud.api.catalogue import Catalogue
+from davylamp_cloud.api.errors import ErrorBody
+from davylamp_cloud.api.hub import Hub
+from davylamp_cloud.cloud import Cloud
+
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999: no time of ours lies after it."""
+
+LAST_SEQ = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The running cloud, as routes see it."""
+
+    cloud: Cloud
+    catalogue: Catalogue
+    hub: Hub
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    """Return the parts of the app a request came to."""
+    parts = connection.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+CloudParts = Annotated[Parts, Depends(parts_of)]
+Slug = Annotated[str, Path(pattern=SLUG)]
+Words = Annotated[str, Query(max_length=200, description="words to be found in id, plant tag, name, hazard source")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Offset = Annotated[int, Query(ge=0, le=10_000_000)]
+TimeMs = Annotated[int, Query(ge=0, le=LAST_MS, description="UTC milliseconds")]
+Occurrence = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$", description="<hazard source>-<number>")]
+
+REFUSALS: dict[int | str, dict[str, object]] = {status: {"model": ErrorBody} for status in (401, 403, 404, 422, 429)}
+"""What any route may answer instead, for OpenAPI."""

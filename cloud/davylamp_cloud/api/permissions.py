@@ -1,0 +1,40 @@
+"""Who may do what. Everything that lets a person act or read is in this table; routes name a permission, never a role.
+
+The regulator reads everything and operates nothing: an act in the duty room is the duty room's own.
+"""
+
+from enum import StrEnum
+
+from davylamp_cloud.config import Role
+
+
+class Permission(StrEnum):
+    """One thing a person may do."""
+
+    READ = "read"
+    TRANSITIONS = "transitions"
+    METRICS = "metrics"
+    ACKNOWLEDGE = "acknowledge"
+    RESET = "reset"
+    SHELVE = "shelve"
+    QUARANTINE = "quarantine"
+
+
+_EVERYONE = frozenset(Role)
+_DUTY_ROOM = frozenset({Role.OPERATOR, Role.ENGINEER, Role.ADMINISTRATOR})
+
+PERMISSIONS: dict[Permission, frozenset[Role]] = {
+    Permission.READ: _EVERYONE,
+    Permission.TRANSITIONS: _EVERYONE,
+    Permission.METRICS: _EVERYONE,
+    Permission.ACKNOWLEDGE: _DUTY_ROOM,
+    Permission.RESET: _DUTY_ROOM,
+    Permission.SHELVE: _DUTY_ROOM,
+    # A quarantined payload may come from any hazard source, so it is for those who mend the plant's configuration.
+    Permission.QUARANTINE: frozenset({Role.ENGINEER, Role.ADMINISTRATOR}),
+}
+
+
+def allowed(role: Role, permission: Permission) -> bool:
+    """Return whether a role holds a permission."""
+    return role in PERMISSIONS[permission]

@@ -1,0 +1,45 @@
+"""Hazard sources: what stands on each, and how much of it is seen."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from davylamp_cloud.api.board import Count, board, counts, read_standing
+from davylamp_cloud.api.gate import Reader
+from davylamp_cloud.api.parts import REFUSALS, CloudParts
+from davylamp_cloud.api.views import AlarmView
+
+router = APIRouter(prefix="/api/v1/hazard-sources", tags=["hazard sources"], responses=REFUSALS)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A hazard source; `blind` counts the alarms that say something of it is not seen (SAFETY S12)."""
+
+    hazard_source: str
+    tags: int
+    nodes: list[str]
+    standing: list[Count]
+    blind: int
+
+
+@router.get("")
+def list_sources(parts: CloudParts, actor: Reader) -> list[SourceView]:
+    """List hazard sources with their standing alarms by priority."""
+    standing = read_standing(parts.cloud.state, parts.catalogue)
+    tags: Counter[str] = Counter()
+    nodes: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in standing.register.entries:
+        tags[entry.hazard_source] += 1
+        nodes[entry.hazard_source].add(entry.node)
+    alarms: defaultdict[str, list[AlarmView]] = defaultdict(list)
+    for alarm in board(standing, actor.sees):
+        alarms[alarm.hazard_source].append(alarm)
+    names = sorted(name for name in set(tags) | set(alarms) if actor.sees(name))
+    return [_source(name, tags[name], sorted(nodes[name]), alarms[name]) for name in names]
+
+
+def _source(name: str, tags: int, nodes: list[str], alarms: list[AlarmView]) -> SourceView:
+    blind = sum(alarm.blind and alarm.active for alarm in alarms)
+    return SourceView(name, tags, nodes, counts(alarms), blind)

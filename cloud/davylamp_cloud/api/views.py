@@ -1,0 +1,167 @@
+"""What readers of the API and the console see: alarms, tags, edges, put together from register, state and live values.
+
+Pure values; nothing here reads a disk or a clock.
+"""
+
+from dataclasses import dataclass, field
+
+from davylamp_alarms.definition import BLIND_KINDS, LIMIT_KINDS, Kind
+
+from davylamp_cloud.api.language import Bilingual
+
+CALLING = frozenset("BDE")
+"""Letters that ask for an acknowledgement."""
+
+SUPPRESSED = frozenset("GHI")
+"""Letters that do not sound: shelved, suppressed by design, out of service."""
+
+PRIORITY_ORDER = ("red", "orange", "yellow", "blue")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A priority, never bare: several Chinese colour schemes exist and they disagree (SAFETY S21)."""
+
+    level: str
+    scheme: str = "monitoring"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmView:
+    """A standing alarm, or one that waits for an acknowledgement or a reset. Times are UTC milliseconds.
+
+    `text` is the whole sentence of SAFETY S24, `first` its first thing to do, `since_ms` when the occurrence began at
+    the source.
+    """
+
+    occurrence: str
+    version: int
+    alarm_id: str
+    hazard_source: str
+    tag: str
+    tag_name: Bilingual
+    device_name: Bilingual
+    plant_tag: str
+    kind: str
+    priority: Level
+    letter: str
+    active: bool
+    acknowledged: bool
+    acknowledged_by: str
+    latched: bool
+    suppressions: tuple[str, ...]
+    quality: int
+    value: float | None
+    limit: float | None
+    unit: str
+    since_ms: int
+    late: bool
+    late_until_ms: int | None
+    shelved_until_ms: int | None
+    first: Bilingual
+    text: Bilingual
+    verified: bool
+
+    @property
+    def level(self) -> str:
+        return self.priority.level
+
+    @property
+    def blind(self) -> bool:
+        """True where the alarm says that something is not seen, rather than that something was seen (SAFETY S12)."""
+        return Kind(self.kind) in BLIND_KINDS
+
+    @property
+    def short_kind(self) -> str:
+        """The kind where a limit has a short name of its own: HH, L2."""
+        return self.kind if Kind(self.kind) in LIMIT_KINDS else ""
+
+    @property
+    def calls(self) -> bool:
+        """True while the alarm asks for a person."""
+        return self.letter in CALLING
+
+    @property
+    def hidden(self) -> bool:
+        """True while somebody's act or the process keeps it from sounding."""
+        return self.letter in SUPPRESSED
+
+    @property
+    def resettable(self) -> bool:
+        """True where only a person's reset can end it: latched, and the process is back."""
+        return self.latched and not self.active and not self.hidden
+
+    @property
+    def order(self) -> tuple[bool, int, int]:
+        """Most urgent first: who calls, then by priority, then the newest."""
+        return (not self.calls, PRIORITY_ORDER.index(self.level), -self.since_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """A limit of a tag and where it comes from."""
+
+    kind: str
+    value: float
+    deadband: float
+    priority: str
+    source: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    """A tag with its current value. `age_ms` counts since its last arrival here; None where nothing came yet."""
+
+    index: int
+    tag: str
+    name: Bilingual
+    device_name: Bilingual
+    plant_tag: str
+    unit: str
+    kind: str
+    hazard_source: str
+    value: float | None
+    text: str | None
+    quality: int
+    time_ms: int | None
+    arrival_ms: int | None
+    age_ms: int | None
+    range: tuple[float, float] | None = None
+    limits: tuple[LimitView, ...] = ()
+    states: dict[str, Bilingual] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """A device of an edge: does it answer, and how many of its tags are good."""
+
+    device: str
+    name: Bilingual
+    profile: str
+    hazard_source: str
+    answers: bool | None
+    tags: int
+    good: int
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeView:
+    """An edge node: its link, its confirmation, and its devices.
+
+    `confirmed` is false for a foreign edge, which cannot resend; `confirmed_ms` is when records of it last became
+    durable here; `backlog` is true while it delivers what it kept during a cut.
+    """
+
+    node: str
+    online: bool
+    since_ms: int | None
+    reason: str
+    confirmed: bool
+    confirmed_ms: int | None
+    backlog: bool
+    last_ms: int | None
+    clock_offset_ms: int | None
+    holes: int
+    lost_readings: int
+    devices: tuple[DeviceView, ...] = ()
