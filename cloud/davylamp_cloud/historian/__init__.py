@@ -100,10 +100,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A tag in equal steps, only those that have readings; `doubtful` counts readings that were not good.
+    """A tag in equal steps, only those that have readings.
 
-    Lowest, highest and mean are over every finite number of the step, doubtful ones included, so that a spike with
-    a doubtful quality is on the curve and not hidden from it. NaN where a step has no number at all.
+    Lowest, highest, mean and count are over every finite number of the step, doubtful ones included, so that a spike
+    with a doubtful quality is on the curve and not hidden from it; NaN where a step has no number. `doubtful` counts
+    readings that were not good, or are neither finite number nor text.
     """
 
     times_ms: Int64s

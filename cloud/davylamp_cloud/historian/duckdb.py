@@ -35,7 +35,8 @@ WHERE tag = ? AND time_ms >= ? AND time_ms < ? ORDER BY time_ms, rowid LIMIT ?
 STEPS = """
 SELECT time_ms - (time_ms % $step + $step) % $step AS at,
   min(value) FILTER (isfinite(value)) AS low, max(value) FILTER (isfinite(value)) AS high,
-  avg(value) FILTER (isfinite(value)) AS mean, count(*) AS readings, count(*) FILTER (quality <> 0) AS doubtful
+  avg(value) FILTER (isfinite(value)) AS mean, count(value) FILTER (isfinite(value)) AS numbers,
+  count(*) FILTER (quality <> 0 OR (text IS NULL AND NOT coalesce(isfinite(value), false))) AS doubtful
 FROM {source} WHERE tag = $tag AND time_ms >= $from AND time_ms < $to GROUP BY at ORDER BY at
 """
 
@@ -119,7 +120,7 @@ class DuckDbHistorian:
         with self._files.attached(days) as schemas, closing(self._files.connection()) as connection:
             if not schemas:
                 return _trend(None)
-            source = " UNION ALL ".join(f"SELECT tag, time_ms, value, quality FROM {s}.readings" for s in schemas)
+            source = " UNION ALL ".join(f"SELECT tag, time_ms, value, quality, text FROM {s}.readings" for s in schemas)
             query = STEPS.format(source=f"({source})")
             arguments = {"step": step_ms, "tag": tag, "from": from_ms, "to": to_ms}
             return _trend(connection.execute(query, arguments).fetchnumpy())
@@ -220,4 +221,4 @@ def _trend(found: dict[str, Any] | None) -> Trend:
     pages = [] if found is None else [found]
     times: Int64s = _column(pages, "at", np.int64)
     lows, highs, means = (_column(pages, name, np.float64) for name in ("low", "high", "mean"))
-    return Trend(times, lows, highs, means, _column(pages, "readings", np.int64), _column(pages, "doubtful", np.int64))
+    return Trend(times, lows, highs, means, _column(pages, "numbers", np.int64), _column(pages, "doubtful", np.int64))
