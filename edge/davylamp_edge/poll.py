@@ -79,7 +79,7 @@ class Poll:
     async def _ask(self, track: Track, driver: Driver[Any], post: Post, now_s: float) -> list[Track]:
         """Read one request into the post; return the narrower ones to ask instead where it was refused as too wide."""
         try:
-            decoded = await _read(driver, track.request)
+            decoded, arrived_ms = await _read(driver, track.request, post)
         except DeviceRefused as refusal:
             narrower = track.request.halves() if refusal.narrower else None
             if narrower is None:
@@ -90,7 +90,7 @@ class Poll:
         if track.refused is not None:
             track.refused = None
             self.refusals.pop(self._names(track), None)
-        track.suppressor.report(decoded, post.arrival(), post.report)
+        track.suppressor.report(decoded, arrived_ms, post.report)
         post.send_what_waited()
         return []
 
@@ -115,10 +115,12 @@ class Poll:
         return ", ".join(self._device.names[index] for index in track.request.points)
 
 
-async def _read(driver: Driver[Any], request: Request) -> Decoded:
-    """Return a driver's reply. A driver's own mistake costs its request, and no other device's scan."""
+async def _read(driver: Driver[Any], request: Request, post: Post) -> tuple[Decoded, int]:
+    """Return a reply and when it arrived. A driver's own mistake costs its request, and no other device's scan."""
     try:
-        return await driver.read(request)
+        reply = await driver.read(request)
+        arrived_ms = post.arrival()
+        return request.decode(reply, arrived_ms), arrived_ms
     except (DeviceUnreachable, DeviceRefused):
         raise
     except Exception as error:

@@ -60,10 +60,14 @@ class Decoded:
 
 
 class Request(Protocol):
-    """One question to a device; knows which points its reply answers."""
+    """One question to a device; knows which points its reply answers, and what it says of them."""
 
     @property
-    def points(self) -> Sequence[int]: ...
+    def points(self) -> Sequence[int]:
+        """The points' indices, in the order of the reply's columns."""
+
+    def decode(self, reply: Any, arrived_ms: int) -> Decoded:
+        """Return a reply of this driver in columns. Pure but for what the request itself remembers."""
 
     def halves(self) -> tuple[Self, Self] | None:
         """Return two narrower requests for the same points, or None where there is but one point."""
@@ -96,8 +100,8 @@ class Driver(Protocol[Asked]):
     async def connect(self) -> None:
         """Connect anew, dropping what was there. Raises: DeviceUnreachable."""
 
-    async def read(self, request: Asked) -> Decoded:
-        """Return the decoded reply. Raises: DeviceUnreachable, DeviceRefused."""
+    async def read(self, request: Asked) -> Any:
+        """Return the reply as the request's ``decode`` takes it. Raises: DeviceUnreachable, DeviceRefused."""
 
     async def close(self) -> None:
         """Leave no task and no socket behind. May be called twice."""

@@ -98,6 +98,10 @@ class ModbusRequest:
             return cls(unit, block, own, BitDecoder(inside), (block.count + 7) // 8)
         return cls(unit, block, own, RegisterDecoder(inside), 2 * block.count)
 
+    def decode(self, reply: bytes, arrived_ms: int) -> Decoded:
+        """Return a reply in columns; Modbus carries no time of its own."""
+        return self.decoder.decode(reply)
+
     def halves(self) -> tuple[Self, Self] | None:
         """Return the same points in two narrower blocks, or None where there is but one point."""
         both = halves(self.block)
@@ -173,8 +177,8 @@ class ModbusDriver:
         """Whether the connection stands, as far as this side knows."""
         return self._client is not None and self._client.connected
 
-    async def read(self, request: ModbusRequest) -> Decoded:
-        """Return a block's values. Raises: DeviceUnreachable after ``timeout_s``, DeviceRefused on an exception."""
+    async def read(self, request: ModbusRequest) -> bytes:
+        """Return a block's bytes. Raises: DeviceUnreachable after ``timeout_s``, DeviceRefused on an exception."""
         client = self._client
         if client is None:
             raise DeviceUnreachable(f"{self._host}:{self._port} is not connected")
@@ -185,7 +189,7 @@ class ModbusDriver:
             raise DeviceUnreachable(f"unit {request.unit} at {self._host}:{self._port}: {error}") from None
         if reply.isError():
             raise _refusal(request, reply.exception_code)
-        return request.decoder.decode(_payload(request, reply))
+        return _payload(request, reply)
 
     async def close(self) -> None:
         """Close the connection; its socket is closed when this returns."""
