@@ -1,1 +1,1 @@
-"""What edge and cloud agree on: readings, quality, profiles, Sparkplug topics, payloads and sessions. Pure, no clock."""
+"""What edge and cloud agree on: readings, quality, profiles, Sparkplug topics, payloads, sessions. Pure, no clock."""

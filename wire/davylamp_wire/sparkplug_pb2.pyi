@@ -69,7 +69,7 @@ class Metric(_message.Message):
     string_value: str
     template_value: Template
     timestamp: int
-    def __init__(self, name: _Optional[str] = ..., alias: _Optional[int] = ..., timestamp: _Optional[int] = ..., datatype: _Optional[int] = ..., is_historical: bool = ..., is_transient: bool = ..., is_null: bool = ..., metadata: _Optional[_Union[MetaData, _Mapping]] = ..., properties: _Optional[_Union[PropertySet, _Mapping]] = ..., int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: bool = ..., string_value: _Optional[str] = ..., bytes_value: _Optional[bytes] = ..., dataset_value: _Optional[_Union[DataSet, _Mapping]] = ..., template_value: _Optional[_Union[Template, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., alias: _Optional[int] = ..., timestamp: _Optional[int] = ..., datatype: _Optional[int] = ..., is_historical: bool = ..., is_transient: bool = ..., is_null: bool = ..., metadata: _Optional[_Union[MetaData, _Mapping[str, object]]] = ..., properties: _Optional[_Union[PropertySet, _Mapping[str, object]]] = ..., int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: bool = ..., string_value: _Optional[str] = ..., bytes_value: _Optional[bytes] = ..., dataset_value: _Optional[_Union[DataSet, _Mapping[str, object]]] = ..., template_value: _Optional[_Union[Template, _Mapping[str, object]]] = ...) -> None: ...
 
 class Payload(_message.Message):
     __slots__ = ["body", "metrics", "seq", "timestamp", "uuid"]
@@ -83,7 +83,7 @@ class Payload(_message.Message):
     seq: int
     timestamp: int
     uuid: str
-    def __init__(self, timestamp: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., seq: _Optional[int] = ..., uuid: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, timestamp: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping[str, object]]]] = ..., seq: _Optional[int] = ..., uuid: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
 
 class PropertySet(_message.Message):
     __slots__ = ["keys", "values"]
@@ -91,13 +91,13 @@ class PropertySet(_message.Message):
     VALUES_FIELD_NUMBER: _ClassVar[int]
     keys: _containers.RepeatedScalarFieldContainer[str]
     values: _containers.RepeatedCompositeFieldContainer[PropertyValue]
-    def __init__(self, keys: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[_Union[PropertyValue, _Mapping]]] = ...) -> None: ...
+    def __init__(self, keys: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[_Union[PropertyValue, _Mapping[str, object]]]] = ...) -> None: ...
 
 class PropertySetList(_message.Message):
     __slots__ = ["propertyset"]
     PROPERTYSET_FIELD_NUMBER: _ClassVar[int]
     propertyset: _containers.RepeatedCompositeFieldContainer[PropertySet]
-    def __init__(self, propertyset: _Optional[_Iterable[_Union[PropertySet, _Mapping]]] = ...) -> None: ...
+    def __init__(self, propertyset: _Optional[_Iterable[_Union[PropertySet, _Mapping[str, object]]]] = ...) -> None: ...
 
 class PropertyValue(_message.Message):
     __slots__ = ["boolean_value", "double_value", "float_value", "int_value", "is_null", "long_value", "propertyset_value", "propertysets_value", "string_value", "type"]
@@ -121,7 +121,7 @@ class PropertyValue(_message.Message):
     propertysets_value: PropertySetList
     string_value: str
     type: int
-    def __init__(self, type: _Optional[int] = ..., is_null: bool = ..., int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: bool = ..., string_value: _Optional[str] = ..., propertyset_value: _Optional[_Union[PropertySet, _Mapping]] = ..., propertysets_value: _Optional[_Union[PropertySetList, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[int] = ..., is_null: bool = ..., int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: bool = ..., string_value: _Optional[str] = ..., propertyset_value: _Optional[_Union[PropertySet, _Mapping[str, object]]] = ..., propertysets_value: _Optional[_Union[PropertySetList, _Mapping[str, object]]] = ...) -> None: ...
 
 class Template(_message.Message):
     __slots__ = ["version"]

@@ -1,0 +1,61 @@
+"""Sparkplug payloads, both ways: the one place from which edge and cloud take them (docs/wire.md)."""
+
+from davylamp_wire.births import (
+    BirthMetric,
+    bd_seq_metric,
+    birth_payload,
+    command_payload,
+    death_payload,
+    device_death_payload,
+)
+from davylamp_wire.decode import Message, Metric, PayloadError, decode
+from davylamp_wire.encode import data_payload, mark_historical, metrics_body, record_metric
+from davylamp_wire.names import (
+    BD_SEQ,
+    CLOCK,
+    CONFIRM,
+    DESCRIPTION,
+    EPOCH,
+    FIRST_ALIAS,
+    HOLE,
+    KEEPALIVE,
+    OUR_QUALITY,
+    QUALITY,
+    REBIRTH,
+    RECORD,
+    SPARKPLUG_TYPE,
+    SparkplugType,
+    is_own,
+)
+
+__all__ = [
+    "BD_SEQ",
+    "CLOCK",
+    "CONFIRM",
+    "DESCRIPTION",
+    "EPOCH",
+    "FIRST_ALIAS",
+    "HOLE",
+    "KEEPALIVE",
+    "OUR_QUALITY",
+    "QUALITY",
+    "REBIRTH",
+    "RECORD",
+    "SPARKPLUG_TYPE",
+    "BirthMetric",
+    "Message",
+    "Metric",
+    "PayloadError",
+    "SparkplugType",
+    "bd_seq_metric",
+    "birth_payload",
+    "command_payload",
+    "data_payload",
+    "death_payload",
+    "decode",
+    "device_death_payload",
+    "is_own",
+    "mark_historical",
+    "metrics_body",
+    "record_metric",
+]
