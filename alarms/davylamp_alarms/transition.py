@@ -34,6 +34,16 @@ class Event(StrEnum):
     CLOSED = "closed"
 
 
+class Lane(StrEnum):
+    """What an occurrence is about: the present, or what backlog and disorder told of the past (SAFETY S5, S6).
+
+    An alarm can have one occurrence in each lane; readers keep alarms by (alarm_id, lane).
+    """
+
+    LIVE = "live"
+    LATE = "late"
+
+
 class Suppression(StrEnum):
     """Why an alarm is hidden. They form a set: leaving one does not leave another (OPC 10000-9, 5.8.2)."""
 
@@ -84,6 +94,7 @@ class Transition:
     occurrence: str
     version: int
     alarm_id: str
+    lane: Lane
     tag: str
     kind: Kind
     priority: Priority

@@ -1,0 +1,192 @@
+"""The book of occurrences: numbers them, keeps what stands, and writes every transition. Nothing else does.
+
+An alarm may have two occurrences at once, one in each lane: what stands now, and what backlog told of. So readers key
+by (alarm, lane); a new occurrence in a lane replaces the one before it there.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from davylamp_alarms.definition import Kind, Priority
+from davylamp_alarms.lifecycle import REST, State, step
+from davylamp_alarms.transition import Condition, Event, Lane, Suppression, Transition
+
+RE_ALARM_MS = 30 * 60 * 1000
+"""A standing acknowledged red announces itself again after this long (SAFETY S7)."""
+
+HEARD_LATE = frozenset({Kind.HH, Kind.LL, Kind.L2})
+"""Kinds whose excursions in backlog are announced whatever their priority (SAFETY S5; HH includes LL)."""
+
+Key = tuple[str, Lane]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a transition says about its alarm's definition as it was then."""
+
+    alarm: str
+    tag: int
+    tag_id: str
+    kind: Kind
+    priority: Priority
+    hazard_source: str
+    limit: float | None
+    latch: bool
+    scan_ms: int
+
+    @property
+    def heard_late(self) -> bool:
+        """Whether an excursion found in backlog is announced, or only listed."""
+        return self.priority is Priority.RED or self.kind in HEARD_LATE
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Who hides an alarm until when (host time), and why."""
+
+    until_ms: int
+    by: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Record:
+    """An occurrence that is not at rest."""
+
+    alarm: str
+    lane: Lane
+    tag: int
+    kind: Kind
+    occurrence: str
+    version: int = 0
+    state: State = REST
+    raised_ms: int = 0
+    late: bool = False
+    late_until_ms: int | None = None
+    value: float | None = None
+    quality: int = 0
+    acknowledged_ms: int = 0
+    open: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.alarm, self.lane
+
+
+@dataclass(slots=True)
+class Book:
+    """Records by (alarm, lane), shelves by alarm, and the two counters of each hazard source."""
+
+    records: dict[Key, Record] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+    shelves: dict[str, Shelf] = field(default_factory=dict)
+    source_numbers: dict[str, int] = field(default_factory=dict)
+    occurrence_numbers: dict[str, int] = field(default_factory=dict)
+    repeats: dict[Key, int] = field(default_factory=dict)
+
+    # finding
+
+    def find(self, occurrence: str) -> Record | None:
+        """Return a standing occurrence."""
+        key = self.keys.get(occurrence)
+        return None if key is None else self.records[key]
+
+    def of_alarm(self, alarm: str) -> Iterator[Record]:
+        """Yield the alarm's occurrences, the live one first."""
+        for lane in Lane:
+            if (alarm, lane) in self.records:
+                yield self.records[alarm, lane]
+
+    # writing
+
+    def open(self, facts: Facts, lane: Lane, raised_ms: int) -> Record:
+        """Begin an occurrence in a lane; it inherits the latch and what hides the alarm."""
+        before = self.records.get((facts.alarm, lane))
+        if before is not None:
+            self.keys.pop(before.occurrence, None)
+        number = self.occurrence_numbers.get(facts.hazard_source, 0) + 1
+        self.occurrence_numbers[facts.hazard_source] = number
+        record = Record(
+            facts.alarm, lane, facts.tag, facts.kind, f"{facts.hazard_source}-{number}", raised_ms=raised_ms
+        )
+        record.state = before.state if before is not None else self._hidden(facts.alarm)
+        self.records[record.key] = record
+        self.keys[record.occurrence] = record.key
+        return record
+
+    def _hidden(self, alarm: str) -> State:
+        """Return the state of an alarm at rest, hidden as its other lane is."""
+        suppressions = {s for record in self.of_alarm(alarm) for s in record.state.suppressions}
+        return replace(REST, suppressions=frozenset(suppressions))
+
+    def write(
+        self,
+        seq: int,
+        facts: Facts,
+        record: Record,
+        event: Event,
+        time_ms: int,
+        due_ms: int | None = None,
+        actor: str = "",
+        comment: str = "",
+    ) -> Transition:
+        """Number and return a transition to the record's present state, and forget a record that is at rest."""
+        record.version += 1
+        number = self.source_numbers.get(facts.hazard_source, 0) + 1
+        self.source_numbers[facts.hazard_source] = number
+        self._keep(facts, record)
+        value = record.value
+        return Transition(
+            seq=seq,
+            hazard_source=facts.hazard_source,
+            source_no=number,
+            occurrence=record.occurrence,
+            version=record.version,
+            alarm_id=facts.alarm,
+            lane=record.lane,
+            tag=facts.tag_id,
+            kind=facts.kind,
+            priority=facts.priority,
+            event=event,
+            condition=record.state.condition,
+            quality=record.quality,
+            acknowledged=record.state.acknowledged,
+            latched=record.state.latched,
+            suppressions=tuple(s for s in Suppression if s in record.state.suppressions),
+            letter=record.state.letter,
+            value=None if value is None or math.isnan(value) else value,
+            limit=facts.limit,
+            time_ms=time_ms,
+            due_ms=due_ms,
+            raised_ms=record.raised_ms,
+            late=record.late,
+            late_until_ms=record.late_until_ms,
+            scan_ms=facts.scan_ms,
+            actor=actor,
+            comment=comment,
+        )
+
+    def _keep(self, facts: Facts, record: Record) -> None:
+        """Forget what is at rest; let standing acknowledged reds speak again."""
+        self.repeats.pop(record.key, None)
+        if record.state.at_rest and not record.open:
+            self.drop(record)
+        elif _repeats(facts, record.state):
+            self.repeats[record.key] = record.acknowledged_ms + RE_ALARM_MS
+
+    def drop(self, record: Record) -> None:
+        """Forget an occurrence."""
+        self.records.pop(record.key, None)
+        self.keys.pop(record.occurrence, None)
+        self.repeats.pop(record.key, None)
+
+    def move(self, record: Record, *events: Event) -> None:
+        """Take the record through events, without writing them."""
+        for event in events:
+            record.state = step(record.state, event)
+
+
+def _repeats(facts: Facts, state: State) -> bool:
+    standing = state.condition is Condition.ACTIVE and state.acknowledged and not state.suppressions
+    return standing and facts.priority is Priority.RED

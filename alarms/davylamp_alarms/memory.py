@@ -1,0 +1,97 @@
+"""All the engine remembers, in one place, so that a snapshot can be complete."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from davylamp_alarms.batch import Ints
+from davylamp_alarms.book import Book, Facts
+from davylamp_alarms.columns import NEVER, Columns
+from davylamp_alarms.definition import BLIND_KINDS, KINDS, Kind, alarm_id
+from davylamp_alarms.layout import Layout
+from davylamp_alarms.lone import Lone
+from davylamp_alarms.slots import Slots
+
+DOWN, UP, UNSEEN = 0, 1, 2
+
+
+class Nodes(Columns):
+    """One place per edge node.
+
+    `base_ms` is the host time from which its silence counts; `offset_ms` is edge clock minus host clock.
+    """
+
+    FIELDS = {
+        "link": (np.uint8, UNSEEN),
+        "base_ms": (np.int64, NEVER),
+        "offset_ms": (np.int64, 0),
+        "measured": (np.uint8, 0),
+    }
+    link: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
+    base_ms: Ints
+    offset_ms: Ints
+    measured: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
+
+
+class Clock:
+    """The host's clocks at the last tick, and when the next sweep for stale tags is due."""
+
+    def __init__(self) -> None:
+        self.now_ms = NEVER
+        self.monotonic_ms = 0
+        self.boot_id = ""
+        self.sweep_ms = NEVER
+
+
+class Memory:
+    """Columns of tags, rows, slots and nodes; the book of occurrences; alarms without a tag."""
+
+    def __init__(self, shifts_ms: Sequence[int] = ()) -> None:
+        self.layout, self.slots, self.nodes = Layout(), Slots(), Nodes()
+        self.book, self.clock = Book(), Clock()
+        self.lone: dict[str, Lone] = {}
+        self.shifts_ms = tuple(sorted(shifts_ms))
+        self.seq, self.register_version = -1, 0
+        self.ahead_ms = 0
+
+    def node(self, name: str) -> int:
+        """Return the place of an edge node, a new one if it was never named."""
+        number = self.layout.nodes.number(name)
+        self.grow_nodes()
+        return number
+
+    def grow_nodes(self) -> None:
+        """Give every node in the layout its place, and note the smallest clock offset there is."""
+        missing = len(self.layout.nodes) - self.nodes.n
+        if missing > 0:
+            self.nodes.extend(missing)
+        self.ahead_ms = int(self.nodes.offset_ms[: self.nodes.n].min()) if self.nodes.n else 0
+
+    def offset_of(self, tags: Ints) -> Ints:
+        """Return the clock offset of each tag's edge."""
+        return self.nodes.offset_ms[self.layout.node_of[self.layout.tags.shared[tags]]]
+
+    def facts(self, tag: int, kind: Kind, name: str = "") -> Facts:
+        """Return what a transition says about its alarm's definition."""
+        if tag < 0:
+            return self.lone[name].facts
+        layout = self.layout
+        row = layout.row(tag, kind)
+        if row is None:
+            raise LookupError(f"tag {tag} has no alarm {kind}")
+        shared, of_tag = layout.row_class(row), layout.tag_class(tag)
+        measured = kind is not Kind.OVER_RANGE and kind not in BLIND_KINDS
+        return Facts(
+            alarm=alarm_id(layout.names.values[tag], kind),
+            tag=tag,
+            tag_id=layout.names.values[tag],
+            kind=kind,
+            priority=shared.priority,
+            hazard_source=layout.sources.values[shared.source],
+            limit=float(layout.rows.limit[row]) if measured else None,
+            latch=shared.latch,
+            scan_ms=of_tag.scan_ms,
+        )
+
+    def facts_of(self, tag: int, kind: int, name: str) -> Facts:
+        return self.facts(tag, KINDS[kind], name)

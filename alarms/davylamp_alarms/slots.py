@@ -1,0 +1,55 @@
+"""Times of the rows that were ever excited. Most rows never are, so they have no slot."""
+
+import numpy as np
+
+from davylamp_alarms.batch import Indices, Ints
+from davylamp_alarms.columns import ALWAYS, NEVER, Columns
+from davylamp_alarms.conditions import Phase, Phases
+from davylamp_alarms.layout import NO_SLOT, AlarmRows
+
+
+class Slots(Columns):
+    """Source times per excited row.
+
+    The excursion last seen live is ``since_ms <= t < until_ms`` (`ALWAYS` while it goes on): a duplicate out of it
+    is no news. `late_…` belong to the late lane: an excursion found in backlog, its known ends, and when the host
+    last saw a reading of it.
+    """
+
+    FIELDS = {
+        "row": (np.int32, -1),
+        "since_ms": (np.int64, NEVER),
+        "until_ms": (np.int64, NEVER),
+        "mark_ms": (np.int64, NEVER),
+        "late_from_ms": (np.int64, NEVER),
+        "late_last_ms": (np.int64, NEVER),
+        "late_seen_ms": (np.int64, NEVER),
+        "late_phase": (np.uint8, Phase.NORMAL),
+    }
+    row: Indices
+    since_ms: Ints
+    until_ms: Ints
+    mark_ms: Ints
+    late_from_ms: Ints
+    late_last_ms: Ints
+    late_seen_ms: Ints
+    late_phase: Phases
+
+    def of(self, rows: AlarmRows, wanted: Ints) -> Indices:
+        """Return the slot of each row, new ones for rows that have none yet."""
+        missing = wanted[rows.slot[wanted] == NO_SLOT]
+        if missing.size:
+            where = self.extend(len(missing))
+            self.row[where] = missing
+            rows.slot[missing] = np.arange(where.start, where.stop)
+        return rows.slot[wanted]
+
+    def covers(self, slots: Indices, time_ms: Ints) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Return which times lie in the excursion last seen live; a row without a slot never had one."""
+        if not self.n:
+            return np.zeros(len(slots), np.bool_)
+        covered = (self.since_ms[slots] <= time_ms) & (time_ms < self.until_ms[slots])
+        return covered & (slots != NO_SLOT)
+
+
+__all__ = ["ALWAYS", "NEVER", "Slots"]
