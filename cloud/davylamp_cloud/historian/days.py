@@ -8,7 +8,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -95,10 +95,11 @@ class DayFiles:
             return True
 
     def close(self) -> None:
-        """Detach everything, which folds each WAL in, and close."""
+        """Detach everything, which folds each WAL in, and close. Who still reads gets an error."""
         with self._lock:
             for schema in self._attached.values():
-                self._root.execute(f"DETACH {schema}")
+                with suppress(duckdb.Error):  # its WAL stays, and is read when the day is opened next
+                    self._root.execute(f"DETACH {schema}")
             self._attached.clear()
             self._root.close()
 

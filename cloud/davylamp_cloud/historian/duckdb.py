@@ -11,7 +11,8 @@ batch 41..60 ──► 2026-11-22.duckdb  rows, through = 60
 """
 
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ WHERE tag = ? AND time_ms >= ? AND time_ms < ? ORDER BY time_ms, rowid LIMIT ?
 """
 
 STEPS = """
-SELECT time_ms - (time_ms % $step + $step) % $step AS at,
+SELECT time_ms - (time_ms % $step + $step) % $step AS begins,
   min(value) FILTER (isfinite(value)) AS low, max(value) FILTER (isfinite(value)) AS high,
   avg(value) FILTER (isfinite(value)) AS mean, count(value) FILTER (isfinite(value)) AS numbers,
   count(*) FILTER (quality <> 0 OR (text IS NULL AND NOT coalesce(isfinite(value), false))) AS doubtful
-FROM {source} WHERE tag = $tag AND time_ms >= $from AND time_ms < $to GROUP BY at ORDER BY at
+FROM {source} WHERE tag = $tag AND time_ms >= $from AND time_ms < $to GROUP BY begins ORDER BY begins
 """
 
 
@@ -45,6 +46,7 @@ class DuckDbHistorian:
     """The embedded historian. Only this process opens the files; others ask its API."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._files = DayFiles(folder, MEMORY)
         self._writing = threading.Lock()
         self._through: dict[int, int] = {}
@@ -65,9 +67,15 @@ class DuckDbHistorian:
             try:
                 self._write(rows, cursor)
             except duckdb.Error as error:
-                self._through.clear()
+                self._begin_again()
                 raise HistorianUnavailable(f"DuckDB: {error}") from error
             self._cursor = cursor
+
+    def _begin_again(self) -> None:
+        """Open the files anew: after some errors (a full disk) DuckDB refuses everything until then."""
+        self._through.clear()
+        self._files.close()
+        self._files = DayFiles(self._folder, MEMORY)
 
     def _write(self, rows: Rows, cursor: int) -> None:
         days = days_of(rows.times_ms)
@@ -81,7 +89,8 @@ class DuckDbHistorian:
         self._write_day(lead, rows.where(days == lead), cursor, cursor)
 
     def _write_day(self, day: int, rows: Rows, through: int, cursor: int) -> None:
-        with self._files.attached([day]) as (schema,), closing(self._files.connection()) as connection:
+        files = self._files
+        with files.attached([day]) as (schema,), closing(files.connection()) as connection:
             stored = self._through_of(day, schema, connection)
             connection.begin()
             try:
@@ -90,7 +99,8 @@ class DuckDbHistorian:
                 connection.execute(f"INSERT INTO {schema}.progress VALUES (?, ?)", [max(stored, through), cursor])
                 connection.commit()
             except BaseException:
-                connection.rollback()
+                with suppress(duckdb.Error):
+                    connection.rollback()
                 raise
             self._through[day] = max(stored, through)
 
@@ -101,42 +111,22 @@ class DuckDbHistorian:
 
     def read(self, tag: int, from_ms: int, to_ms: int, limit: int | None = None) -> Series:
         """Return a tag's readings, day after day until the limit."""
-        wanted = LIMIT if limit is None else limit
-        pages: list[dict[str, Any]] = []
-        found = 0
-        with closing(self._files.connection()) as connection:
-            for day in self._between(from_ms, to_ms):
-                with self._files.attached([day]) as (schema,):
-                    query = connection.execute(PAGE.format(schema=schema), [tag, from_ms, to_ms, wanted + 1 - found])
-                    pages.append(query.fetchnumpy())
-                found += len(pages[-1]["time_ms"])
-                if found > wanted:
-                    break
-        return _series(pages, min(found, wanted), truncated=found > wanted)
+        with _answering():
+            return self._read(tag, from_ms, to_ms, limit)
 
     def trend(self, tag: int, from_ms: int, to_ms: int, step_ms: int = 60_000) -> Trend:
         """Return a tag in steps, computed over the days the span touches."""
-        days = self._between(from_ms, to_ms)
-        with self._files.attached(days) as schemas, closing(self._files.connection()) as connection:
-            if not schemas:
-                return _trend(None)
-            source = " UNION ALL ".join(f"SELECT tag, time_ms, value, quality, text FROM {s}.readings" for s in schemas)
-            query = STEPS.format(source=f"({source})")
-            arguments = {"step": step_ms, "tag": tag, "from": from_ms, "to": to_ms}
-            return _trend(connection.execute(query, arguments).fetchnumpy())
+        with _answering():
+            return self._trend(tag, from_ms, to_ms, step_ms)
 
     def count(self, tag: int) -> int:
         """Return how many readings of a tag all files hold."""
-        total = 0
-        with closing(self._files.connection()) as connection:
-            for day in self._files.present():
-                with self._files.attached([day]) as (schema,):
-                    total += _scalar(connection, f"SELECT count(*) FROM {schema}.readings WHERE tag = ?", [tag])
-        return total
+        with _answering():
+            return self._count(tag)
 
     def expire(self, before_ms: int) -> int:
         """Unlink the files of days before that of `before_ms`; the newest stays, for it carries the cursor."""
-        with self._writing:
+        with self._writing, _answering():
             old = [day for day in self._files.present()[:-1] if day < day_of(before_ms)]
             gone = [day for day in old if self._files.remove(day)]
             for day in gone:
@@ -147,6 +137,39 @@ class DuckDbHistorian:
         """Fold the open files' WAL in and close them."""
         with self._writing:
             self._files.close()
+
+    def _read(self, tag: int, from_ms: int, to_ms: int, limit: int | None) -> Series:
+        wanted = LIMIT if limit is None else limit
+        pages: list[dict[str, Any]] = []
+        found = 0
+        files = self._files
+        with closing(files.connection()) as connection:
+            for day in self._between(from_ms, to_ms):
+                with files.attached([day]) as (schema,):
+                    query = connection.execute(PAGE.format(schema=schema), [tag, from_ms, to_ms, wanted + 1 - found])
+                    pages.append(query.fetchnumpy())
+                found += len(pages[-1]["time_ms"])
+                if found > wanted:
+                    break
+        return _series(pages, min(found, wanted), truncated=found > wanted)
+
+    def _trend(self, tag: int, from_ms: int, to_ms: int, step_ms: int) -> Trend:
+        files, days = self._files, self._between(from_ms, to_ms)
+        with files.attached(days) as schemas, closing(files.connection()) as connection:
+            if not schemas:
+                return _columns_of_trend(None)
+            source = " UNION ALL ".join(f"SELECT tag, time_ms, value, quality, text FROM {s}.readings" for s in schemas)
+            query = STEPS.format(source=f"({source})")
+            arguments = {"step": step_ms, "tag": tag, "from": from_ms, "to": to_ms}
+            return _columns_of_trend(connection.execute(query, arguments).fetchnumpy())
+
+    def _count(self, tag: int) -> int:
+        files, total = self._files, 0
+        with closing(files.connection()) as connection:
+            for day in files.present():
+                with files.attached([day]) as (schema,):
+                    total += _scalar(connection, f"SELECT count(*) FROM {schema}.readings WHERE tag = ?", [tag])
+        return total
 
     def _between(self, from_ms: int, to_ms: int) -> list[int]:
         first, last = day_of(from_ms), day_of(to_ms)
@@ -161,6 +184,15 @@ class DuckDbHistorian:
                 if through:
                     return cursor
         return 0
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn DuckDB's refusals into ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise HistorianUnavailable(f"DuckDB: {error}") from error
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, schema: str, rows: Rows) -> None:
@@ -214,11 +246,13 @@ def _column(pages: list[dict[str, Any]], name: str, kind: Any) -> NDArray[Any]:
 def _filled(column: NDArray[Any], kind: Any) -> NDArray[Any]:
     if not isinstance(column, np.ma.MaskedArray):
         return column
-    return np.ma.filled(column, None if kind is object else np.nan if kind is np.float64 else 0)
+    filled = column.data.copy()
+    filled[np.ma.getmaskarray(column)] = None if kind is object else np.nan
+    return filled
 
 
-def _trend(found: dict[str, Any] | None) -> Trend:
+def _columns_of_trend(found: dict[str, Any] | None) -> Trend:
     pages = [] if found is None else [found]
-    times: Int64s = _column(pages, "at", np.int64)
+    times: Int64s = _column(pages, "begins", np.int64)
     lows, highs, means = (_column(pages, name, np.float64) for name in ("low", "high", "mean"))
     return Trend(times, lows, highs, means, _column(pages, "numbers", np.int64), _column(pages, "doubtful", np.int64))

@@ -134,7 +134,7 @@ class InfluxHistorian:
     def _learn(self, rows: Rows) -> None:
         for birth in np.unique(rows.births).tolist():
             if birth not in self._prefixes:
-                self._prefixes[birth] = _device_of(self._births.get(birth)).prefix
+                self._prefixes[birth] = _device_of(self._births.get(birth), self._births).prefix
         for tag in np.unique(rows.tags).tolist():
             if tag not in self._fields:
                 self._fields[tag] = field_of(self._births.tag_ids[tag].rsplit("/", 1)[1])
@@ -241,10 +241,11 @@ def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
         yield part
 
 
-def _device_of(birth: Birth) -> Device:
-    group, _, node = birth.node.partition("/")
+def _device_of(birth: Birth, births: BirthBook) -> Device:
+    """Return a birth's series. Its names are those of its tags' ids, which is what a read asks for."""
+    group, node, device, _ = births.tag_ids[birth.indices[0]].split("/", 3)
     described = json.loads(birth.description) if birth.description else {}
-    return Device(described.get("profile", ""), group, node, birth.device, described.get("hazard_source", ""))
+    return Device(described.get("profile", ""), group, node, device, described.get("hazard_source", ""))
 
 
 def _plain(rows: Rows, at: int, births: BirthBook) -> str:
