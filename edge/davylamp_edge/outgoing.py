@@ -220,7 +220,9 @@ class Outgoing:
         for kind in GRAVEST_FIRST:
             walk = self._passes.get(kind)
             if upto > after:
-                self._passes[kind] = Pass(min(after, walk.after) if walk else after, max(upto, walk.upto if walk else 0))
+                self._passes[kind] = Pass(
+                    min(after, walk.after) if walk else after, max(upto, walk.upto if walk else 0)
+                )
 
     # What to do
 

@@ -4,12 +4,6 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-FIRST_ALIAS = 16_384
-"""Aliases from here up take three varint bytes, so metrics of one payload have equal stride (docs/wire.md)."""
-
-UINT64 = 8
-"""Sparkplug datatype of the record metric (Sparkplug 3.0, 6.4.16)."""
-
 NODE = ""
 """The device name under which the node's own metrics are kept; no slug is empty."""
 

@@ -1,0 +1,87 @@
+"""The thread that puts scans on disk: whatever has arrived by the time the disk is free goes in one transaction.
+
+event loop ─ submit ─► waiting (bounded) ─► Journal.append ─► durable(records)
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from davylamp_edge.journal import Journal
+from davylamp_edge.records import Entry, LossReason, Record
+from davylamp_edge.spare import Loss, Spare
+
+log = structlog.get_logger(__name__)
+
+WAITING_BYTES = 16 * 1024 * 1024
+"""Entries held while the disk takes its time; beyond it the oldest of the lowest class become a hole."""
+
+RETRY_S = 1.0
+"""How often records held in memory are offered to a disk that refused them."""
+
+UNNUMBERED = 0
+
+
+class Writer:
+    """Appends entries in the order they come, gravest class first, and tells `durable` of the records made."""
+
+    def __init__(self, journal: Journal, durable: Callable[[Sequence[Record]], None]) -> None:
+        self._journal = journal
+        self._durable = durable
+        self._waiting = Spare(WAITING_BYTES)
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="journal-writer")
+        self.appended = 0
+        self.batches = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, entry: Entry) -> None:
+        """Queue an entry; never waits for the disk."""
+        record = Record(UNNUMBERED, entry.device, entry.journal_class, entry.first_ms, entry.body)
+        with self._changed:
+            self._waiting.hold(record)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Write what is queued, then end the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch, stopping = self._next_batch()
+            if batch or self._journal.refusal is not None:
+                self._append(batch)
+            if stopping and not batch:
+                return
+
+    def _next_batch(self) -> tuple[list[Entry], bool]:
+        with self._changed:
+            if not self._waiting and not self._stopping:
+                self._changed.wait(RETRY_S if self._journal.refusal is not None else None)
+            for loss in self._waiting.losses:
+                self._journal.note(loss, LossReason.MEMORY_FULL)
+            held = self._waiting.records()
+            self._waiting.clear()
+            return [Entry(r.device, r.journal_class, r.body, r.first_ms) for r in held], self._stopping
+
+    def _append(self, batch: Sequence[Entry]) -> None:
+        """Append, and hand on; an error nobody foresaw is said and the thread goes on, for blindness is worse."""
+        try:
+            records = self._journal.append(batch)
+            self._durable([*self._journal.take_holes(), *records])
+            self.appended += len(records)
+            self.batches += 1
+        except Exception:
+            log.exception("journal append failed", entries=len(batch))
+            for entry in batch:
+                loss = Loss(entry.journal_class, UNNUMBERED, UNNUMBERED, entry.first_ms, entry.first_ms)
+                self._journal.note(loss, LossReason.NOT_WRITTEN)
