@@ -10,32 +10,31 @@ from pathlib import Path
 import numpy as np
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.historian import FOREVER_MS, Historian, Rows, Series, open_historian
-from davylamp_cloud.tags import BirthBook
+from davylamp_cloud.log import Beside, Log, NewRecord, RecordKind
+from davylamp_cloud.tags import Named, Said
 
 MIDNIGHT_MS = 1_700_006_400_000
 """2023-11-15T00:00:00Z."""
 
 DOUBLE = 10
+"""Sparkplug datatype."""
+
 FIRST_ALIAS = 16_384
+POINTS = ("det_1", "det_2", "det_3", "batch")
 
 
-def book(points: Sequence[str] = ("det_1", "det_2", "det_3", "batch"), devices: int = 2) -> BirthBook:
-    """Return a book of births 1, 2, …: devices store-1, store-2, … of one edge, each with the points."""
-    births = BirthBook()
-    for number in range(1, devices + 1):
-        introduce(births, f"store-{number}", points, profile="cl2-store", hazard_source=f"cl2-{number}")
-    return births
-
-
-def introduce(births: BirthBook, device: str, points: Sequence[str], profile: str, hazard_source: str) -> int:
-    """Add a device's birth to a book and return its id."""
-    count = len(births)
-    metrics = [
-        (FIRST_ALIAS + count + at, point, f"park/edge-1/{device}/{point}", DOUBLE) for at, point in enumerate(points)
-    ]
+def introduce(log: Log, device: str, points: Sequence[str], profile: str, hazard_source: str) -> int:
+    """Write a device's birth into a log and return its id."""
+    count = len(log.births)
+    metrics = tuple(
+        Named(FIRST_ALIAS + count + at, DOUBLE, point, f"park/edge-1/{device}/{point}")
+        for at, point in enumerate(points)
+    )
     described = f'{{"profile":"{profile}","hazard_source":"{hazard_source}"}}'
-    digest = uuid.uuid4().hex
-    return births.introduce("park/edge-1", device, digest, b"", described, metrics, MIDNIGHT_MS).id
+    said = Said("park/edge-1", device, True, described, metrics, uuid.uuid4().hex)
+    birth = log.births.introduce(said, b"", MIDNIGHT_MS)
+    log.append([NewRecord(RecordKind.BIRTH, b"", MIDNIGHT_MS, birth=birth.id)], Beside(births=[birth]))
+    return birth.id
 
 
 Reading = tuple[int, int, int, float, int]
@@ -86,19 +85,32 @@ class Store:
 
     config: HistorianConfig
     data_dir: Path
-    births: BirthBook
+    log: Log
     opened: list[Historian] = field(default_factory=list)
+
+    @classmethod
+    def fresh(cls, config: HistorianConfig, data_dir: Path) -> "Store":
+        """Return a store whose log knows two devices, store-1 (tags 0..3) and store-2 (tags 4..7)."""
+        store = cls(config, data_dir, Log(data_dir / "log.db"))
+        for number in (1, 2):
+            introduce(store.log, f"store-{number}", POINTS, profile="cl2-store", hazard_source=f"cl2-{number}")
+        return store
 
     def open(self) -> Historian:
         """Open the store, closing it first where it is open."""
         self.close()
-        self.opened.append(open_historian(self.config, self.data_dir, self.births))
+        self.opened.append(open_historian(self.config, self.data_dir, self.log))
         return self.opened[-1]
 
     def close(self) -> None:
         """Close what is open."""
         while self.opened:
             self.opened.pop().close()
+
+    def end(self) -> None:
+        """Close the store and its log."""
+        self.close()
+        self.log.close()
 
 
 def config_of(kind: str, url: Callable[[], str]) -> HistorianConfig:

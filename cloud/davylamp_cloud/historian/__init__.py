@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
+from davylamp_wire.config import ConfigError
 from numpy.typing import NDArray
 
 from davylamp_cloud.config import HistorianConfig
-from davylamp_cloud.tags import BirthBook
+from davylamp_cloud.log import Log
+from davylamp_cloud.tags import Birth
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -144,18 +146,67 @@ class Historian(Protocol):
         """Let go of files and connections."""
 
 
+class Names(Protocol):
+    """What a store may ask about tag indices and birth ids; the log answers (`Log.births`, `Log.birth`)."""
+
+    def tag_id(self, tag: int) -> str:
+        """Return a tag's id, ``group/node/device/point``."""
+
+    def birth(self, identity: int) -> Birth:
+        """Return a birth with its description."""
+
+
 class HistorianClass(Protocol):
     """What a dotted path in `HISTORIANS` names."""
 
-    def open(self, config: HistorianConfig, data_dir: Path, births: BirthBook) -> Historian:
+    def open(self, config: HistorianConfig, data_dir: Path, names: Names) -> Historian:
         """Open or create the store; raise ConfigError where a person must mend the config."""
 
 
-def open_historian(config: HistorianConfig, data_dir: Path, births: BirthBook) -> Historian:
+class LogNames:
+    """The log's answers."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def tag_id(self, tag: int) -> str:
+        """Return a tag's id."""
+        return self._log.births.tag_ids[tag]
+
+    def birth(self, identity: int) -> Birth:
+        """Return a birth as it was stored."""
+        return self._log.birth(identity)
+
+
+class NoNames:
+    """Knows nothing: enough to ask a store for its cursor."""
+
+    def tag_id(self, tag: int) -> str:
+        """Refuse."""
+        raise LookupError(f"tag {tag}: this store was opened without a log")
+
+    def birth(self, identity: int) -> Birth:
+        """Refuse."""
+        raise LookupError(f"birth {identity}: this store was opened without a log")
+
+
+def open_historian(config: HistorianConfig, data_dir: Path, log: Log) -> Historian:
     """Return the store the config names."""
-    return _class_of(config.kind).open(config, data_dir, births)
+    return _class_of(config.kind).open(config, data_dir, LogNames(log))
+
+
+def stored_cursor(config: HistorianConfig, data_dir: Path) -> int:
+    """Return how far a store got, before there is a log: the log must not reuse those numbers (`Log(floor=…)`)."""
+    historian = _class_of(config.kind).open(config, data_dir, NoNames())
+    try:
+        return historian.cursor()
+    finally:
+        historian.close()
 
 
 def _class_of(kind: str) -> HistorianClass:
-    module, name = HISTORIANS[kind].split(":")
+    try:
+        module, name = HISTORIANS[kind].split(":")
+    except KeyError:
+        raise ConfigError([f"historian.kind: {kind} is not one of {', '.join(sorted(HISTORIANS))}"]) from None
     return cast(HistorianClass, getattr(import_module(module), name))

@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from davylamp_cloud.config import HistorianConfig
-from davylamp_cloud.historian import Codes, Floats, HistorianUnavailable, Int64s, Rows, Series, Trend
+from davylamp_cloud.historian import Codes, Floats, HistorianUnavailable, Int64s, Names, Rows, Series, Trend
 from davylamp_cloud.historian.days import DayFiles, day_of, days_of
-from davylamp_cloud.tags import BirthBook
 
 MEMORY = "512MB"
 LIMIT = 1 << 62
@@ -53,7 +52,7 @@ class DuckDbHistorian:
         self._cursor = self._stored_cursor()
 
     @classmethod
-    def open(cls, config: HistorianConfig, data_dir: Path, births: BirthBook) -> "DuckDbHistorian":
+    def open(cls, config: HistorianConfig, data_dir: Path, names: Names) -> "DuckDbHistorian":
         """Open the day files in the config's folder, ``data_dir/history`` by default."""
         return cls(config.path or data_dir / "history")
 

@@ -204,7 +204,7 @@ class _Part:
         self.record = record
         self.columns = columns
         self.indices = births.indices(record.birth, columns.aliases)
-        self.keep = self.indices != NO_TAG
+        self.keep = self.indices >= 0
 
 
 def _part(record: Record, births: BirthBook) -> tuple[_Part | None, int]:
@@ -213,8 +213,8 @@ def _part(record: Record, births: BirthBook) -> tuple[_Part | None, int]:
     except ValueError:
         return None, 0
     part = _Part(record, columns, births)
-    unknown = len(part.keep) - int(np.count_nonzero(part.keep))
-    return (None if unknown == len(part.keep) else part), unknown
+    unknown = int(np.count_nonzero(part.indices == NO_TAG))  # an edge's own metrics are no readings and not missed
+    return (part if part.keep.any() else None), unknown
 
 
 def _joined(parts: Sequence[_Part]) -> Rows:

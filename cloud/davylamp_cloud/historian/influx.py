@@ -7,7 +7,7 @@ the rest goes on.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS, WriteApi
 from influxdb_client.rest import ApiException
 
 from davylamp_cloud.config import HistorianConfig
-from davylamp_cloud.historian import HistorianUnavailable, Rows, Series, Trend
+from davylamp_cloud.historian import HistorianUnavailable, Names, Rows, Series, Trend
 from davylamp_cloud.historian.influx_lines import FIRST_MS, LAST_MS, Device, field_of, lines_of, split_fields
 from davylamp_cloud.historian.influx_read import (
     NO_TREND,
@@ -29,7 +29,6 @@ from davylamp_cloud.historian.influx_read import (
     trend_of,
     trend_query,
 )
-from davylamp_cloud.tags import Birth, BirthBook
 
 LOG = structlog.get_logger()
 
@@ -45,10 +44,10 @@ EXPIRED = "retention policy"
 class InfluxHistorian:
     """A bucket of an InfluxDB. The feed's thread writes; any thread reads."""
 
-    def __init__(self, config: HistorianConfig, token: str, folder: Path, births: BirthBook) -> None:
+    def __init__(self, config: HistorianConfig, token: str, folder: Path, names: Names) -> None:
         assert config.url is not None, "the config demands it"
         self._config = config
-        self._births = births
+        self._names = names
         self._folder = folder
         self._headers = {"Authorization": f"Token {token}"} if token else {}
         self._client = InfluxDBClient(
@@ -65,13 +64,13 @@ class InfluxHistorian:
         self._cursor = self._stored_cursor()
 
     @classmethod
-    def open(cls, config: HistorianConfig, data_dir: Path, births: BirthBook) -> "InfluxHistorian":
+    def open(cls, config: HistorianConfig, data_dir: Path, names: Names) -> "InfluxHistorian":
         """Read the token; the first write tells whether the store is there."""
         if not config.url:
             raise ConfigError(["historian: influxdb needs url, for example http://127.0.0.1:8086"])
         token = secret_from(config.token_file, None, "the InfluxDB token")
         data_dir.mkdir(parents=True, exist_ok=True)
-        return cls(config, token.get_secret_value() if token else "", data_dir, births)
+        return cls(config, token.get_secret_value() if token else "", data_dir, names)
 
     def cursor(self) -> int:
         """Return the log number up to which everything is stored."""
@@ -85,9 +84,14 @@ class InfluxHistorian:
             self._write_lines(chunk)
         self._keep_cursor(cursor)
 
+    def write_plain(self, lines: Iterable[str]) -> None:
+        """Write lines that are no readings (historian/announce.py), apart from the cursor."""
+        for chunk in _chunks(list(lines)):
+            self._write_lines(chunk)
+
     def read(self, tag: int, from_ms: int, to_ms: int, limit: int | None = None) -> Series:
         """Return a tag's readings, whatever profile and hazard source its device had then."""
-        tag_id, wanted = self._births.tag_ids[tag], None if limit is None else limit + 1
+        tag_id, wanted = self._names.tag_id(tag), None if limit is None else limit + 1
         found = self._query(page_query(tag_id, from_ms, to_ms, wanted))
         return series_of(found, field_of(tag_id.rsplit("/", 1)[1]), limit)
 
@@ -95,7 +99,7 @@ class InfluxHistorian:
         """Return a tag in steps, computed by the store."""
         if from_ms >= to_ms:
             return NO_TREND
-        return trend_of(self._query(trend_query(self._births.tag_ids[tag], from_ms, to_ms, step_ms)))
+        return trend_of(self._query(trend_query(self._names.tag_id(tag), from_ms, to_ms, step_ms)))
 
     def count(self, tag: int) -> int:
         """Return how many readings of a tag are stored, page by page."""
@@ -128,16 +132,16 @@ class InfluxHistorian:
         for mask, reason in ((wild, "no time InfluxDB can hold"), (blocked & ~wild, "field type conflict")):
             if mask.any():
                 aside = rows.where(mask)
-                self._quarantine([_plain(aside, at, self._births) for at in range(len(aside))], reason)
+                self._quarantine([_plain(aside, at, self._names) for at in range(len(aside))], reason)
         return rows.where(~(wild | blocked))
 
     def _learn(self, rows: Rows) -> None:
         for birth in np.unique(rows.births).tolist():
             if birth not in self._prefixes:
-                self._prefixes[birth] = _device_of(self._births.get(birth), self._births).prefix
+                self._prefixes[birth] = _device_of(birth, self._names).prefix
         for tag in np.unique(rows.tags).tolist():
             if tag not in self._fields:
-                self._fields[tag] = field_of(self._births.tag_ids[tag].rsplit("/", 1)[1])
+                self._fields[tag] = field_of(self._names.tag_id(tag).rsplit("/", 1)[1])
 
     def _write_lines(self, lines: Sequence[str]) -> None:
         """Write lines; those it refuses are narrowed down to the one point that is refused."""
@@ -176,7 +180,7 @@ class InfluxHistorian:
         if "conflict" not in reason:
             return
         for tag, field in self._fields.items():
-            device = self._births.tag_ids[tag].split("/")[2]
+            device = self._names.tag_id(tag).split("/")[2]
             if f" {field}=" in line and f",device={device}," in line:
                 self._blocked.add(tag)
 
@@ -241,16 +245,17 @@ def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
         yield part
 
 
-def _device_of(birth: Birth, births: BirthBook) -> Device:
+def _device_of(identity: int, names: Names) -> Device:
     """Return a birth's series. Its names are those of its tags' ids, which is what a read asks for."""
-    group, node, device, _ = births.tag_ids[birth.indices[0]].split("/", 3)
+    birth = names.birth(identity)
+    group, node, device, _ = names.tag_id(next(index for index in birth.indices if index >= 0)).split("/", 3)
     described = json.loads(birth.description) if birth.description else {}
     return Device(described.get("profile", ""), group, node, device, described.get("hazard_source", ""))
 
 
-def _plain(rows: Rows, at: int, births: BirthBook) -> str:
+def _plain(rows: Rows, at: int, names: Names) -> str:
     """Return a row for a person to read, where it has no line."""
-    tag = births.tag_ids[int(rows.tags[at])]
+    tag = names.tag_id(int(rows.tags[at]))
     text = rows.texts.get(at, "")
     return f"# {tag} {int(rows.times_ms[at])} {float(rows.values[at])!r} {int(rows.qualities[at])} {text!r}"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from davylamp_cloud.historian import HISTORIANS, Historian
 from davylamp_wire.quality import Reason, bad, uncertain
-from support.history import MIDNIGHT_MS, Store, bits, book, config_of, everything, introduce, rows
+from support.history import MIDNIGHT_MS, Store, bits, config_of, everything, introduce, rows
 
 T = MIDNIGHT_MS
 DAY = 86_400_000
@@ -19,11 +19,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         found: str = request.getfixturevalue("influx_server").url
         return found
 
-    store = Store(config_of(request.param, url), tmp_path / "data", book())
+    store = Store.fresh(config_of(request.param, url), tmp_path / "data")
     try:
         yield store
     finally:
-        store.close()
+        store.end()
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_trend_has_extremes_mean_and_doubt_of_each_step(historian: Historian) 
 def test_a_device_that_changed_its_profile_keeps_its_history(store: Store) -> None:
     historian = store.open()
     historian.write(rows([(1, 0, T, 1.0, 0)]), 1)
-    second = introduce(store.births, "store-1", ["det_1"], profile="cl2-store-v2", hazard_source="cl2-9")
+    second = introduce(store.log, "store-1", ["det_1"], profile="cl2-store-v2", hazard_source="cl2-9")
     historian.write(rows([(2, 0, T + 1, 2.0, 0)], births={0: second}), 2)
     assert everything(historian, 0).values.tolist() == [1.0, 2.0]
     trend = historian.trend(0, T, T + 60_000)
@@ -144,7 +144,7 @@ def test_a_device_that_changed_its_profile_keeps_its_history(store: Store) -> No
 
 
 def test_points_named_like_another_ones_quality_do_not_mix(store: Store) -> None:
-    introduce(store.births, "odd", ["a", "a_q", "a_t"], profile="odd", hazard_source="odd")
+    introduce(store.log, "odd", ["a", "a_q", "a_t"], profile="odd", hazard_source="odd")
     given = [(1, 8, T, 1.0, bad(Reason.COMM)), (1, 9, T, 2.5, 0), (1, 10, T, 3.5, uncertain(Reason.CLOCK))]
     historian = store.open()
     historian.write(rows(given, {0: "x"}), 1)
