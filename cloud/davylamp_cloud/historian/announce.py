@@ -113,17 +113,25 @@ class Announcer:
 
         Raises: HistorianUnavailable; nothing is forgotten then.
         """
-        while rows := self._state.transitions(after=self._cursor, limit=PAGE):
-            # A page may end inside one record's transitions; the cursor stops before it, and they are drawn again whole.
-            whole = rows if len(rows) < PAGE else [row for row in rows if row["seq"] < rows[-1]["seq"]] or rows
+        while rows := self._next():
             self._store.write_plain(
-                alarm_line({**row, **_texts(row)}, row["at_ms"], row["source_no"], row["event"]) for row in whole
+                alarm_line({**row, **_texts(row)}, row["at_ms"], row["source_no"], row["event"]) for row in rows
             )
-            self._keep(whole[-1]["seq"])
+            self._keep(rows[-1]["seq"])
         now_ms = self._now_ms()
         if now_ms - self._drawn_ms >= PERIOD_MS:
             self._store.write_plain(self._picture(now_ms))
             self._drawn_ms = now_ms
+
+    def _next(self) -> list[Row]:
+        """Return the next transitions, all those of a record or none: the cursor is a record's number."""
+        limit = PAGE
+        while len(rows := self._state.transitions(after=self._cursor, limit=limit)) == limit:
+            whole = [row for row in rows if row["seq"] < rows[-1]["seq"]]
+            if whole:
+                return whole
+            limit *= 2
+        return rows
 
     def _picture(self, now_ms: int) -> list[str]:
         """Return every standing alarm and every tag's limits, as of now."""
