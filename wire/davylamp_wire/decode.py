@@ -76,6 +76,40 @@ def parse(payload: bytes) -> sparkplug_pb2.Payload:
         raise PayloadError(f"not a Sparkplug payload: {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a host needs of a data payload before anybody reads its values.
+
+    `record` is the journal number where the first metric carries one. `historical` says whether the payload is backlog.
+    """
+
+    sent_ms: int | None
+    seq: int | None
+    record: int | None
+    historical: bool
+
+
+def head_of(payload: bytes) -> Head:
+    """Return the head of a payload; the whole of it is parsed, so that what cannot be read is found here.
+
+    Raises: PayloadError where it cannot be read.
+    """
+    read = parse(payload)
+    metrics = read.metrics
+    first = metrics[0] if metrics else None
+    return Head(
+        sent_ms=read.timestamp if read.HasField("timestamp") else None,
+        seq=read.seq if read.HasField("seq") else None,
+        record=first.long_value if first is not None and is_record(first) else None,
+        historical=bool(metrics) and metrics[-1].is_historical,
+    )
+
+
+def is_record(metric: sparkplug_pb2.Metric) -> bool:
+    """Return whether a payload's first metric is our record number: transient, and a long (docs/wire.md)."""
+    return metric.is_transient and metric.HasField("long_value") and metric.HasField("alias")
+
+
 def decode(payload: bytes, types: Mapping[int, int] | None = None) -> Message:
     """Return a payload as plain values.
 
@@ -95,7 +129,7 @@ def _metric(metric: sparkplug_pb2.Metric, sent: int | None, types: Mapping[int, 
     datatype = metric.datatype or (types.get(alias, 0) if alias is not None else 0)
     value, readable = value_of(metric, datatype)
     return Metric(
-        name=metric.name,
+        name=_text(metric.name),
         alias=alias,
         datatype=datatype,
         value=value,
@@ -117,9 +151,15 @@ def value_of(metric: sparkplug_pb2.Metric, datatype: int) -> tuple[Value, bool]:
     if kind in ("int_value", "long_value"):
         return _whole(int(getattr(metric, kind)), datatype), True
     if kind in ("float_value", "double_value", "boolean_value", "string_value"):
-        value: Value = getattr(metric, kind)
-        return value, True
+        value: Value | bytes = getattr(metric, kind)
+        # upb hands out a text that is not UTF-8 as bytes.
+        return (None, False) if isinstance(value, bytes) else (value, True)
     return None, False
+
+
+def _text(said: str | bytes) -> str:
+    """Return a text as it is; one that is not UTF-8 comes from upb as bytes, and is shown with its bytes escaped."""
+    return said.decode(errors="backslashreplace") if isinstance(said, bytes) else said
 
 
 def _whole(raw: int, datatype: int) -> Value:
@@ -171,9 +211,11 @@ def _properties(metric: sparkplug_pb2.Metric) -> dict[str, Property]:
     if not metric.HasField("properties"):
         return {}
     pairs = zip(metric.properties.keys, metric.properties.values, strict=False)
-    return {key: _property(value) for key, value in pairs if value.WhichOneof("value") in _SIMPLE}
+    return {_text(key): _property(value) for key, value in pairs if value.WhichOneof("value") in _SIMPLE}
 
 
 def _property(value: sparkplug_pb2.PropertyValue) -> Property:
-    raw: Property = getattr(value, str(value.WhichOneof("value")))
+    raw: Property | bytes = getattr(value, str(value.WhichOneof("value")))
+    if isinstance(raw, str | bytes):
+        return _text(raw)
     return signed(raw, value.type) if isinstance(raw, int) and not isinstance(raw, bool) else raw

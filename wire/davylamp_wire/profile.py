@@ -7,6 +7,7 @@ source cannot be written, and what nobody has verified stays visibly unverified 
 from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -125,18 +126,18 @@ class Point(Section):
     type: DataType = DataType.FLOAT32
     range: tuple[float, float] | None = None
     scan_s: float = Field(default=1.0, gt=0)
-    address: dict[Literal["modbus", "opcua"], str] = {}
+    address: dict[Literal["modbus", "opcua"], str] = Field(default_factory=dict)
     order: Order = "ABCD"
     scale: float = 1.0
     offset: float = 0.0
     length: int = Field(default=1, ge=1, le=125)
     loop: Loop | None = None
-    limits: dict[LimitKind, Limit] = {}
+    limits: dict[LimitKind, Limit] = Field(default_factory=dict)
     deadband: float | None = Field(default=None, gt=0)
     max_silence_s: float | None = Field(default=None, gt=0)
     journal_class: JournalClass = "live"
     required: bool = False
-    states: dict[str, Text] = {}
+    states: dict[str, Text] = Field(default_factory=dict)
     plant_tag: str = ""
 
     @property
@@ -174,7 +175,7 @@ def _limit_problems(point: Point) -> Iterable[str]:
                 yield f"limits.{kind}: {limit.value:g} lies outside the range {low:g}..{high:g}"
     for kinds in (("LL", "L", "H", "HH"), ("L1", "L2")):
         present = [(kind, point.limits[LimitKind(kind)].value) for kind in kinds if LimitKind(kind) in point.limits]
-        for (lower, a), (upper, b) in zip(present, present[1:], strict=False):
+        for (lower, a), (upper, b) in pairwise(present):
             if a > b:
                 yield f"limits.{lower} ({a:g}) lies above limits.{upper} ({b:g}); order them LL <= L < H <= HH"
 
