@@ -59,7 +59,7 @@ class Report:
 
 def number(value: float) -> str:
     """Return a number with as many digits as it deserves."""
-    if value == 0 or 1000 <= abs(value):
+    if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
