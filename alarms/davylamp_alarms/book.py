@@ -181,6 +181,13 @@ class Book:
         self.keys.pop(record.occurrence, None)
         self.repeats.pop(record.key, None)
 
+    def move_clock(self, jump_ms: int) -> None:
+        """Let host times keep their distance from now after the host's clock was set."""
+        self.shelves = {k: replace(shelf, until_ms=shelf.until_ms + jump_ms) for k, shelf in self.shelves.items()}
+        self.repeats = {key: due_ms + jump_ms for key, due_ms in self.repeats.items()}
+        for record in self.records.values():
+            record.acknowledged_ms += jump_ms
+
     def move(self, record: Record, *events: Event) -> None:
         """Take the record through events, without writing them."""
         for event in events:

@@ -13,20 +13,24 @@ ALWAYS = -NEVER
 """A time after all others."""
 
 
+Fields = Mapping[str, tuple[type[np.generic], Any]]
+"""Name of each array: its dtype, and what a new place holds."""
+
+
 class Columns:
     """Arrays of equal length; `n` places are in use, the rest is room to grow into.
 
     Each subclass declares its arrays in `FIELDS`: dtype, and what a new place holds.
     """
 
-    FIELDS: ClassVar[Mapping[str, tuple[type[np.generic], Any]]] = {}
+    FIELDS: ClassVar[Fields] = {}
 
     def __init__(self) -> None:
         self.n = 0
         for name, (dtype, _) in self.FIELDS.items():
             setattr(self, name, np.empty(0, dtype))
 
-    def extend(self, count: int) -> "slice[int, int, None]":
+    def extend(self, count: int) -> slice:
         """Add places holding the fill values and return where they are."""
         start, self.n = self.n, self.n + count
         for name, (dtype, fill) in self.FIELDS.items():

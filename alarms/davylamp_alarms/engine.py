@@ -1,16 +1,18 @@
 """The alarm engine: log records in, transitions out. It depends on nothing else, not even on how batches are cut."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
+from davylamp_alarms import commands, edits, samples, timers
 from davylamp_alarms.batch import Batch
-from davylamp_alarms.definition import Changes, Register
+from davylamp_alarms.book import Record, Shelf
+from davylamp_alarms.definition import AlarmDef, Changes, Register
+from davylamp_alarms.memory import DOWN, UP, Memory
+from davylamp_alarms.settle import settle
+from davylamp_alarms.snapshot import Snapshot, load, save
 from davylamp_alarms.transition import Command, Refusal, Transition
-
-Snapshot = dict[str, NDArray[np.generic] | bytes]
 
 
 class Engine:
@@ -21,49 +23,110 @@ class Engine:
     """
 
     def __init__(self, register: Register) -> None:
-        raise NotImplementedError
+        """Start with a register and nothing known of any tag.
+
+        Raises:
+            ValueError: The register contradicts itself; the message says where.
+        """
+        self._memory = Memory(register.shifts_ms)
+        answer = edits.redefine(self._memory, -1, Changes(0, tags=register.tags, alarms=register.alarms))
+        if isinstance(answer, Refusal):
+            raise ValueError(answer.en)
 
     @property
     def seq(self) -> int:
         """The last log record the engine has seen; -1 at the start."""
-        raise NotImplementedError
+        return self._memory.seq
 
     @property
     def register_version(self) -> int:
         """Counts redefinitions: while it is the same, the snapshot's ``register/…`` entries are the same bytes."""
-        raise NotImplementedError
+        return self._memory.register_version
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of numeric state; names and definitions in words come on top."""
+        memory = self._memory
+        return sum(columns.nbytes for columns in (memory.layout.tags, memory.layout.rows, memory.slots, memory.nodes))
 
     def apply(self, batch: Batch) -> list[Transition]:
         """Evaluate readings."""
-        raise NotImplementedError
+        if not len(batch):
+            return []
+        self._memory.seq = int(batch.seq[-1])
+        return settle(self._memory, samples.evaluate(self._memory, batch))
 
     def tick(
         self, seq: int, now_ms: int, monotonic_ms: int, boot_id: str, offsets: Mapping[str, int]
     ) -> list[Transition]:
-        """Let timers fall due. `offsets` is edge clock minus host clock per node, where known."""
-        raise NotImplementedError
+        """Let timers fall due. `offsets` is edge clock minus host clock per node (``group/node``), where known."""
+        self._memory.seq = seq
+        return settle(self._memory, timers.tick(self._memory, seq, now_ms, monotonic_ms, boot_id, offsets))
 
     def link(self, seq: int, node: str, up: bool, now_ms: int) -> list[Transition]:
         """Take note that an edge node (``group/node``) is connected or lost."""
-        raise NotImplementedError
+        memory = self._memory
+        memory.seq = seq
+        place = memory.node(node)
+        if up and memory.nodes.link[place] != UP:
+            memory.nodes.base_ms[place] = now_ms
+            memory.clock.sweep_ms = min(memory.clock.sweep_ms, now_ms)
+        memory.nodes.link[place] = UP if up else DOWN
+        told = []
+        for lone in memory.lone.values():
+            if lone.definition.node == node:
+                told += lone.right(seq, now_ms) if up else lone.wrong(seq, now_ms)
+        return settle(memory, told)
 
     def report(self, seq: int, alarm: str, active: bool, now_ms: int, comment: str = "") -> list[Transition]:
         """Raise or clear a SYSTEM alarm: lag, a rule's own error, a replay that differs (SAFETY S14)."""
-        raise NotImplementedError
+        self._memory.seq = seq
+        lone = self._memory.lone[alarm]
+        steps = lone.wrong(seq, now_ms, comment) if active else lone.right(seq, now_ms, comment)
+        return settle(self._memory, steps)
 
     def command(self, seq: int, command: Command) -> list[Transition] | Refusal:
         """Do what an operator asks, or say why not."""
-        raise NotImplementedError
+        self._memory.seq = seq
+        return commands.obey(self._memory, seq, command)
 
     def redefine(self, seq: int, changes: Changes) -> list[Transition] | Refusal:
         """Add tags, add, replace or remove alarms; refused whole if it would end a standing alarm (SAFETY S20)."""
-        raise NotImplementedError
+        self._memory.seq = seq
+        return edits.redefine(self._memory, seq, changes)
 
-    def snapshot(self) -> Snapshot:
+    # looking
+
+    def standing(self) -> list[Record]:
+        """Return copies of every occurrence that is not at rest, hidden ones included, by (alarm, lane)."""
+        records = self._memory.book.records
+        return [_copy(records[key]) for key in sorted(records)]
+
+    def shelves(self) -> dict[str, Shelf]:
+        """Return the shelved alarms and who shelved them until when."""
+        return dict(self._memory.book.shelves)
+
+    def definition(self, alarm: str) -> AlarmDef | None:
+        """Return an alarm's definition as the engine has it; None if it knows none of this id."""
+        return edits.definition(self._memory, alarm)
+
+    # keeping
+
+    def snapshot(self) -> dict[str, NDArray[Any] | bytes]:
         """Return the whole state, definitions included, as arrays and bytes (copies; no pickle)."""
-        raise NotImplementedError
+        return save(self._memory)
 
     @classmethod
-    def restore(cls, snapshot: Mapping[str, NDArray[np.generic] | bytes]) -> Self:
-        """Return the engine a snapshot was taken from, bit for bit; the snapshot carries its register."""
-        raise NotImplementedError
+    def restore(cls, snapshot: Snapshot) -> Self:
+        """Return the engine a snapshot was taken from, bit for bit; the snapshot carries its register.
+
+        Raises:
+            UnknownSnapshot: Another version wrote it; replay the log.
+        """
+        engine = cls.__new__(cls)
+        engine._memory = load(snapshot)
+        return engine
+
+
+def _copy(record: Record) -> Record:
+    return Record(*(getattr(record, name) for name in Record.__slots__))

@@ -7,17 +7,17 @@ arithmetic. What many tags or rows share (delays, priority, hazard source …) i
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from davylamp_wire.quality import Reason, bad
 from numpy.typing import NDArray
 
 from davylamp_alarms.batch import Indices, Ints
-from davylamp_alarms.columns import NEVER, Columns
+from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.conditions import Phase, Phases
 from davylamp_alarms.definition import FALLING, KINDS, AlarmDef, Kind, PointKind, Priority, TagDef, alarm_id
 from davylamp_alarms.rules.stale import SILENCES
-from davylamp_wire.quality import Reason, bad
 
 NO_SLOT = -1
 KIND_NUMBER = {kind: number for number, kind in enumerate(KINDS)}
@@ -51,7 +51,7 @@ class Interned(Generic[T]):
 class Tags(Columns):
     """One place per tag. `low` and `high` are the calm band: between them a fresh good live reading moves nothing."""
 
-    FIELDS = {
+    FIELDS: ClassVar[Fields] = {
         "value": (np.float64, np.nan),
         "time_ms": (np.int64, NEVER),
         "good_ms": (np.int64, NEVER),
@@ -80,7 +80,7 @@ class Tags(Columns):
 class AlarmRows(Columns):
     """One place per alarm of a tag."""
 
-    FIELDS = {
+    FIELDS: ClassVar[Fields] = {
         "limit": (np.float64, 0.0),
         "leave": (np.float64, 0.0),
         "shared": (np.int32, 0),
@@ -166,10 +166,12 @@ class Layout:
     # places -> what they are
 
     def row_class(self, row: int) -> RowClass:
-        return self.row_classes.values[self.rows.shared[row]]
+        """Return what a row shares with others."""
+        return self.row_classes.values[int(self.rows.shared[row])]
 
     def tag_class(self, tag: int) -> TagClass:
-        return self.tag_classes.values[self.tags.shared[tag]]
+        """Return what a tag shares with others."""
+        return self.tag_classes.values[int(self.tags.shared[tag])]
 
     def tags_of(self, rows: Ints) -> Ints:
         """Return the tag of each row. Tags without rows share their successor's first row, hence the right side."""
@@ -286,6 +288,7 @@ class Layout:
     # snapshot
 
     def dump(self) -> dict[str, NDArray[Any] | bytes]:
+        """Return columns as arrays, names and classes as JSON."""
         names = {"tags": self.names, "nodes": self.nodes, "sources": self.sources}
         tables: dict[str, list[Any]] = {key: list(names[key].values) for key in names}
         tables["tag_classes"] = [astuple(c) for c in self.tag_classes.values]
@@ -297,11 +300,11 @@ class Layout:
         }
 
     def load(self, dumped: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
         self.tags.load("tags", dumped)
         self.rows.load("rows", dumped)
         self.names, self.nodes, self.sources = (
-            Interned(json.loads(bytes(dumped[f"register/{key}"])))
-            for key in ("tags", "nodes", "sources")
+            Interned(json.loads(bytes(dumped[f"register/{key}"]))) for key in ("tags", "nodes", "sources")
         )
         self.tag_classes = Interned(
             TagClass(node, source, PointKind(kind), stale, scan)

@@ -100,7 +100,7 @@ STEPS: dict[Event, dict[Fields, Fields]] = {
         (_A, True, False): (_A, False, False),
         (_A, True, True): (_A, False, True),
     },
-    Event.CLOSED: {fields: (_N, True, False) for fields in LETTERS},
+    Event.CLOSED: dict.fromkeys(LETTERS, (_N, True, False)),
     Event.UPDATED: {fields: fields for fields in LETTERS},
     Event.RECORDED: {(_N, True, False): (_N, True, False)},
 }

@@ -1,12 +1,14 @@
 """All the engine remembers, in one place, so that a snapshot can be complete."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from davylamp_alarms.batch import Ints
 from davylamp_alarms.book import Book, Facts
-from davylamp_alarms.columns import NEVER, Columns
+from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.definition import BLIND_KINDS, KINDS, Kind, alarm_id
 from davylamp_alarms.layout import Layout
 from davylamp_alarms.lone import Lone
@@ -21,16 +23,16 @@ class Nodes(Columns):
     `base_ms` is the host time from which its silence counts; `offset_ms` is edge clock minus host clock.
     """
 
-    FIELDS = {
+    FIELDS: ClassVar[Fields] = {
         "link": (np.uint8, UNSEEN),
         "base_ms": (np.int64, NEVER),
         "offset_ms": (np.int64, 0),
         "measured": (np.uint8, 0),
     }
-    link: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
+    link: NDArray[np.uint8]
     base_ms: Ints
     offset_ms: Ints
-    measured: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
+    measured: NDArray[np.uint8]
 
 
 class Clock:
@@ -61,10 +63,14 @@ class Memory:
         return number
 
     def grow_nodes(self) -> None:
-        """Give every node in the layout its place, and note the smallest clock offset there is."""
+        """Give every node in the layout its place."""
         missing = len(self.layout.nodes) - self.nodes.n
         if missing > 0:
             self.nodes.extend(missing)
+            self.weigh_offsets()
+
+    def weigh_offsets(self) -> None:
+        """Note the smallest clock offset: no stamp below it can be from the future."""
         self.ahead_ms = int(self.nodes.offset_ms[: self.nodes.n].min()) if self.nodes.n else 0
 
     def offset_of(self, tags: Ints) -> Ints:
@@ -94,4 +100,5 @@ class Memory:
         )
 
     def facts_of(self, tag: int, kind: int, name: str) -> Facts:
+        """Return the same, for a kind's number."""
         return self.facts(tag, KINDS[kind], name)

@@ -1,9 +1,11 @@
 """Times of the rows that were ever excited. Most rows never are, so they have no slot."""
 
+from typing import ClassVar
+
 import numpy as np
 
-from davylamp_alarms.batch import Indices, Ints
-from davylamp_alarms.columns import ALWAYS, NEVER, Columns
+from davylamp_alarms.batch import Bools, Indices, Ints
+from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.conditions import Phase, Phases
 from davylamp_alarms.layout import NO_SLOT, AlarmRows
 
@@ -11,12 +13,12 @@ from davylamp_alarms.layout import NO_SLOT, AlarmRows
 class Slots(Columns):
     """Source times per excited row.
 
-    The excursion last seen live is ``since_ms <= t < until_ms`` (`ALWAYS` while it goes on): a duplicate out of it
-    is no news. `late_…` belong to the late lane: an excursion found in backlog, its known ends, and when the host
+    The excursion last seen live is ``since_ms <= t < until_ms`` (`columns.ALWAYS` while it goes on): a duplicate out
+    of it is no news. `late_…` belong to the late lane: an excursion found in backlog, its known ends, and when the host
     last saw a reading of it.
     """
 
-    FIELDS = {
+    FIELDS: ClassVar[Fields] = {
         "row": (np.int32, -1),
         "since_ms": (np.int64, NEVER),
         "until_ms": (np.int64, NEVER),
@@ -44,12 +46,9 @@ class Slots(Columns):
             rows.slot[missing] = np.arange(where.start, where.stop)
         return rows.slot[wanted]
 
-    def covers(self, slots: Indices, time_ms: Ints) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        """Return which times lie in the excursion last seen live; a row without a slot never had one."""
+    def following(self, slots: Indices) -> Bools:
+        """Return where the late lane follows an excursion; `NO_SLOT` never does."""
         if not self.n:
             return np.zeros(len(slots), np.bool_)
-        covered = (self.since_ms[slots] <= time_ms) & (time_ms < self.until_ms[slots])
-        return covered & (slots != NO_SLOT)
-
-
-__all__ = ["ALWAYS", "NEVER", "Slots"]
+        followed: Bools = (slots != NO_SLOT) & (self.late_phase[slots] != Phase.NORMAL)
+        return followed

@@ -1,10 +1,10 @@
 """What a reading's quality says: over-range of a detector, and faults of instrument or loop."""
 
 import numpy as np
+from davylamp_wire.quality import Level, Reason
 
 from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.rules.rule import Rule, Samples
-from davylamp_wire.quality import Level, Reason
 
 
 def judge_over_range(s: Samples) -> tuple[Bools, Bools]:

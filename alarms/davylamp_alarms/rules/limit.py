@@ -1,10 +1,10 @@
 """Limits: HH, H, L1, L2 above; LL, L and a device's ``comm_ok`` below."""
 
 import numpy as np
+from davylamp_wire.quality import Level
 
 from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.rules.rule import Rule, Samples
-from davylamp_wire.quality import Level
 
 
 def judge_above(s: Samples) -> tuple[Bools, Bools]:

@@ -2,8 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from davylamp_alarms.batch import Bools, Codes, Floats
+import numpy as np
+from numpy.typing import NDArray
+
+from davylamp_alarms.batch import Bools, Floats
+
+Levels = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +21,8 @@ class Samples:
     """
 
     value: Floats
-    level: Codes
-    reason: Codes
+    level: Levels
+    reason: Levels
     limit: Floats
     leave: Floats
     gas: Bools

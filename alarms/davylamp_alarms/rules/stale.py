@@ -1,11 +1,11 @@
 """Staleness: raised by ticks alone (timers.py), ended by a good live reading like everything else (SAFETY S3, S4)."""
 
 import numpy as np
+from davylamp_wire.quality import Level
 
 from davylamp_alarms.batch import Bools, Floats, Ints
 from davylamp_alarms.rules.fault import calm_while_normal
 from davylamp_alarms.rules.rule import Rule, Samples
-from davylamp_wire.quality import Level
 
 SILENCES = 3
 """A tag is stale after this many of its longest silences (SAFETY S8)."""

@@ -1,0 +1,264 @@
+"""Readings in, steps out. Quiet tags cost a compare; only what leaves its calm band or is busy meets the rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from davylamp_wire.quality import GOOD, Level
+
+from davylamp_alarms import late
+from davylamp_alarms.batch import Batch, Bools, Floats, Indices, Ints
+from davylamp_alarms.columns import ALWAYS
+from davylamp_alarms.conditions import Evidence, Moves, Phase, Rows, advance
+from davylamp_alarms.definition import KINDS
+from davylamp_alarms.layout import KIND_NUMBER
+from davylamp_alarms.memory import Memory
+from davylamp_alarms.rules import RULES, Rule, Samples, load
+from davylamp_alarms.steps import Step, What
+
+SLACK_MS = 1_000
+"""A source stamp further ahead of its edge's clock than this counts as that clock plus this: a stamp from the future
+must not keep later readings out of the present (SAFETY S2)."""
+
+NOT_CURRENT, CURRENT, PLAIN = 0, 1, 2
+"""Of a tag: its newest reading is not a good live one; it is; it is, and every row is normal."""
+
+
+def evaluate(memory: Memory, batch: Batch) -> list[Step]:
+    """Move every alarm the readings touch, and remember the readings."""
+    steps: list[Step] = []
+    batch = _placed(memory, batch)
+    for part in rounds(batch, memory.layout.tags.n):
+        _round(memory, part, steps)
+    return steps
+
+
+def _placed(memory: Memory, batch: Batch) -> Batch:
+    """Return the batch with stamps from the future brought back to their edge's clock."""
+    if not len(batch) or int((batch.time_ms - batch.arrival_ms).max()) <= memory.ahead_ms + SLACK_MS:
+        return batch
+    latest = batch.arrival_ms + memory.offset_of(batch.tag.astype(np.int64)) + SLACK_MS
+    return replace(batch, time_ms=np.minimum(batch.time_ms, latest))
+
+
+def rounds(batch: Batch, tags: int) -> Iterator[Batch]:
+    """Yield parts in which no tag comes twice; together they are the batch, each tag's readings in log order."""
+    if _distinct(batch.tag, tags):
+        yield batch
+        return
+    order = np.argsort(batch.tag, kind="stable")
+    ordered = batch.tag[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+    by_rank = np.argsort(rank, kind="stable")
+    edges = np.cumsum(np.bincount(rank))
+    for start, stop in zip(np.concatenate([[0], edges[:-1]]), edges, strict=True):
+        yield _take(batch, order[by_rank[start:stop]])
+
+
+def _distinct(tag: Indices, tags: int) -> bool:
+    """Return whether no tag comes twice: each must find its own mark where it left it."""
+    if len(tag) < 2 or bool((tag[1:] > tag[:-1]).all()):
+        return True
+    marks = np.empty(tags, np.int32)
+    own = np.arange(len(tag), dtype=np.int32)
+    marks[tag] = own
+    return bool((marks[tag] == own).all())
+
+
+def _take(batch: Batch, where: Ints) -> Batch:
+    return Batch(
+        batch.seq[where],
+        batch.tag[where],
+        batch.time_ms[where],
+        batch.value[where],
+        batch.quality[where],
+        batch.late[where],
+        batch.arrival_ms[where],
+    )
+
+
+def _where(tag: Indices) -> Indices | slice:
+    """Return the tags as a slice where they follow each other: a copy is four times faster than a gather."""
+    count = len(tag)
+    if count > 1 and int(tag[-1]) - int(tag[0]) == count - 1 and bool((tag[1:] > tag[:-1]).all()):
+        return slice(int(tag[0]), int(tag[-1]) + 1)
+    return tag
+
+
+def _round(memory: Memory, part: Batch, steps: list[Step]) -> None:
+    tags, where, value = memory.layout.tags, _where(part.tag), part.value
+    calm = (value > tags.low[where]) & (value < tags.high[where]) & (part.quality == GOOD)
+    fresh = part.time_ms > tags.time_ms[where]
+    quiet = calm & fresh
+    if part.late.any():
+        quiet &= ~part.late
+    if quiet.all():
+        tags.value[where] = value
+        tags.time_ms[where] = part.time_ms
+        tags.arrival_ms[where] = part.arrival_ms
+        return
+    _remember(memory, _take(part, np.flatnonzero(quiet)))
+    known = calm & ~fresh & (tags.current[where] == PLAIN)
+    excited = np.flatnonzero(~quiet & ~known)
+    if excited.size:
+        _Excited(memory, _take(part, excited), fresh[excited]).run(steps)
+
+
+def _remember(memory: Memory, quiet: Batch) -> None:
+    tags = memory.layout.tags
+    tags.value[quiet.tag] = quiet.value
+    tags.time_ms[quiet.tag] = quiet.time_ms
+    tags.arrival_ms[quiet.tag] = quiet.arrival_ms
+
+
+@dataclass(slots=True)
+class _Excited:
+    """Readings that may move something, one per tag, beside all rows of their tags."""
+
+    memory: Memory
+    part: Batch
+    fresh: Bools
+
+    def run(self, steps: list[Step]) -> None:
+        memory, part = self.memory, self.part
+        rows, position = memory.layout.rows_of(part.tag)
+        met, inside = self._judge(rows, position)
+        present = self._present()
+        moved = (met | (memory.layout.rows.phase[rows] != Phase.NORMAL)) & present[position]
+        self._remember(present)
+        self._advance(rows[moved], position[moved], met[moved], inside[moved], steps)
+        late.follow(memory, part, self.fresh, present, rows, position, met, inside, steps)
+        settle_bands(memory, part.tag)
+
+    def _judge(self, rows: Ints, position: Ints) -> tuple[Bools, Bools]:
+        """Ask each rule about its rows."""
+        layout, part = self.memory.layout, self.part
+        gas = layout.gas_of[layout.tags.shared[part.tag]]
+        met, inside = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        for rule, chosen in by_rule(self.memory, rows):
+            at, row = position[chosen], rows[chosen]
+            level, reason = part.quality[at] >> 8, part.quality[at] & 0xFF
+            limit, leave = layout.rows.limit[row], layout.rows.leave[row]
+            met[chosen], inside[chosen] = rule.judge(Samples(part.value[at], level, reason, limit, leave, gas[at]))
+        return met, inside
+
+    def _present(self) -> Bools:
+        """Return which readings have no newer good live one: those are the present, whatever their stamp (S2)."""
+        return self.part.time_ms > live_good_ms(self.memory, self.part.tag)
+
+    def _remember(self, present: Bools) -> None:
+        tags, part, fresh = self.memory.layout.tags, self.part, self.fresh
+        live, good = ~part.late, part.quality == GOOD
+        tags.arrival_ms[part.tag[live]] = part.arrival_ms[live]
+        proof = present & live & good
+        tags.good_ms[part.tag] = np.where(proof, part.time_ms, live_good_ms(self.memory, part.tag))
+        newest = part.tag[fresh]
+        tags.current[newest] = np.where(proof[fresh], CURRENT, NOT_CURRENT)
+        tags.value[newest] = part.value[fresh]
+        tags.time_ms[newest] = part.time_ms[fresh]
+        tags.quality[newest] = part.quality[fresh]
+
+    def _advance(self, rows: Ints, position: Ints, met: Bools, inside: Bools, steps: list[Step]) -> None:
+        memory, part = self.memory, self.part
+        if not rows.size:
+            return
+        slots, shared = memory.slots.of(memory.layout.rows, rows), memory.layout.rows.shared[rows]
+        before = Rows(
+            phase=memory.layout.rows.phase[rows],
+            since_ms=memory.slots.since_ms[slots],
+            mark_ms=memory.slots.mark_ms[slots],
+            on_delay_ms=memory.layout.on_delay_of[shared],
+            off_delay_ms=memory.layout.off_delay_of[shared],
+        )
+        seen = Evidence(
+            time_ms=part.time_ms[position],
+            met=met,
+            inside=inside,
+            good=part.quality[position] >> 8 == Level.GOOD,
+            fresh=self.fresh[position],
+            live=~part.late[position],
+        )
+        moves = advance(before, seen)
+        went_back = self._write(rows, slots, before, seen, moves)
+        for index in np.flatnonzero(moves.raised | moves.cleared | went_back).tolist():
+            self._tell(int(rows[index]), int(position[index]), index, moves, bool(went_back[index]), steps)
+
+    def _write(self, rows: Ints, slots: Indices, before: Rows, seen: Evidence, moves: Moves) -> Bools:
+        """Put the moves into the columns; return which standing rows backlog shows to have gone back (S5)."""
+        column = self.memory.slots
+        self.memory.layout.rows.phase[rows] = moves.phase
+        column.since_ms[slots], column.mark_ms[slots] = moves.since_ms, moves.mark_ms
+        going_on = (moves.phase != Phase.NORMAL) & (seen.met | (before.phase == Phase.NORMAL))
+        until = np.where(going_on, ALWAYS, column.until_ms[slots])
+        ended = moves.cleared | ((before.phase == Phase.PENDING) & (moves.phase == Phase.NORMAL))
+        went_back: Bools = (moves.phase == Phase.ACTIVE) & seen.inside & seen.fresh & ~seen.live & (until == ALWAYS)
+        column.until_ms[slots] = np.where(went_back | (ended & (until == ALWAYS)), seen.time_ms, until)
+        return went_back
+
+    def _tell(self, row: int, at: int, index: int, moves: Moves, went_back: bool, steps: list[Step]) -> None:
+        part, memory = self.part, self.memory
+        tag, time_ms = int(part.tag[at]), int(part.time_ms[at])
+        kind = KIND_NUMBER[memory.layout.row_class(row).kind]
+        said = (int(part.seq[at]), tag, kind)
+        value, quality, is_late = float(part.value[at]), int(part.quality[at]), bool(part.late[at])
+        if moves.raised[index]:
+            raised_ms, due_ms = int(moves.raised_ms[index]), None
+            if memory.layout.row_class(row).on_delay_ms:
+                due_ms = raised_ms - int(memory.offset_of(np.array([tag]))[0])
+            steps.append(Step(*said, What.RAISED, raised_ms, due_ms, value, quality, is_late))
+        if went_back:
+            steps.append(Step(*said, What.WENT_BACK, time_ms, None, value, quality, is_late, until_ms=time_ms))
+        if moves.cleared[index]:
+            steps.append(Step(*said, What.CLEARED, time_ms, None, value, quality, is_late))
+
+
+def live_good_ms(memory: Memory, tags: Indices) -> Ints:
+    """Return the source time of each tag's newest good live reading."""
+    column = memory.layout.tags
+    return np.where(column.current[tags] != NOT_CURRENT, column.time_ms[tags], column.good_ms[tags])
+
+
+def settle_bands(memory: Memory, tags: Indices) -> None:
+    """Work out anew between which values each tag is calm; a busy tag has an empty band and is always looked at."""
+    layout = memory.layout
+    rows, position = layout.rows_of(tags)
+    low, high, busy = calm_bands(memory, rows)
+    column = layout.tags
+    lows, highs = np.full(len(tags), -np.inf), np.full(len(tags), np.inf)
+    np.maximum.at(lows, position, low)
+    np.minimum.at(highs, position, high)
+    standing, woken = np.zeros(len(tags), np.bool_), np.zeros(len(tags), np.bool_)
+    standing[position[layout.rows.phase[rows] != Phase.NORMAL]] = True
+    woken[position[busy]] = True
+    closed = woken | (column.current[tags] == NOT_CURRENT)
+    column.low[tags], column.high[tags] = np.where(closed, np.inf, lows), np.where(closed, -np.inf, highs)
+    current = column.current[tags]
+    column.current[tags] = np.where(current == NOT_CURRENT, NOT_CURRENT, np.where(standing | woken, CURRENT, PLAIN))
+
+
+def calm_bands(memory: Memory, rows: Ints) -> tuple[Floats, Floats, Bools]:
+    """Return the calm span of each row by its rule, and which rows are busy whatever the value."""
+    layout = memory.layout
+    phase = layout.rows.phase[rows]
+    low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
+    for rule, chosen in by_rule(memory, rows):
+        limit, leave = layout.rows.limit[rows[chosen]], layout.rows.leave[rows[chosen]]
+        low[chosen], high[chosen] = rule.calm(limit, leave, phase[chosen] == Phase.ACTIVE)
+    following = memory.slots.following(layout.rows.slot[rows])
+    return low, high, following | (phase == Phase.PENDING) | (phase == Phase.CLEARING)
+
+
+PATHS = tuple(dict.fromkeys(RULES.values()))
+"""The rules, each once."""
+
+_RULE_OF_KIND = np.array([PATHS.index(RULES[kind]) if kind in RULES else -1 for kind in KINDS], np.int64)
+
+
+def by_rule(memory: Memory, rows: Ints) -> Iterator[tuple[Rule, Ints]]:
+    """Yield each rule that has rows among these, with their positions."""
+    rules = _RULE_OF_KIND[memory.layout.kind_of[memory.layout.rows.shared[rows]]]
+    for number, path in enumerate(PATHS):
+        chosen = np.flatnonzero(rules == number)
+        if chosen.size:
+            yield load(path), chosen

@@ -1,0 +1,118 @@
+"""The engine's whole state as arrays and bytes, and back, bit for bit. No pickle: a snapshot is data."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from numpy.typing import NDArray
+
+from davylamp_alarms.book import Book, Record, Shelf
+from davylamp_alarms.conditions import Phase
+from davylamp_alarms.definition import AlarmDef, Kind, Priority
+from davylamp_alarms.lifecycle import State
+from davylamp_alarms.lone import Lone
+from davylamp_alarms.memory import Memory
+from davylamp_alarms.transition import Condition, Lane, Suppression
+
+VERSION = 1
+"""Of the form below; a snapshot of another version is not read but replayed from the log."""
+
+
+class UnknownSnapshot(Exception):
+    """A snapshot of another version: replay the log from an older one or from its start."""
+
+
+Snapshot = Mapping[str, NDArray[Any] | bytes]
+
+
+def save(memory: Memory) -> dict[str, NDArray[Any] | bytes]:
+    """Return everything the memory holds."""
+    clock = memory.clock
+    head = {
+        "version": VERSION,
+        "seq": memory.seq,
+        "register_version": memory.register_version,
+        "shifts_ms": memory.shifts_ms,
+        "clock": [clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms],
+    }
+    return {
+        "head": _json(head),
+        "book": _json(_book(memory.book)),
+        "lone": _json([_lone(lone) for lone in memory.lone.values()]),
+        **memory.layout.dump(),
+        **memory.slots.dump("slots"),
+        **memory.nodes.dump("nodes"),
+    }
+
+
+def load(snapshot: Snapshot) -> Memory:
+    """Return the memory that `save` was given.
+
+    Raises:
+        UnknownSnapshot: It was written by another version of the engine.
+    """
+    head = json.loads(bytes(snapshot["head"]))
+    if head["version"] != VERSION:
+        raise UnknownSnapshot(f"snapshot version {head['version']}, this engine reads {VERSION}")
+    memory = Memory(head["shifts_ms"])
+    memory.seq, memory.register_version = head["seq"], head["register_version"]
+    memory.layout.load(snapshot)
+    memory.slots.load("slots", snapshot)
+    memory.nodes.load("nodes", snapshot)
+    memory.weigh_offsets()
+    memory.book = _read_book(json.loads(bytes(snapshot["book"])))
+    for lone in map(_read_lone, json.loads(bytes(snapshot["lone"]))):
+        memory.lone[lone.definition.id] = lone
+    clock = memory.clock
+    clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms = head["clock"]
+    return memory
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _book(book: Book) -> dict[str, Any]:
+    return {
+        "records": [_record(record) for record in book.records.values()],
+        "shelves": {alarm: asdict(shelf) for alarm, shelf in book.shelves.items()},
+        "source_numbers": book.source_numbers,
+        "occurrence_numbers": book.occurrence_numbers,
+        "repeats": [[*key, due_ms] for key, due_ms in book.repeats.items()],
+    }
+
+
+def _record(record: Record) -> dict[str, Any]:
+    state = record.state
+    hidden = [str(s) for s in Suppression if s in state.suppressions]
+    return {**asdict(record), "state": [state.condition, state.acknowledged, state.latched, hidden]}
+
+
+def _read_book(said: dict[str, Any]) -> Book:
+    book = Book(
+        shelves={alarm: Shelf(**shelf) for alarm, shelf in said["shelves"].items()},
+        source_numbers=said["source_numbers"],
+        occurrence_numbers=said["occurrence_numbers"],
+        repeats={(alarm, Lane(lane)): due_ms for alarm, lane, due_ms in said["repeats"]},
+    )
+    for record in map(_read_record, said["records"]):
+        book.records[record.key] = record
+        book.keys[record.occurrence] = record.key
+    return book
+
+
+def _read_record(said: dict[str, Any]) -> Record:
+    condition, acknowledged, latched, hidden = said.pop("state")
+    state = State(Condition(condition), acknowledged, latched, frozenset(Suppression(s) for s in hidden))
+    return Record(**{**said, "lane": Lane(said["lane"]), "kind": Kind(said["kind"])}, state=state)
+
+
+def _lone(lone: Lone) -> list[Any]:
+    return [asdict(lone.definition), int(lone.phase), lone.since_ms, lone.delay_ms]
+
+
+def _read_lone(said: list[Any]) -> Lone:
+    definition, phase, since_ms, delay_ms = said
+    alarm = {**definition, "kind": Kind(definition["kind"]), "priority": Priority(definition["priority"])}
+    return Lone(AlarmDef(**alarm), Phase(phase), since_ms, delay_ms)

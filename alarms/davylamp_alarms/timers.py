@@ -1,0 +1,226 @@
+"""What ticks bring: delays that fall due, silence, shelves that end, reds that speak again. No other clock is read."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from davylamp_alarms.batch import Ints
+from davylamp_alarms.columns import ALWAYS, NEVER, Columns
+from davylamp_alarms.conditions import Phase
+from davylamp_alarms.definition import NO_TAG, Kind
+from davylamp_alarms.layout import KIND_NUMBER
+from davylamp_alarms.memory import UNSEEN, UP, Memory
+from davylamp_alarms.rules.stale import overdue
+from davylamp_alarms.samples import settle_bands
+from davylamp_alarms.steps import Step, What
+
+GAP_MS = 5_000
+"""A longer gap between ticks means that the host was down: stale and link timers start again (SAFETY S3)."""
+
+JUMP_MS = 2_000
+"""A host clock that runs this far from its monotonic clock, or an edge's offset that moves this far, was set."""
+
+UNSEEN_GRACE_MS = 60_000
+"""How long an edge node that the register names may take to show up for the first time."""
+
+DAY_MS = 86_400_000
+
+
+def tick(
+    memory: Memory, seq: int, now_ms: int, monotonic_ms: int, boot_id: str, offsets: Mapping[str, int]
+) -> list[Step]:
+    """Let every timer fall due that is due now."""
+    gap_ms = _host_time(memory, now_ms, monotonic_ms, boot_id)
+    _edge_times(memory, now_ms, offsets)
+    if gap_ms > GAP_MS:
+        _restart(memory, now_ms)
+    before_ms, clock = memory.clock.now_ms, memory.clock
+    clock.now_ms, clock.monotonic_ms, clock.boot_id = now_ms, monotonic_ms, boot_id
+    steps = [
+        *_raise_pending(memory, seq, now_ms),
+        *_raise_stale(memory, seq, now_ms),
+        *_links(memory, seq, now_ms),
+        *_shelves(memory, seq, now_ms),
+    ]
+    return steps + list(_repeats(memory, seq, before_ms, now_ms))
+
+
+# clocks
+
+
+def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> int:
+    """Take out a jump of the host's clock from everything kept in host time; return the true gap between ticks."""
+    clock = memory.clock
+    if clock.now_ms == NEVER:
+        return GAP_MS + 1
+    if boot_id != clock.boot_id:
+        return max(now_ms - clock.now_ms, GAP_MS + 1)
+    gap_ms = monotonic_ms - clock.monotonic_ms
+    jump_ms = (now_ms - clock.now_ms) - gap_ms
+    if abs(jump_ms) > JUMP_MS:
+        _move_host(memory, jump_ms, now_ms)
+    return gap_ms
+
+
+def _move_host(memory: Memory, jump_ms: int, now_ms: int) -> None:
+    tags, nodes, book = memory.layout.tags, memory.nodes, memory.book
+    shift(tags, "arrival_ms", slice(0, tags.n), jump_ms, now_ms)
+    shift(nodes, "base_ms", slice(0, nodes.n), jump_ms, now_ms)
+    shift(memory.slots, "late_seen_ms", slice(0, memory.slots.n), jump_ms, now_ms)
+    for lone in memory.lone.values():
+        lone.since_ms += jump_ms
+    book.move_clock(jump_ms)
+    memory.clock.now_ms += jump_ms
+    memory.clock.sweep_ms = NEVER
+
+
+def shift(columns: Columns, name: str, where: slice | Ints, jump_ms: int, now_ms: int) -> None:
+    """Move the times that were taken before a clock was set; those taken since are already by the new clock.
+
+    Where a clock was set back, times ahead of now by more than half the jump are old; set forward, times behind it.
+    """
+    times: Ints = getattr(columns, name)[where]
+    old = times - now_ms > -jump_ms // 2 if jump_ms < 0 else now_ms - times > jump_ms // 2
+    known = (times != NEVER) & (times != ALWAYS)
+    getattr(columns, name)[where] = np.where(old & known, times + jump_ms, times)
+
+
+def _edge_times(memory: Memory, now_ms: int, offsets: Mapping[str, int]) -> None:
+    """Take note of the edges' clock offsets; an edge whose clock was set keeps its delays and its present."""
+    for name in sorted(offsets):
+        node, nodes = memory.node(name), memory.nodes
+        jump_ms = offsets[name] - int(nodes.offset_ms[node])
+        if nodes.measured[node] and abs(jump_ms) > JUMP_MS:
+            _move_edge(memory, node, jump_ms, now_ms + offsets[name])
+        nodes.offset_ms[node], nodes.measured[node] = offsets[name], 1
+    memory.weigh_offsets()
+
+
+def _move_edge(memory: Memory, node: int, jump_ms: int, edge_now_ms: int) -> None:
+    layout, slots = memory.layout, memory.slots
+    tags = np.flatnonzero(layout.node_of[layout.tags.shared[: layout.tags.n]] == node)
+    for name in ("time_ms", "good_ms"):
+        shift(layout.tags, name, tags, jump_ms, edge_now_ms)
+    mine = np.flatnonzero(np.isin(layout.tags_of(slots.row[: slots.n].astype(np.int64)), tags))
+    for name in ("since_ms", "until_ms", "mark_ms", "late_from_ms", "late_last_ms"):
+        shift(slots, name, mine, jump_ms, edge_now_ms)
+
+
+def _restart(memory: Memory, now_ms: int) -> None:
+    """Let silence and lost links count from now."""
+    memory.nodes.base_ms[: memory.nodes.n] = now_ms
+    memory.clock.sweep_ms = NEVER
+    for lone in memory.lone.values():
+        if lone.definition.kind is Kind.LINK and lone.phase is Phase.PENDING:
+            lone.since_ms = now_ms
+
+
+# timers
+
+
+def _raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
+    """Raise rows whose on-delay is over by their edge's clock, without waiting for a sample (S1, S3)."""
+    layout, slots = memory.layout, memory.slots
+    rows = np.flatnonzero(layout.rows.phase[: layout.rows.n] == Phase.PENDING)
+    if not rows.size:
+        return []
+    tags, shared = layout.tags_of(rows), layout.rows.shared[rows]
+    due_ms = slots.since_ms[layout.rows.slot[rows]] + layout.on_delay_of[shared]
+    offset_ms = memory.offset_of(tags)
+    over = now_ms + offset_ms >= due_ms
+    rows, tags, due_ms, offset_ms = rows[over], tags[over], due_ms[over], offset_ms[over]
+    layout.rows.phase[rows] = Phase.ACTIVE
+    settle_bands(memory, np.unique(tags).astype(np.int32))
+    return [
+        _raised(memory, seq, int(row), int(tag), int(due), int(due - offset))
+        for row, tag, due, offset in zip(rows, tags, due_ms, offset_ms, strict=True)
+    ]
+
+
+def _raised(memory: Memory, seq: int, row: int, tag: int, time_ms: int, due_ms: int) -> Step:
+    tags = memory.layout.tags
+    kind = KIND_NUMBER[memory.layout.row_class(row).kind]
+    return Step(seq, tag, kind, What.RAISED, time_ms, due_ms, float(tags.value[tag]), int(tags.quality[tag]))
+
+
+def _raise_stale(memory: Memory, seq: int, now_ms: int) -> list[Step]:
+    """Raise tags that were silent too long. No tag can be before the sweep that the last one worked out."""
+    layout, clock, nodes = memory.layout, memory.clock, memory.nodes
+    tags = layout.tags
+    if now_ms < clock.sweep_ms or not tags.n:
+        return []
+    shared = tags.shared[: tags.n]
+    node, stale_ms = layout.node_of[shared], layout.stale_of[shared]
+    arrival_ms, base_ms = tags.arrival_ms[: tags.n], nodes.base_ms[node]
+    up = nodes.link[node] == UP
+    due_ms = np.maximum(arrival_ms, base_ms) + stale_ms
+    clock.sweep_ms = _next_sweep(np.where(due_ms < now_ms, now_ms + stale_ms, due_ms)[up])
+    silent = np.flatnonzero(overdue(arrival_ms, base_ms, stale_ms, up, now_ms))
+    return list(_stale_steps(memory, seq, silent))
+
+
+def _next_sweep(due_ms: Ints) -> int:
+    """Return when the first tag can be overdue; one that is overdue now may be heard again and fall silent again."""
+    return int(due_ms.min()) + 1 if due_ms.size else ALWAYS
+
+
+def _stale_steps(memory: Memory, seq: int, silent: Ints) -> Iterator[Step]:
+    layout = memory.layout
+    rows, position = layout.rows_of(silent.astype(np.int32))
+    wanted = layout.kind_of[layout.rows.shared[rows]] == KIND_NUMBER[Kind.STALE]
+    wanted &= layout.rows.phase[rows] == Phase.NORMAL
+    rows, tags = rows[wanted], silent[position[wanted]]
+    if not rows.size:
+        return
+    layout.rows.phase[rows] = Phase.ACTIVE
+    settle_bands(memory, tags.astype(np.int32))
+    shared, offset_ms = layout.tags.shared[tags], memory.offset_of(tags)
+    heard_ms = np.maximum(layout.tags.arrival_ms[tags], memory.nodes.base_ms[layout.node_of[shared]])
+    due_ms = heard_ms + layout.stale_of[shared]
+    slots = memory.slots.of(layout.rows, rows)
+    memory.slots.since_ms[slots], memory.slots.until_ms[slots] = due_ms + offset_ms, ALWAYS
+    for row, tag, due, offset in zip(rows, tags, due_ms, offset_ms, strict=True):
+        yield _raised(memory, seq, int(row), int(tag), int(due + offset), int(due))
+
+
+def _links(memory: Memory, seq: int, now_ms: int) -> list[Step]:
+    """Let link alarms fall due, and count those nodes as lost that nobody ever saw."""
+    steps = []
+    for name in sorted(memory.lone):
+        lone = memory.lone[name]
+        if lone.definition.kind is Kind.LINK and lone.phase is Phase.NORMAL:
+            if memory.nodes.link[memory.node(lone.definition.node)] == UNSEEN:
+                steps += lone.wrong(seq, now_ms, grace_ms=UNSEEN_GRACE_MS)
+        else:
+            steps += lone.fall_due(seq, now_ms)
+    return steps
+
+
+def _shelves(memory: Memory, seq: int, now_ms: int) -> list[Step]:
+    """End shelves that are over."""
+    over = [(name, shelf) for name, shelf in memory.book.shelves.items() if shelf.until_ms <= now_ms]
+    return [_timer(memory, seq, name, What.SHELF_OVER, shelf.until_ms, shelf.until_ms) for name, shelf in over]
+
+
+def _repeats(memory: Memory, seq: int, before_ms: int, now_ms: int) -> Iterator[Step]:
+    """Let standing acknowledged reds announce themselves again, every 30 min and at shift change (S7)."""
+    shift_ms = _shift_change(memory.shifts_ms, before_ms, now_ms)
+    for (name, _), due_ms in list(memory.book.repeats.items()):
+        if due_ms <= now_ms or shift_ms is not None:
+            due = due_ms if shift_ms is None else min(due_ms, shift_ms)
+            yield _timer(memory, seq, name, What.RE_ALARM, due, due)
+
+
+def _shift_change(shifts_ms: tuple[int, ...], before_ms: int, now_ms: int) -> int | None:
+    """Return the last shift change after `before_ms` up to `now_ms`, if any."""
+    if before_ms == NEVER:
+        return None
+    today = now_ms - now_ms % DAY_MS
+    changes = [day + shift for day in (today - DAY_MS, today) for shift in shifts_ms]
+    return max((change for change in changes if before_ms < change <= now_ms), default=None)
+
+
+def _timer(memory: Memory, seq: int, name: str, what: What, time_ms: int, due_ms: int) -> Step:
+    found = memory.layout.find(name)
+    tag, kind = found if found else (NO_TAG, memory.lone[name].definition.kind)
+    return Step(seq, tag, KIND_NUMBER[kind], what, time_ms, due_ms, alarm=name)
