@@ -5,6 +5,7 @@ connection, and no message repeats the address, for it may carry a key.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 
@@ -120,7 +121,7 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
 def _cause(error: Exception) -> str:
     """Return why, without the address: aiohttp's own text may repeat it."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    reason = cause.strerror if isinstance(cause, OSError) else None
+    reason = os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno and cause.errno > 0 else ""
     return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
 
 
