@@ -17,7 +17,8 @@ from typing import Literal
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from davylamp_cloud.api.permissions import Permission, Role, allowed
+from davylamp_cloud.api.permissions import Permission, allowed
+from davylamp_cloud.config import Role
 from davylamp_cloud.settings import SYSTEM_SOURCE
 
 SESSION_MS = 7 * 24 * 3600 * 1000

@@ -7,7 +7,7 @@ from davylamp_alarms.definition import LIMIT_KINDS, Kind
 from davylamp_wire.profile import LimitKind
 
 from davylamp_cloud import telling
-from davylamp_cloud.api.catalogue import Catalogue, Register
+from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue, Register
 from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.limits import settings_in_force
 from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
@@ -30,7 +30,7 @@ class Standing:
     """The alarms that stand, as rows, with the register and the settings of their tags at that moment."""
 
     rows: tuple[Row, ...] = ()
-    register: Register = Register((), {}, {})
+    register: Register = NO_TAGS
     settings: Mapping[int, Settings] = field(default_factory=dict)
 
 

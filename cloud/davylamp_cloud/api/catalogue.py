@@ -46,6 +46,9 @@ class Register:
                 yield entry
 
 
+NO_TAGS = Register((), {}, {})
+
+
 class Catalogue:
     """Keeps the register in memory: a hundred thousand tags are not read from disk for every screen."""
 
@@ -53,7 +56,7 @@ class Catalogue:
         self._state = state
         self._lock = threading.Lock()
         self._stale = True
-        self._register = Register((), {}, {})
+        self._register = NO_TAGS
 
     def forget(self) -> None:
         """Have the next reader load the register again; called on the monitor's thread after a change."""

@@ -1,4 +1,7 @@
-"""An operator's act: appended to the log, then what came of it is waited for (DESIGN, "the engine is a function of the log")."""
+"""An operator's act: a command in the log, and what came of it.
+
+The log is the only way into the engine, so the API appends and waits (DESIGN, "The engine is a function of the log").
+"""
 
 import json
 from dataclasses import asdict, dataclass

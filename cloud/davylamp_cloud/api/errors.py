@@ -123,7 +123,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         error={404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused"),
         what=_words(both(mark("The server refused this ({status})."), status=error.status_code)),
         where=request.url.path,
-        do=_words(both(mark("See /api/v1/docs for what can be asked."))),
+        do=_words(both(mark("See /api/v1/openapi.json for what can be asked."))),
     )
     response = _body(request, error.status_code, body)
     response.headers.update(error.headers or {})

@@ -21,7 +21,7 @@ MOST_WATCHED = 500
 CATCH_UP = 1000
 
 Watched = Annotated[
-    str, Query(pattern=r"^(\d{1,9}(,\d{1,9}){0,499})?$", description="tag indices whose values are sent, by comma")
+    str, Query(pattern=r"^[0-9,]{0,5000}$", description="tag indices whose values are sent, by comma; at most 500")
 ]
 
 
@@ -29,8 +29,8 @@ class Watch:
     """The tags one screen shows, and what it was told of them last."""
 
     def __init__(self, parts: Parts, actor: Actor, wanted: str) -> None:
-        register = parts.catalogue.register()
-        asked = {int(index) for index in wanted.split(",") if index}
+        self.register = register = parts.catalogue.register()
+        asked = {int(index) for index in wanted.split(",")[:MOST_WATCHED] if index}
         seen = [i for i in asked if i in register.by_index and actor.sees(register.by_index[i].hazard_source)]
         self.tags = np.array(sorted(seen), np.int64)
         self._told: NDArray[np.int64] | None = None

@@ -46,9 +46,7 @@ def refuse_open_bind(host: str, has_tokens: bool) -> None:
     """Raise `BindRefused` where the network could reach an API that asks nobody for a token."""
     if not has_tokens and not is_loopback(host):
         text = both(
-            mark(
-                "http.host is {host}: listening beyond loopback needs at least one [[tokens]] entry; add one or use 127.0.0.1."
-            ),
+            mark("http.host {host} is reachable from other machines: add one of [[tokens]], or listen on 127.0.0.1."),
             host=host,
         )
         raise BindRefused(f"{text.en} / {text.zh}")
@@ -73,7 +71,7 @@ class Gate:
             actor = self.sessions.read(request.cookies.get(COOKIE, ""), self.now_ms())
         else:
             actor = LOCAL_OPERATOR if is_loopback(_host_name(request)) else None
-        if actor and not _from_own_page(request):
+        if actor and not from_own_page(request):
             raise foreign_origin()
         return actor
 
@@ -113,7 +111,7 @@ def _host_name(request: HTTPConnection) -> str:
     return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
 
 
-def _from_own_page(request: HTTPConnection) -> bool:
+def from_own_page(request: HTTPConnection) -> bool:
     """Return whether a browser says a change comes from our own page; a client that is no browser says nothing."""
     if request.scope.get("method", "GET") in SAFE_METHODS:
         return True

@@ -47,6 +47,9 @@ class Bilingual:
         return {"zh": self.zh, "en": self.en}
 
 
+KNOWN: dict[str | None, Language] = {language.value: language for language in Language}
+
+
 def mark(message: str) -> str:
     """Return a message unchanged; the extractor finds it by this call and `translate` is called later."""
     return message
@@ -84,10 +87,10 @@ def both(message: str, **values: object) -> Bilingual:
 
 def choose(wanted: str | None, accepted: str | None, default: Language) -> Language:
     """Return the language of a reader: the one they picked, else the browser's first known, else the site's."""
-    if wanted in Language:
-        return Language(wanted)
+    if wanted in KNOWN:
+        return KNOWN[wanted]
     for part in (accepted or "").split(","):
         primary = part.split(";")[0].strip().split("-")[0].lower()
-        if primary in Language:
-            return Language(primary)
+        if primary in KNOWN:
+            return KNOWN[primary]
     return default

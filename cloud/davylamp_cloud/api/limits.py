@@ -1,4 +1,4 @@
-"""A tag's limits as readers see them: value, priority, and the source that has or has not been verified (SAFETY S30)."""
+"""A tag's limits as readers see them: value, priority, and the source that has or has not been verified (S30)."""
 
 from collections.abc import Iterable
 

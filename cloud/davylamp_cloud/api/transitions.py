@@ -52,8 +52,7 @@ def _whole_records(
     whole = [row for row in rows if row["seq"] < cut_seq]
     if whole:
         return whole
-    everything = _rows(parts, actor, cut_seq - 1, LAST_SEQ, hazard_source, occurrence, until=cut_seq)
-    return everything
+    return _rows(parts, actor, cut_seq - 1, LAST_SEQ, hazard_source, occurrence, until=cut_seq)
 
 
 def _rows(

@@ -1,1 +1,32 @@
-"""The duty-room console."""
+"""The duty-room console: one page, served by the API's app."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from davylamp_cloud.console import pages, stream
+
+STATIC = Path(__file__).parent / "static"
+
+
+class Files(StaticFiles):
+    """Files a browser asks about each time: after an upgrade no old script may meet a new page."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def mount(app: FastAPI) -> FastAPI:
+    """Add the console's pages, its stream and its files to an API's app."""
+    app.include_router(pages.router)
+    app.include_router(stream.router)
+    app.mount("/static", Files(directory=STATIC), name="static")
+    return app
+
+
+__all__ = ["mount"]

@@ -1,0 +1,87 @@
+"""The page's moving parts as HTML: alarms, counts, edges, tags. Pure but for what is handed in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from davylamp_wire.quality import Level, level
+
+from davylamp_cloud.api.actor import Actor
+from davylamp_cloud.api.board import Standing, board, counts
+from davylamp_cloud.api.permissions import Permission
+from davylamp_cloud.api.sse import Event
+from davylamp_cloud.api.tags import TagPage
+from davylamp_cloud.api.views import AlarmView, EdgeView, TagView
+from davylamp_cloud.api.words import number, quality_words
+from davylamp_cloud.console.render import Reader
+
+MOST_SHOWN = 100
+"""Alarms on the page at once; beyond, it says how many more stand. In a flood the most urgent come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the page keeps an eye on, for the moments when nothing stands."""
+
+    tags: int
+    hazard_sources: int
+
+
+def alarm_values(reader: Reader, actor: Actor, standing: Standing) -> dict[str, Any]:
+    """Return what the alarm templates need."""
+    alarms = board(standing, actor.sees)
+    open_alarms = [alarm for alarm in alarms if not alarm.hidden]
+    sources = {entry.hazard_source for entry in standing.register.entries if actor.sees(entry.hazard_source)}
+    return {
+        "shown": open_alarms[:MOST_SHOWN],
+        "rest": len(open_alarms) - len(open_alarms[:MOST_SHOWN]),
+        "hidden": [alarm for alarm in alarms if alarm.hidden],
+        "counts": counts(alarms),
+        "watched": Watched(sum(actor.sees(e.hazard_source) for e in standing.register.entries), len(sources)),
+        "can_act": actor.may(Permission.ACKNOWLEDGE),
+        "doubt": lambda alarm: _doubt(reader, alarm),
+    }
+
+
+def alarm_events(reader: Reader, actor: Actor, standing: Standing) -> list[Event]:
+    """Return alarms and counts as HTML."""
+    values = alarm_values(reader, actor, standing)
+    return [Event(part, reader.render(f"parts/{part}.html", **values)) for part in ("alarms", "counts")]
+
+
+def _doubt(reader: Reader, alarm: AlarmView) -> str:
+    """Return why an alarm's value is not good; a blind alarm says so already."""
+    return "" if alarm.blind else reader.say(quality_words(alarm.quality))
+
+
+def edge_events(reader: Reader, edges: Sequence[EdgeView]) -> list[Event]:
+    """Return edges and devices as HTML."""
+    return [Event("edges", reader.render("parts/edges.html", edges=edges))]
+
+
+def tags_html(reader: Reader, page: TagPage) -> str:
+    """Return a list of tags with their values as HTML."""
+    cells = [(tag, cell(reader, tag.value, tag.text, tag.quality, tag)) for tag in page.items]
+    return reader.render("parts/tags.html", tags=cells, total=page.total)
+
+
+def cell(reader: Reader, value: float | None, text: str | None, quality: int, tag: TagView) -> dict[str, str]:
+    """Return a value as its cell shows it: text, quality in words, and the quality's class."""
+    return {
+        "shown": shown_value(reader, value, text, tag),
+        "words": reader.say(quality_words(quality)),
+        "level": level_name(quality),
+    }
+
+
+def shown_value(reader: Reader, value: float | None, text: str | None, tag: TagView) -> str:
+    """Return a value as people read it: a state by its name, a number by six digits."""
+    if text is not None:
+        return text
+    state = tag.states.get(f"{value:g}") if value is not None else None
+    return reader.say(state) if state else number(value)
+
+
+def level_name(quality: int) -> str:
+    """Return the class of a quality code."""
+    return Level(level(quality)).name.lower()

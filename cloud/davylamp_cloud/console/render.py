@@ -1,0 +1,109 @@
+"""Templates in a reader's language: what they may call, and the files they link to."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from davylamp_alarms.definition import Kind
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from davylamp_cloud import telling
+from davylamp_cloud.api.language import Bilingual, Language, both, mark, translate
+from davylamp_cloud.api.words import PRIORITIES, STATES, number, of
+from davylamp_cloud.config import CloudConfig, Role
+from davylamp_cloud.settings import SYSTEM_SOURCE
+
+HERE = Path(__file__).parent
+OWN_NAMES = {Language.ZH: "中文", Language.EN: "English"}
+
+ROLES = {
+    Role.VIEWER: mark("Viewer"),
+    Role.OPERATOR: mark("Operator"),
+    Role.ENGINEER: mark("Engineer"),
+    Role.REGULATOR: mark("Regulator"),
+    Role.ADMINISTRATOR: mark("Administrator"),
+}
+
+
+@cache
+def environment() -> Environment:
+    """Return the template environment; a name a template does not get is an error, not an empty place."""
+    return Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def static(name: str) -> str:
+    """Return the address of a file, with a mark of its content so that an upgrade is seen at once."""
+    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?{digest}"
+
+
+def symbol(name: str, extra: str = "") -> Markup:
+    """Return a symbol of the page's sprite."""
+    return Markup('<svg class="symbol {}" aria-hidden="true"><use href="#s-{}"></use></svg>').format(extra, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Someone in front of the page: their language and the site's clock."""
+
+    language: Language
+    zone: ZoneInfo
+
+    def render(self, template: str, **values: Any) -> str:
+        """Return a template filled in, in the reader's language."""
+        return environment().get_template(template).render(**self._words(), **values)
+
+    def say(self, text: Bilingual) -> str:
+        return text.in_(self.language)
+
+    def translate(self, message: str, **values: Any) -> str:
+        return translate(self.language, message, **values)
+
+    def source_name(self, hazard_source: str) -> str:
+        """Return what a hazard source is called; the system's own alarms belong to none."""
+        return self.translate(mark("Davylamp itself")) if hazard_source == SYSTEM_SOURCE else hazard_source
+
+    def clock(self, time_ms: int) -> str:
+        """Return the site's time of day; with the date where it may be another day."""
+        return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%m-%d %H:%M:%S")
+
+    def time_of_day(self, time_ms: int) -> str:
+        return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%H:%M")
+
+    def _words(self) -> Mapping[str, Any]:
+        return {
+            "_": self.translate,
+            "say": self.say,
+            "source_name": self.source_name,
+            "clock": self.clock,
+            "time_of_day": self.time_of_day,
+            "number": number,
+            "symbol": symbol,
+            "static": static,
+            "language": self.language,
+            "languages": tuple(Language),
+            "own_name": OWN_NAMES.__getitem__,
+            "zone": self.zone.key,
+            "priority_name": lambda level: self.say(both(PRIORITIES[level])),
+            "kind_name": lambda kind: self.say(of(telling.KINDS[Kind(kind)])),
+            "state_name": lambda letter: self.say(both(STATES[letter])),
+            "role_name": lambda role: self.say(both(ROLES[role])),
+        }
+
+
+def zone_of(config: CloudConfig) -> ZoneInfo:
+    """Return the clock of the duty room: the first site's; one console with several clocks would mislead."""
+    return ZoneInfo(config.sites[0].timezone if config.sites else "Asia/Shanghai")
