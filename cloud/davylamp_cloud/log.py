@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from davylamp_cloud.tags import Birth, BirthBook
+from davylamp_wire.intervals import Intervals
+
+from davylamp_cloud.tags import Birth, BirthBook, birth_of
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records(
@@ -26,7 +28,8 @@ CREATE TABLE IF NOT EXISTS records(
 CREATE TABLE IF NOT EXISTS births(
   id INTEGER PRIMARY KEY, node TEXT NOT NULL, device TEXT NOT NULL, digest TEXT NOT NULL UNIQUE,
   payload BLOB NOT NULL, description TEXT NOT NULL, aliases BLOB NOT NULL, indices BLOB NOT NULL,
-  names TEXT NOT NULL, types BLOB NOT NULL, at_ms INTEGER NOT NULL);
+  names TEXT NOT NULL, types BLOB NOT NULL, at_ms INTEGER NOT NULL,
+  own INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tags(idx INTEGER PRIMARY KEY, tag_id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS confirmed(
   node TEXT NOT NULL, epoch TEXT NOT NULL, intervals TEXT NOT NULL, at_ms INTEGER NOT NULL,
@@ -84,11 +87,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """All record numbers of one journal epoch that are settled here, as the text of their intervals."""
+    """All record numbers of one journal epoch that are settled here."""
 
     node: str
     epoch: str
-    intervals: str
+    intervals: Intervals
     at_ms: int
 
 
@@ -202,10 +205,15 @@ class Log:
         with self._grown:
             self._grown.notify_all()
 
+    def birth(self, identity: int) -> Birth:
+        """Return a birth as it was stored, payload and description included."""
+        row = self._reader().execute("SELECT * FROM births WHERE id = ?", (identity,)).fetchone()
+        return birth_of(row)
+
     def confirmed(self) -> list[Confirmed]:
         """Return the settled record numbers of every node and journal epoch."""
         rows = self._reader().execute("SELECT node, epoch, intervals, at_ms FROM confirmed ORDER BY node, at_ms")
-        return [Confirmed(*row) for row in rows]
+        return [Confirmed(node, epoch, Intervals.parse(text), at_ms) for node, epoch, text, at_ms in rows]
 
     def holes(self, node: str | None = None) -> list[Hole]:
         """Return the named holes, of one node or of all."""
@@ -317,7 +325,7 @@ def _write_beside(connection: sqlite3.Connection, beside: Beside) -> None:
     connection.executemany(
         "INSERT INTO confirmed VALUES(?,?,?,?) ON CONFLICT(node, epoch) DO UPDATE SET "
         "intervals = excluded.intervals, at_ms = excluded.at_ms",
-        [(c.node, c.epoch, c.intervals, c.at_ms) for c in beside.confirmed],
+        [(c.node, c.epoch, str(c.intervals), c.at_ms) for c in beside.confirmed],
     )
     connection.executemany(
         "INSERT OR IGNORE INTO holes VALUES(?,?,?,?,?,?,?,?,?,?)",
@@ -332,7 +340,7 @@ def _write_beside(connection: sqlite3.Connection, beside: Beside) -> None:
 def _write_births(connection: sqlite3.Connection, births: Iterable[Birth]) -> None:
     for birth in births:
         connection.executemany("INSERT INTO tags VALUES(?,?)", birth.new_tags)
-        connection.execute("INSERT INTO births VALUES(?,?,?,?,?,?,?,?,?,?,?)", birth.row())
+        connection.execute("INSERT INTO births VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", birth.row())
 
 
 def _write_quarantined(connection: sqlite3.Connection, quarantined: Sequence[Quarantined]) -> None:

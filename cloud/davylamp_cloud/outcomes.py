@@ -10,17 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from davylamp_alarms.transition import Refusal
+
 KEPT = 10_000
 """Outcomes kept in memory; a caller waits seconds, not this many commands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command led to: stored transitions (their notice data), or the reason it was refused."""
+    """What a command led to: stored transitions (as their rows), or why it was refused."""
 
     seq: int
     transitions: tuple[Mapping[str, Any], ...] = ()
-    refusal: str | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ transaction of the birth's record. A birth is immutable: every later data record
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,35 @@ Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
 
 NO_TAG = -1
+"""An alias its birth does not know."""
+
+CONTROL = -2
+"""An alias of the edge itself, no tag: record number, hole, clock."""
+
 DENSE = 1 << 20
 """Widest span of aliases that is looked up in a table; wider ones (foreign edges) are searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A metric of a birth. The edge's own metrics have no tag id, and their own name for a point."""
+
+    alias: int
+    datatype: int
+    point: str = ""
+    tag_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a birth says, apart from its values: `digest` is the same each time the same is said."""
+
+    node: str
+    device: str
+    own: bool
+    description: str
+    metrics: tuple[Named, ...]
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,51 +62,53 @@ class Birth:
     names: tuple[str, ...]
     types: tuple[int, ...]
     at_ms: int
+    own: bool = True
     new_tags: tuple[tuple[int, str], ...] = ()
 
-    def row(self) -> tuple[int, str, str, str, bytes, str, bytes, bytes, str, bytes, int]:
+    def row(self) -> tuple[int, str, str, str, bytes, str, bytes, bytes, str, bytes, int, bool]:
         """Return the birth as a row of the births table."""
-        aliases = np.array(self.aliases, np.uint64).tobytes()
+        aliases = np.array(self.aliases, np.int64).tobytes()
         indices = np.array(self.indices, np.int32).tobytes()
         names = json.dumps(self.names, ensure_ascii=False)
         types = np.array(self.types, np.int32).tobytes()
         head = (self.id, self.node, self.device, self.digest, self.payload, self.description)
-        return (*head, aliases, indices, names, types, self.at_ms)
+        return (*head, aliases, indices, names, types, self.at_ms, self.own)
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """From alias to tag index for one birth: a table where aliases lie close, else a sorted search."""
+    """From alias to what one birth says of it: a table where aliases lie close, else a sorted search."""
 
     base: int
     table: Int32s
     sorted_aliases: Int64s
-    sorted_indices: Int32s
+    sorted_values: Int32s
+    fill: int
 
     @classmethod
-    def of(cls, aliases: Sequence[int], indices: Sequence[int]) -> "Lookup":
-        keys = np.array(aliases, np.uint64).view(np.int64)
-        values = np.array(indices, np.int32)
+    def of(cls, aliases: Sequence[int], values_by_alias: Sequence[int], fill: int) -> "Lookup":
+        keys = np.array(aliases, np.int64)
+        values = np.array(values_by_alias, np.int32)
         order = np.argsort(keys, kind="stable")
         keys, values = keys[order], values[order]
         base = int(keys[0]) if len(keys) else 0
         span = int(keys[-1]) - base + 1 if len(keys) else 0
-        table = np.full(span + 1 if span <= DENSE else 0, NO_TAG, np.int32)
+        table = np.full(span + 1 if span <= DENSE else 0, fill, np.int32)
         if len(table):
             table[keys - base] = values
-        return cls(base, table, keys, values)
+        return cls(base, table, keys, values, fill)
 
-    def indices(self, aliases: Int64s) -> Int32s:
-        """Return the tag index of each alias; NO_TAG where the birth does not know it."""
+    def values(self, aliases: Int64s) -> Int32s:
+        """Return what the birth says of each alias; the fill where it does not know it."""
         if len(self.table):
             offsets = aliases - self.base
             offsets[(offsets < 0) | (offsets >= len(self.table))] = len(self.table) - 1
             return self.table[offsets]
         if not len(self.sorted_aliases):
-            return np.full(len(aliases), NO_TAG, np.int32)
+            return np.full(len(aliases), self.fill, np.int32)
         places = np.minimum(np.searchsorted(self.sorted_aliases, aliases), len(self.sorted_aliases) - 1)
         found = self.sorted_aliases[places] == aliases
-        return np.where(found, self.sorted_indices[places], NO_TAG).astype(np.int32)
+        return np.where(found, self.sorted_values[places], self.fill).astype(np.int32)
 
 
 @dataclass(slots=True)
@@ -94,6 +123,7 @@ class BirthBook:
     _index: dict[str, int] = field(default_factory=dict)
     _births: dict[int, Birth] = field(default_factory=dict)
     _lookups: dict[int, Lookup] = field(default_factory=dict)
+    _types: dict[int, Lookup] = field(default_factory=dict)
     _by_digest: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -104,7 +134,7 @@ class BirthBook:
             book._index[tag] = len(book.tag_ids)
             book.tag_ids.append(tag)
         for row in connection.execute("SELECT * FROM births ORDER BY id"):
-            book._keep(_birth_of(row))
+            book._keep(birth_of(row))
         return book
 
     def __len__(self) -> int:
@@ -115,7 +145,7 @@ class BirthBook:
         return self._index.get(tag_id)
 
     def get(self, birth: int) -> Birth:
-        """Return a birth by its id."""
+        """Return a birth by its id, without payload and description."""
         return self._births[birth]
 
     def latest(self) -> Mapping[tuple[str, str], Birth]:
@@ -127,58 +157,55 @@ class BirthBook:
         lookup = self._lookups.get(birth)
         if lookup is None:
             return np.full(len(aliases), NO_TAG, np.int32)
-        return lookup.indices(aliases)
+        return lookup.values(aliases)
+
+    def datatypes(self, birth: int) -> Callable[[Int64s], Int32s] | None:
+        """Return what tells the Sparkplug datatypes of aliases; only it tells a negative integer from a large one."""
+        lookup = self._types.get(birth)
+        return None if lookup is None else lookup.values
 
     def known(self, digest: str) -> Birth | None:
         """Return the birth that said exactly the same, if there was one: it is stored once."""
         found = self._by_digest.get(digest)
         return None if found is None else self._births[found]
 
-    def introduce(
-        self,
-        node: str,
-        device: str,
-        digest: str,
-        payload: bytes,
-        description: str,
-        metrics: Sequence[tuple[int, str, str, int]],
-        at_ms: int,
-    ) -> Birth:
-        """Take a birth on and return it with the tags that are new; the caller writes it with its record.
-
-        `metrics` are (alias, metric name, tag id, Sparkplug datatype) of everything that will be a tag.
-        """
+    def introduce(self, said: "Said", payload: bytes, at_ms: int) -> Birth:
+        """Take a birth on and return it with the tags that are new; the caller writes it with its record."""
         new = []
-        for _, _, tag, _ in metrics:
-            if tag not in self._index:
-                self._index[tag] = len(self.tag_ids)
-                new.append((len(self.tag_ids), tag))
-                self.tag_ids.append(tag)
+        for metric in said.metrics:
+            if metric.tag_id and metric.tag_id not in self._index:
+                self._index[metric.tag_id] = len(self.tag_ids)
+                new.append((len(self.tag_ids), metric.tag_id))
+                self.tag_ids.append(metric.tag_id)
         birth = Birth(
             id=len(self._births) + 1,
-            node=node,
-            device=device,
-            digest=digest,
+            node=said.node,
+            device=said.device,
+            digest=said.digest,
             payload=payload,
-            description=description,
-            aliases=tuple(metric[0] for metric in metrics),
-            indices=tuple(self._index[metric[2]] for metric in metrics),
-            names=tuple(metric[1] for metric in metrics),
-            types=tuple(metric[3] for metric in metrics),
+            description=said.description,
+            aliases=tuple(metric.alias for metric in said.metrics),
+            indices=tuple(self._index[m.tag_id] if m.tag_id else CONTROL for m in said.metrics),
+            names=tuple(metric.point for metric in said.metrics),
+            types=tuple(metric.datatype for metric in said.metrics),
             at_ms=at_ms,
+            own=said.own,
             new_tags=tuple(new),
         )
         self._keep(birth)
         return birth
 
     def _keep(self, birth: Birth) -> None:
-        self._lookups[birth.id] = Lookup.of(birth.aliases, birth.indices)
-        self._births[birth.id] = birth
+        """Keep what readers look up; payload and description stay on disk (`Log.birth` has them)."""
+        self._lookups[birth.id] = Lookup.of(birth.aliases, birth.indices, NO_TAG)
+        self._types[birth.id] = Lookup.of(birth.aliases, birth.types, 0)
+        self._births[birth.id] = replace(birth, payload=b"", description="", new_tags=())
         self._by_digest[birth.digest] = birth.id
 
 
-def _birth_of(row: Sequence[object]) -> Birth:
-    identity, node, device, digest, payload, description, aliases, indices, names, types, at_ms = row
+def birth_of(row: Sequence[object]) -> Birth:
+    """Return a row of the births table as a birth."""
+    identity, node, device, digest, payload, description, aliases, indices, names, types, at_ms, own = row
     assert isinstance(aliases, bytes)
     assert isinstance(indices, bytes)
     assert isinstance(types, bytes)
@@ -190,9 +217,10 @@ def _birth_of(row: Sequence[object]) -> Birth:
         digest=str(digest),
         payload=payload,
         description=str(description),
-        aliases=tuple(np.frombuffer(aliases, np.uint64).tolist()),
+        aliases=tuple(np.frombuffer(aliases, np.int64).tolist()),
         indices=tuple(np.frombuffer(indices, np.int32).tolist()),
         names=tuple(json.loads(str(names))),
         types=tuple(np.frombuffer(types, np.int32).tolist()),
         at_ms=int(str(at_ms)),
+        own=bool(own),
     )

@@ -7,6 +7,7 @@ import pytest
 from davylamp_cloud.group_commit import GroupCommit, LogClosed
 from davylamp_cloud.log import Beside, Confirmed, Log, NewRecord, RecordKind
 from davylamp_cloud.tags import Birth
+from davylamp_wire.intervals import Intervals
 
 
 def record(body: bytes) -> NewRecord:
@@ -22,12 +23,14 @@ def test_what_was_queued_before_the_start_goes_in_one_transaction(log: Log) -> N
     told: list[int] = []
     commits = GroupCommit(log, failed=_unexpected)
     for n in range(100):
-        commits.submit([record(b"%d" % n)], told.extend, Beside(confirmed=[Confirmed("n", "e", f"1-{n}", n)]))
+        commits.submit(
+            [record(b"%d" % n)], told.extend, Beside(confirmed=[Confirmed("n", "e", Intervals([(0, n)]), n)])
+        )
     commits.start()
     commits.stop()
     assert told == list(range(1, 101))
     assert commits.commits == 1
-    assert [c.intervals for c in log.confirmed()] == ["1-99"]
+    assert [str(c.intervals) for c in log.confirmed()] == ["0-99"]
     log.close()
 
 

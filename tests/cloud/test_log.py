@@ -3,13 +3,19 @@
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 from davylamp_cloud.log import Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
-from davylamp_cloud.tags import NO_TAG
+from davylamp_cloud.tags import CONTROL, NO_TAG, Named, Said
+from davylamp_wire.intervals import Intervals
 
 
 def record(body: bytes = b"body", time_ms: int = 1000, kind: RecordKind = RecordKind.DATA) -> NewRecord:
     return NewRecord(kind, body, time_ms, "park/edge", "store", 1)
+
+
+def said(*metrics: Named) -> Said:
+    return Said("p/e", "s", True, "{}", metrics, "digest")
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def test_numbers_below_a_readers_cursor_are_never_given_again(tmp_path: Path) ->
 
 def test_what_lies_beside_a_record_is_in_its_transaction(log: Log) -> None:
     beside = Beside(
-        confirmed=[Confirmed("park/edge", "e1", "1-7", 5)],
+        confirmed=[Confirmed("park/edge", "e1", Intervals.parse("1-7"), 5)],
         holes=[Hole("park/edge", "e1", 3, 4, "live", "journal full", 1, 2, 2, 5)],
         quarantined=[Quarantined(5, "park/edge", "topic", "no protobuf", b"junk")],
     )
@@ -55,37 +61,34 @@ def test_what_lies_beside_a_record_is_in_its_transaction(log: Log) -> None:
 
 
 def test_a_refused_transaction_leaves_nothing_and_uses_no_number(log: Log) -> None:
-    birth = log.births.introduce("park/edge", "store", "d", b"", "{}", [(16384, "gas", "park/edge/store/gas", 10)], 1)
+    birth = log.births.introduce(said(Named(16384, 10, "gas", "p/e/s/gas")), b"", 1)
     log.append([record()], Beside(births=[birth]))
     with pytest.raises(sqlite3.IntegrityError):
-        log.append([record(b"lost")], Beside(births=[birth], confirmed=[Confirmed("n", "e", "1", 1)]))
+        log.append([record(b"lost")], Beside(births=[birth], confirmed=[Confirmed("n", "e", Intervals.parse("1"), 1)]))
     assert log.confirmed() == []
     assert log.append([record(b"next")]) == [2]
     log.close()
 
 
 def test_births_and_tags_survive_and_translate_aliases(tmp_path: Path) -> None:
-    import numpy as np
-
     log = Log(tmp_path / "log.db")
-    metrics = [(16384, "gas", "p/e/s/gas", 10), (16390, "fan", "p/e/s/fan", 11)]
-    birth = log.births.introduce("p/e", "s", "digest", b"raw", "{}", metrics, 9)
+    metrics = (Named(16384, 10, "gas", "p/e/s/gas"), Named(16390, 11, "fan", "p/e/s/fan"), Named(16391, 8))
+    birth = log.births.introduce(said(*metrics), b"raw", 9)
     log.append([record()], Beside(births=[birth]))
     log.close()
     again = Log(tmp_path / "log.db")
     assert again.births.tag_ids == ["p/e/s/gas", "p/e/s/fan"]
-    found = again.births.indices(birth.id, np.array([16390, 16384, 5, 99999], np.int64))
-    assert found.tolist() == [1, 0, NO_TAG, NO_TAG]
+    found = again.births.indices(birth.id, np.array([16390, 16384, 16391, 5, 99999], np.int64))
+    assert found.tolist() == [1, 0, CONTROL, NO_TAG, NO_TAG]
     assert again.births.known("digest") is not None
+    assert again.birth(birth.id).payload == b"raw"
     again.close()
 
 
 def test_aliases_far_apart_are_found_by_search(log: Log) -> None:
-    import numpy as np
-
-    far = [(5, "a", "p/e/s/a", 10), (2**63 + 5, "b", "p/e/s/b", 10)]
-    birth = log.births.introduce("p/e", "s", "d", b"", "{}", far, 9)
-    aliases = np.array([2**63 + 5, 5, 6], np.uint64).view(np.int64)
+    far = (Named(5, 10, "a", "p/e/s/a"), Named(-(2**63) + 5, 10, "b", "p/e/s/b"))
+    birth = log.births.introduce(said(*far), b"", 9)
+    aliases = np.array([-(2**63) + 5, 5, 6], np.int64)
     assert log.births.indices(birth.id, aliases).tolist() == [1, 0, NO_TAG]
     log.close()
 

@@ -4,6 +4,8 @@ Only the monitor writes here, in one transaction per slice of the log, except fo
 (notify/outbox.py). Every row can be made again from the log, as long as the log reaches back that far.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -76,10 +78,12 @@ PROPOSALS = Table(
     Column("state", String, nullable=False, comment="open, accepted, rejected, superseded"),
     Column("proposed_ms", BigInteger, nullable=False),
     Column("decided_by", String),
+    Column("decided_seq", BigInteger, comment="the decision's record of the log"),
     Column("decided_ms", BigInteger),
 )
 
-_STEP = (
+_STEP: tuple[tuple[str, Any, bool], ...] = (
+    ("lane", String, False),
     ("occurrence", String, False),
     ("version", Integer, False),
     ("hazard_source", String, False),
@@ -108,8 +112,8 @@ _STEP = (
 """What an alarm row and a transition row have in common: the step itself, as the engine gave it."""
 
 
-def _step_columns() -> list[Column[object]]:
-    return [Column(name, kind, nullable=nullable) for name, kind, nullable in _STEP]
+def _step_columns(but: str = "") -> list[Column[Any]]:
+    return [Column(name, kind, nullable=nullable) for name, kind, nullable in _STEP if name != but]
 
 
 STEP_NAMES = tuple(name for name, _, _ in _STEP)
@@ -118,7 +122,8 @@ ALARMS = Table(
     "alarms",
     METADATA,
     Column("alarm_id", String, primary_key=True, comment="<tag id>#<kind>"),
-    *_step_columns(),
+    Column("lane", String, primary_key=True, comment="live, or what backlog told"),
+    *_step_columns("lane"),
     Column("transition", String, nullable=False, comment="its newest transition"),
     Column("seq", BigInteger, nullable=False),
     Column("acknowledged_by", String, nullable=False),

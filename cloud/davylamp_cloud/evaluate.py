@@ -1,0 +1,296 @@
+"""From records of the log to what they lead to: engine and register fed in order, nothing stored, nothing told.
+
+The monitor stores what comes out; a replay after a restart only compares it. Both go through here, so that they
+cannot differ.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+from davylamp_alarms.definition import Changes
+from davylamp_alarms.engine import Engine
+from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
+from davylamp_wire.describe import DeviceDescription
+
+from davylamp_cloud.live import Live
+from davylamp_cloud.log import Log, Record, RecordKind
+from davylamp_cloud.readings import slice_of
+from davylamp_cloud.register import Introduced, Register, Tag
+from davylamp_cloud.settings import Settings, system_alarm, system_alarm_id
+
+FIXED = ("hazard_source", "kind", "silence_s", "scan_s")
+"""Settings a tag keeps for life: the engine's columns and the hash chain are laid out by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A transition, and when the record that made it arrived."""
+
+    transition: Transition
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """An edge node came or went."""
+
+    seq: int
+    node: str
+    up: bool
+    reason: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's decision on a tag's settings. `after` is the tag as it is now, `before` as it was."""
+
+    seq: int
+    at_ms: int
+    by: str
+    comment: str
+    proposal: str | None
+    accepted: bool
+    before: Tag
+    after: Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A command that was not done."""
+
+    seq: int
+    at_ms: int
+    by: str
+    op: str
+    subject: str
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came of a notice."""
+
+    seq: int
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record of the log that cannot be read any more, and why."""
+
+    seq: int
+    at_ms: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Work:
+    """What a slice of the log led to. `answers` are the commands in it, with their transitions."""
+
+    seq: int
+    at_ms: int
+    steps: list[Step] = field(default_factory=list)
+    answers: dict[int, list[Transition]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    introduced: list[tuple[int, Introduced]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    links: list[LinkChange] = field(default_factory=list)
+    removed: list[LinkChange] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    shelved_until_ms: dict[int, int] = field(default_factory=dict)
+    clock_ms: int = 0
+    unknown: int = 0
+
+    @property
+    def worth_storing(self) -> bool:
+        """True where anything but the cursor has changed."""
+        acts = self.refused or self.decisions or self.links or self.removed or self.deliveries or self.unreadable
+        return bool(self.steps or acts or self.register_changed)
+
+    @property
+    def register_changed(self) -> bool:
+        """True where tags, their words or their limits are not what they were."""
+        return bool(self.decisions) or any(i.new or i.described or i.proposals for _, i in self.introduced)
+
+
+class Evaluator:
+    """Engine, register and live values at one place of the log; `take` moves them on."""
+
+    def __init__(self, engine: Engine, register: Register, live: Live, log: Log) -> None:
+        self.engine = engine
+        self.register = register
+        self.live = live
+        self._log = log
+        self._takers: dict[RecordKind, Callable[[Record, Work], None]] = {
+            RecordKind.BIRTH: self._birth,
+            RecordKind.LINK: self._link,
+            RecordKind.TICK: self._tick,
+            RecordKind.COMMAND: self._command,
+            RecordKind.CHANGE: self._change,
+            RecordKind.DELIVERY: self._delivery,
+            RecordKind.DAMAGED: self._damaged,
+        }
+
+    def take(self, records: Sequence[Record]) -> Work:
+        """Evaluate records that follow what was taken before; return what they lead to."""
+        work = Work(records[-1].seq, records[-1].time_ms)
+        for kind, run in groupby(records, key=lambda record: record.kind):
+            if kind is RecordKind.DATA:
+                self._data(list(run), work)
+            else:
+                for record in run:
+                    self._one(kind, record, work)
+        return work
+
+    def _one(self, kind: RecordKind, record: Record, work: Work) -> None:
+        try:
+            self._takers[kind](record, work)
+        except (ValueError, KeyError, TypeError) as error:
+            work.unreadable.append(Unreadable(record.seq, record.time_ms, f"{kind}: {error}"))
+
+    def _data(self, records: Sequence[Record], work: Work) -> None:
+        found = slice_of(records, self._log.births)
+        work.unknown += found.unknown
+        arrivals_ms = {record.seq: record.time_ms for record in records}
+        for seq in found.unread:
+            work.unreadable.append(Unreadable(seq, arrivals_ms[seq], "readings: cannot be decoded"))
+        batch = found.batch
+        if not len(batch):
+            return
+        work.steps += [Step(step, arrivals_ms[step.seq]) for step in self.engine.apply(batch)]
+        self.live.grow(len(self.register))
+        self.live.store(batch.tag, batch.time_ms, batch.value, batch.quality, batch.arrival_ms, found.texts)
+
+    def _birth(self, record: Record, work: Work) -> None:
+        birth = self._log.birth(record.birth)
+        if not birth.description:
+            return
+        said = DeviceDescription.decode(birth.description)
+        found = self.register.introduce(record.seq, record.time_ms, birth, said, birth.own)
+        if found.changes is not None:
+            answer = self.engine.redefine(record.seq, found.changes)
+            if isinstance(answer, Refusal):
+                work.unreadable.append(Unreadable(record.seq, record.time_ms, f"birth: {answer.en}"))
+            else:
+                work.steps += self._steps(answer, record)
+            self.live.grow(len(self.register))
+        work.introduced.append((record.seq, found))
+        if not birth.own:
+            self._data([record], work)
+
+    def _link(self, record: Record, work: Work) -> None:
+        said = json.loads(record.body)
+        node, up = str(said["node"]), bool(said["up"])
+        work.steps += self._steps(self.engine.link(record.seq, node, up, record.time_ms), record)
+        work.links.append(LinkChange(record.seq, node, up, str(said.get("reason", "")), record.time_ms))
+
+    def _tick(self, record: Record, work: Work) -> None:
+        said = json.loads(record.body)
+        now_ms, monotonic_ms = int(said["utc_ms"]), int(said["monotonic_ms"])
+        steps = self.engine.tick(record.seq, now_ms, monotonic_ms, str(said["boot_id"]), said["offsets"])
+        work.steps += self._steps(steps, record)
+        work.clock_ms = now_ms
+
+    def _command(self, record: Record, work: Work) -> None:
+        said = json.loads(record.body)
+        command = Command(**{**said, "op": Op(said["op"])})
+        answer = self.engine.command(record.seq, command)
+        subject = command.occurrence or command.alarm
+        if command.op is Op.SHELVE:
+            work.shelved_until_ms[record.seq] = command.until_ms
+        self._answered(record, answer, work, by=command.by, op=command.op, subject=subject)
+
+    def _change(self, record: Record, work: Work) -> None:
+        said = json.loads(record.body)
+        if said["op"] == "report":
+            work.steps += self._steps(self._report(record, said), record)
+        elif said["op"] in ("accept", "reject"):
+            self._decide(record, said, work)
+        elif said["op"] == "device_died":
+            work.removed.append(LinkChange(record.seq, f"{said['node']}/{said['device']}", False, "", record.time_ms))
+        elif said["op"] == "limits":
+            tag = self.register.find(said["tag"])
+            self._put(record, said, tag, Settings.model_validate(said["settings"]), None, work)
+        else:
+            raise ValueError(f"there is no change {said['op']!r}")
+
+    def _report(self, record: Record, said: dict[str, Any]) -> list[Transition]:
+        """Raise or clear an alarm of the monitoring system itself; it is defined the first time it is heard of."""
+        alarm, active = system_alarm_id(str(said["name"])), bool(said["active"])
+        if self.engine.definition(alarm) is None:
+            changes = Changes(record.time_ms, alarms=(system_alarm(str(said["name"])),))
+            self.engine.redefine(record.seq, changes)
+        return self.engine.report(record.seq, alarm, active, record.time_ms, str(said.get("comment", "")))
+
+    def _decide(self, record: Record, said: dict[str, Any], work: Work) -> None:
+        proposal = self.register.proposals.get(said["proposal"])
+        if proposal is None:
+            refusal = Refusal(record.seq, Why.UNKNOWN, "没有这项待定的变更", "there is no such open proposal")
+            self._answered(record, refusal, work, by=said["by"], op=said["op"], subject=said["proposal"])
+        elif said["op"] == "accept":
+            self._put(record, said, self.register.tags[proposal.tag], proposal.settings, proposal.id, work)
+        else:
+            self.register.reject(proposal)
+            tag = self.register.tags[proposal.tag]
+            self._decided(record, said, proposal.id, False, tag, tag, work)
+            work.answers[record.seq] = []
+
+    def _put(
+        self, record: Record, said: dict[str, Any], tag: Tag | None, wanted: Settings, proposal: str | None, work: Work
+    ) -> None:
+        """Put settings a person chose in force, if the engine lets it (SAFETY S20)."""
+        answer = self._edit(record, said, tag, wanted)
+        subject = proposal or str(said.get("tag"))
+        self._answered(record, answer, work, by=said["by"], op=said["op"], subject=subject)
+        if tag is None or isinstance(answer, Refusal):
+            return
+        after = replace(tag, settings=wanted, version=tag.version + 1, accepted_by=said["by"])
+        self.register.put(after)
+        self._decided(record, said, proposal, True, tag, after, work)
+
+    def _edit(
+        self, record: Record, said: dict[str, Any], tag: Tag | None, wanted: Settings
+    ) -> list[Transition] | Refusal:
+        if tag is None:
+            return Refusal(record.seq, Why.UNKNOWN, "没有这个位号", "there is no such tag")
+        fixed = [name for name in FIXED if getattr(tag.settings, name) != getattr(wanted, name)]
+        if fixed:
+            names = ", ".join(fixed)
+            zh, en = f"位号的 {names} 不能更改，请按新设备接入", f"{names} of a tag cannot change; install a new device"
+            return Refusal(record.seq, Why.BAD_EDIT, zh, en)
+        changes = self.register.acceptance(tag, wanted, record.time_ms)
+        by, second, comment = (str(said.get(name, "")) for name in ("by", "second", "comment"))
+        return self.engine.redefine(record.seq, replace(changes, by=by, second=second, comment=comment))
+
+    def _decided(
+        self, record: Record, said: dict[str, Any], proposal: str | None, accepted: bool, before: Tag, after: Tag,
+        work: Work,
+    ) -> None:  # fmt: skip
+        if proposal is not None:
+            self.register.proposals.pop(proposal, None)
+        by, comment = str(said["by"]), str(said.get("comment", ""))
+        work.decisions.append(Decision(record.seq, record.time_ms, by, comment, proposal, accepted, before, after))
+
+    def _answered(
+        self, record: Record, answer: list[Transition] | Refusal, work: Work, *, by: str, op: str, subject: str
+    ) -> None:
+        if isinstance(answer, Refusal):
+            work.refused.append(Refused(record.seq, record.time_ms, by, op, subject, answer))
+        else:
+            work.answers[record.seq] = answer
+            work.steps += self._steps(answer, record)
+
+    def _delivery(self, record: Record, work: Work) -> None:
+        work.deliveries.append(Delivery(record.seq, json.loads(record.body)))
+
+    def _damaged(self, record: Record, work: Work) -> None:
+        work.unreadable.append(Unreadable(record.seq, record.time_ms, "damaged on disk: its checksum does not fit"))
+
+    @staticmethod
+    def _steps(transitions: Sequence[Transition], record: Record) -> Iterator[Step]:
+        return (Step(transition, record.time_ms) for transition in transitions)

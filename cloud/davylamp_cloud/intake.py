@@ -1,0 +1,315 @@
+"""From Sparkplug messages to records of the log, and from what is on disk to confirmations. No socket, no clock.
+
+```
+message ─► HostSession ─► effects ─► records + births + settled numbers ─► GroupCommit ─► on disk ─► confirm (NCMD)
+```
+
+Everything that is ever confirmed is in this file: a record number counts as settled once the transaction that holds
+its record is on disk, and never before.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from davylamp_wire.decode import decode
+from davylamp_wire.intervals import Confirmation, Intervals
+from davylamp_wire.payload import CONFIRM, HOLE, REBIRTH, BirthMetric, SparkplugType, command_payload
+from davylamp_wire.session import (
+    Born,
+    Data,
+    DeviceBorn,
+    DeviceDied,
+    Effect,
+    NodeDied,
+    Quarantine,
+    RequestRebirth,
+)
+from davylamp_wire.topic import MessageType, Topic, host_of, parse_topic
+
+from davylamp_cloud.edge_node import EdgeNode, Journal, journals_of, silent_nodes
+from davylamp_cloud.introduction import node_id, said_by_device, said_by_node
+from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
+from davylamp_cloud.tags import CONTROL, Birth, Said
+
+LARGEST = 4 << 20
+"""Bytes of the largest payload that is looked at; an edge's record is a few kilobytes."""
+
+
+class Pressure(StrEnum):
+    """How far the monitor is behind, as ingest acts on it (SAFETY S14)."""
+
+    NONE = "none"
+    HOLD = "hold"
+    """Nothing is confirmed: edges keep what they send."""
+    FULL = "full"
+    """Records that their edge will send again are not even taken."""
+
+
+class Submit(Protocol):
+    """GroupCommit's `submit`."""
+
+    def __call__(
+        self, records: Sequence[NewRecord], done: Callable[[list[int]], None] | None = None, beside: Beside = NOTHING
+    ) -> None: ...
+
+
+@dataclass(slots=True)
+class Outside:
+    """What the intake asks of the outside world."""
+
+    submit: Submit
+    publish: Callable[[str, bytes], None]
+    pressure: Callable[[], Pressure]
+
+
+class Intake:
+    """All edge nodes. Not thread-safe: whoever calls holds one lock (ingest.py), `done` callbacks included."""
+
+    def __init__(self, log: Log, outside: Outside, now_ms: int, guarded: Callable[[Callable[[], None]], None]) -> None:
+        """Go on from what the log has; `guarded` runs a callback under the caller's lock, on the committing thread."""
+        self._births = log.births
+        self._outside = outside
+        self._guarded = guarded
+        self.nodes: dict[str, EdgeNode] = {}
+        self.counts: Counter[str] = Counter()
+        self.held_back = Pressure.NONE
+        confirmed = [(c.node, c.epoch, c.intervals) for c in log.confirmed()]
+        holes = log.holes()
+        for known in log.nodes():
+            group, name = known.split("/", 1)
+            journals = journals_of(known, confirmed, holes)
+            self.nodes[known] = EdgeNode(known, group, name, journals=journals, unheard_since_ms=now_ms)
+
+    def receive(self, topic: str, payload: bytes, now_ms: int) -> None:
+        """Take a message of any edge."""
+        if host_of(topic) is not None:
+            return
+        self.counts["messages"] += 1
+        if len(payload) > LARGEST:
+            self._quarantine("", topic, f"{len(payload)} bytes are more than {LARGEST}", payload[:1024], now_ms)
+            return
+        try:
+            parsed = parse_topic(topic)
+        except ValueError as error:
+            self._quarantine("", topic, str(error), payload, now_ms)
+            return
+        if parsed.type.is_command:
+            return
+        node = self._node(parsed, now_ms)
+        node.last_ms = now_ms
+        self._do_all(node, node.session.receive(parsed, payload, now_ms), now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Let time pass: what sessions wait for, links, confirmations. Call it several times a second."""
+        for node in list(self.nodes.values()):
+            self._do_all(node, node.session.tick(now_ms), now_ms)
+        for node in silent_nodes(self.nodes.values(), now_ms, self._patience_ms()):
+            self._link(node, False, "unheard since the cloud started", now_ms)
+        self._watch_pressure(now_ms)
+        for node in self.nodes.values():
+            self._confirm(node, now_ms)
+
+    def broker_lost(self, now_ms: int) -> None:
+        """Call every link that is up lost: nothing can be heard."""
+        for node in self.nodes.values():
+            if node.link:
+                self._link(node, False, "the broker is not reached", now_ms)
+
+    def offsets(self) -> dict[str, int]:
+        """Return edge clock minus host clock by node, where known."""
+        known = ((node.id, node.clock.offset_ms) for node in self.nodes.values())
+        return {name: offset for name, offset in known if offset is not None}
+
+    def _patience_ms(self) -> float:
+        return 1.5 * 15_000
+
+    def _node(self, topic: Topic, now_ms: int) -> EdgeNode:
+        name = node_id(topic.group, topic.node)
+        if name not in self.nodes:
+            self.nodes[name] = EdgeNode(name, topic.group, topic.node, unheard_since_ms=now_ms)
+        node = self.nodes[name]
+        node.group, node.name = topic.group, topic.node
+        return node
+
+    def _do_all(self, node: EdgeNode, effects: Iterable[Effect], now_ms: int) -> None:
+        for effect in effects:
+            try:
+                self._do(node, effect, now_ms)
+            except ValueError as error:
+                payload = getattr(effect, "payload", b"")
+                self._quarantine(node.id, f"{node.id} {type(effect).__name__}", str(error), payload, now_ms)
+
+    def _do(self, node: EdgeNode, effect: Effect, now_ms: int) -> None:
+        match effect:
+            case Data():
+                self._data(node, effect, now_ms)
+            case Born():
+                self._born(node, effect, now_ms)
+            case DeviceBorn():
+                self._device_born(node, effect, now_ms)
+            case NodeDied():
+                self._link(node, False, effect.reason, now_ms)
+            case DeviceDied():
+                said = {"op": "device_died", "node": node.id, "device": effect.device, "time_ms": effect.time_ms}
+                self._outside.submit([_record(RecordKind.CHANGE, said, now_ms, node.id)])
+            case RequestRebirth():
+                self._request_rebirth(node, now_ms)
+            case Quarantine():
+                self._quarantine(node.id, effect.topic.text, effect.reason, effect.payload, now_ms)
+
+    def _born(self, node: EdgeNode, born: Born, now_ms: int) -> None:
+        if not born.again:
+            if born.epoch is not None and born.epoch not in node.journals:
+                node.journals[born.epoch] = Journal(born.epoch, Intervals(), Intervals())
+                node.epoch_ms = born.message.timestamp or 0
+            said = said_by_node(node.group, node.name, born.message)
+            birth = self._birth(node, said, born.payload, born.birth, now_ms)
+            node.controls = _controls(birth)
+            node.owes = born.epoch is not None
+        self._link(node, True, "birth", now_ms)
+
+    def _device_born(self, node: EdgeNode, born: DeviceBorn, now_ms: int) -> None:
+        if not born.again:
+            said = said_by_device(node.group, node.name, born.device, born.message, node.session.own)
+            self._birth(node, said, born.payload, born.birth, now_ms)
+
+    def _birth(self, node: EdgeNode, said: Said, payload: bytes, number: int, now_ms: int) -> Birth:
+        """Log a birth. What was said before in the same words is stored once; the values of a foreign one are kept."""
+        known = self._births.known(said.digest)
+        birth = known or self._births.introduce(said, payload, now_ms)
+        beside = NOTHING if known else Beside(births=[birth])
+        body = b"" if known and said.own else payload
+        record = NewRecord(RecordKind.BIRTH, body, now_ms, node.id, said.device, birth.id)
+        node.births[number] = birth.id
+        self._outside.submit([record], lambda _: self._guarded(lambda: self._owe(node)), beside)
+        return birth
+
+    def _owe(self, node: EdgeNode) -> None:
+        node.owes = node.journal is not None
+
+    def _data(self, node: EdgeNode, data: Data, now_ms: int) -> None:
+        birth = node.births.get(data.birth)
+        if birth is None:
+            raise ValueError("its birth could not be read")
+        if data.head.sent_ms is not None:
+            node.clock.heard(data.head.sent_ms, now_ms)
+        node.backlog = data.head.historical
+        if not node.link:
+            self._link(node, True, "data", now_ms)
+        record = NewRecord(RecordKind.DATA, data.payload, now_ms, node.id, data.device or "", birth)
+        journal = node.journal
+        if journal is None or data.head.record is None:
+            self.counts["unnumbered"] += 1
+            self._outside.submit([record])
+        else:
+            self._numbered(node, journal, data, record, data.head.record, now_ms)
+
+    def _numbered(
+        self, node: EdgeNode, journal: Journal, data: Data, record: NewRecord, number: int, now_ms: int
+    ) -> None:
+        """Log a journal record once; what comes again is confirmed again and dropped.
+
+        What was sent before a new journal was announced may carry a number of the old one: it is not taken, and its
+        edge sends it again.
+        """
+        if number in journal.seen:
+            node.duplicates += 1
+            self.counts["duplicates"] += 1
+            node.owes = True
+            return
+        if self.held_back is Pressure.FULL or (data.head.sent_ms or 0) < node.epoch_ms:
+            self.counts["held_back"] += 1
+            return
+        journal.seen = journal.seen.add(number)
+        holes = [] if data.device else self._holes(node, data, now_ms)
+        for hole in holes:
+            if hole.epoch in node.journals:
+                node.journals[hole.epoch].add_hole(hole)
+        if journal.holes:
+            journal.close_holes()
+        node.records += 1
+        self.counts["records"] += 1
+        self._settle(node, journal, record, holes, now_ms)
+
+    def _settle(self, node: EdgeNode, journal: Journal, record: NewRecord, holes: Sequence[Hole], now_ms: int) -> None:
+        """Queue a record with the set of all numbers before and with it; once on disk, that set may be confirmed."""
+        numbers = journal.seen
+        beside = Beside(confirmed=[Confirmed(node.id, journal.epoch, numbers, now_ms)], holes=holes)
+
+        def on_disk(_: list[int]) -> None:
+            self._guarded(lambda: self._settled(node, journal, numbers, now_ms))
+
+        self._outside.submit([record], on_disk, beside)
+
+    def _settled(self, node: EdgeNode, journal: Journal, numbers: Intervals, now_ms: int) -> None:
+        journal.settled = numbers
+        node.owes = True
+        self._confirm(node, now_ms)
+
+    def _holes(self, node: EdgeNode, data: Data, now_ms: int) -> list[Hole]:
+        """Return the holes a node's own data announce."""
+        found = []
+        for metric in decode(data.payload).metrics:
+            name = metric.name or node.controls.get(-1 if metric.alias is None else metric.alias, "")
+            if name == HOLE and isinstance(metric.value, str):
+                said = json.loads(metric.value)
+                found.append(Hole(node=node.id, at_ms=now_ms, **said))
+        self.counts["holes"] += len(found)
+        return found
+
+    def _confirm(self, node: EdgeNode, now_ms: int) -> None:
+        """Tell an edge everything of its journal that is on disk here, if it may be told now."""
+        if not node.confirm_due(now_ms) or self.held_back is not Pressure.NONE:
+            return
+        journal = node.journal
+        assert journal is not None
+        text = Confirmation(journal.epoch, journal.settled).text
+        metric = BirthMetric(CONFIRM, SparkplugType.STRING, None, text)
+        self._outside.publish(_ncmd(node), command_payload([metric], now_ms))
+        node.owes, node.confirmed_ms = False, now_ms
+        self.counts["confirms"] += 1
+
+    def _watch_pressure(self, now_ms: int) -> None:
+        """Follow the monitor's lag; being behind is an alarm of its own (SAFETY S14)."""
+        before, self.held_back = self.held_back, self._outside.pressure()
+        if (before is Pressure.NONE) != (self.held_back is Pressure.NONE):
+            active = self.held_back is not Pressure.NONE
+            said = {"op": "report", "name": "lag", "active": active, "comment": "the monitor is behind the log"}
+            self._outside.submit([_record(RecordKind.CHANGE, said, now_ms)])
+
+    def _link(self, node: EdgeNode, up: bool, reason: str, now_ms: int) -> None:
+        if node.link is up:
+            return
+        node.link = up
+        said = {"node": node.id, "up": up, "reason": str(reason), "keepalive_s": node.session.keepalive_s}
+        self._outside.submit([_record(RecordKind.LINK, said, now_ms, node.id)])
+
+    def _request_rebirth(self, node: EdgeNode, now_ms: int) -> None:
+        node.rebirths += 1
+        self.counts["rebirth_requests"] += 1
+        metric = BirthMetric(REBIRTH, SparkplugType.BOOLEAN, None, True)
+        self._outside.publish(_ncmd(node), command_payload([metric], now_ms))
+
+    def _quarantine(self, node: str, topic: str, reason: str, payload: bytes, now_ms: int) -> None:
+        self.counts["quarantined"] += 1
+        if node in self.nodes:
+            self.nodes[node].quarantined += 1
+        self._outside.submit([], None, Beside(quarantined=[Quarantined(now_ms, node, topic, reason, payload)]))
+
+
+def _ncmd(node: EdgeNode) -> str:
+    return Topic(MessageType.NCMD, node.group, node.name).text
+
+
+def _controls(birth: Birth) -> dict[int, str]:
+    """Return the edge's own metrics by alias."""
+    triples = zip(birth.aliases, birth.indices, birth.names, strict=True)
+    return {alias: name for alias, index, name in triples if index == CONTROL}
+
+
+def _record(kind: RecordKind, said: Mapping[str, Any], now_ms: int, node: str = "") -> NewRecord:
+    return NewRecord(kind, json.dumps(said, ensure_ascii=False).encode(), now_ms, node)

@@ -1,0 +1,76 @@
+"""A transition as it is stored and sent: the engine's fields, the tag's names, and a sentence to read. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from davylamp_alarms.definition import Kind
+from davylamp_alarms.transition import Transition
+from davylamp_wire.profile import Text
+
+from davylamp_cloud.config import SiteConfig
+from davylamp_cloud.register import Register
+from davylamp_cloud.settings import action_of
+from davylamp_cloud.telling import Subject, tell
+
+SCHEME = "monitoring"
+"""Automatic notices never use a government's colours (SAFETY S21)."""
+
+CLOUD = Text(zh="监测云端", en="monitoring cloud")
+
+
+class Notices:
+    """Finds the words for a transition in the register and the sites' clocks."""
+
+    def __init__(self, register: Register, sites: Sequence[SiteConfig]) -> None:
+        self._register = register
+        self._zones: Mapping[str, tzinfo] = {group: ZoneInfo(s.timezone) for s in sites for group in s.groups}
+        self._default = ZoneInfo(sites[0].timezone) if sites else UTC
+
+    def data(self, step: Transition) -> dict[str, Any]:
+        """Return a transition as the data of its notice; a tag is named by its id and by the plant's own name."""
+        subject = self.subject(step)
+        text = tell(step, subject, self._zones.get(step.alarm_id.split("/", 1)[0], self._default))
+        return {
+            **step.as_dict(),
+            "id": step.id,
+            "scheme": SCHEME,
+            "level": step.priority.word,
+            "plant_tag": subject.plant_tag,
+            "tag_name": {"zh": subject.tag.zh, "en": subject.tag.en},
+            "unit": subject.unit,
+            "text": {"zh": text.zh, "en": text.en},
+        }
+
+    def tag_index(self, step: Transition) -> int:
+        """Return the index of a transition's tag; -1 for links and the system."""
+        tag = self._register.find(step.tag)
+        return -1 if tag is None else tag.idx
+
+    def subject(self, step: Transition) -> Subject:
+        """Return what a transition's alarm is about."""
+        if step.kind is Kind.LINK:
+            return self._link(step)
+        tag = self._register.find(step.tag)
+        if tag is None:
+            name = step.alarm_id.rsplit("@", 1)[-1]
+            return Subject(step.hazard_source, CLOUD, Text(zh=name, en=name))
+        source = step.hazard_source
+        lost = self._register.guarded(source, tag.node, tag.device) if step.kind is Kind.COMM else 1
+        return Subject(
+            hazard_source=source,
+            device=tag.device_text,
+            tag=tag.text,
+            plant_tag=tag.plant_tag,
+            unit=tag.settings.unit,
+            action=action_of(tag.settings, step.kind),
+            lost=lost,
+            guarded=self._register.guarded(source),
+        )
+
+    def _link(self, step: Transition) -> Subject:
+        node = step.alarm_id.split("#", 1)[0]
+        lost, guarded = self._register.guarded(step.hazard_source, node), self._register.guarded(step.hazard_source)
+        words = Text(zh=f"边缘网关 {node}", en=f"edge {node}")
+        return Subject(step.hazard_source, Text(zh="采集链路", en="acquisition"), words, lost=lost, guarded=guarded)

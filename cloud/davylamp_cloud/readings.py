@@ -1,0 +1,79 @@
+"""From payloads in the log to one batch of columns; no Python per reading."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from davylamp_alarms.batch import Batch
+from davylamp_wire.columns import decode_columns
+from numpy.typing import NDArray
+
+from davylamp_cloud.log import Record
+from davylamp_cloud.tags import NO_TAG, BirthBook
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The readings of consecutive records. `texts` are by position; `unread` are records nobody can decode.
+
+    `unknown` counts readings under an alias their birth does not have.
+    """
+
+    batch: Batch
+    texts: dict[int, str]
+    unread: tuple[int, ...] = ()
+    unknown: int = 0
+
+
+def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
+    """Decode records with the births they name; what is no tag is left out."""
+    parts: list[tuple[NDArray[np.generic], ...]] = []
+    heads: list[tuple[int, int, bool, int]] = []
+    texts: dict[int, str] = {}
+    unread = []
+    at = 0
+    for record in records:
+        try:
+            columns = decode_columns(record.body, births.datatypes(record.birth), record.time_ms)
+        except ValueError:
+            unread.append(record.seq)
+            continue
+        tags = births.indices(record.birth, columns.aliases)
+        if columns.texts:
+            texts.update((at + position, text) for position, text in columns.texts.items())
+        parts.append((tags, columns.times_ms, columns.values, columns.qualities))
+        heads.append((record.seq, record.time_ms, columns.historical, len(tags)))
+        at += len(tags)
+    if not parts:
+        return Slice(Batch.concat([]), {}, tuple(unread))
+    return _joined(parts, heads, texts, tuple(unread))
+
+
+def _joined(
+    parts: list[tuple[NDArray[np.generic], ...]],
+    heads: list[tuple[int, int, bool, int]],
+    texts: dict[int, str],
+    unread: tuple[int, ...],
+) -> Slice:
+    tags, times, values, qualities = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    seqs, arrivals, lates, counts = zip(*heads, strict=True)
+    batch = Batch.of(
+        np.repeat(np.array(seqs, np.int64), counts),
+        tags,
+        times,
+        values,
+        qualities,
+        np.repeat(np.array(lates, np.bool_), counts),
+        np.repeat(np.array(arrivals, np.int64), counts),
+    )
+    known = tags >= 0
+    if known.all():
+        return Slice(batch, texts, unread)
+    return replace(_kept(batch, texts, unread, known), unknown=int(np.count_nonzero(tags == NO_TAG)))
+
+
+def _kept(batch: Batch, texts: dict[int, str], unread: tuple[int, ...], keep: NDArray[np.bool_]) -> Slice:
+    places = np.cumsum(keep) - 1
+    names = ("seq", "tag", "time_ms", "value", "quality", "late", "arrival_ms")
+    columns = [getattr(batch, name)[keep] for name in names]
+    return Slice(Batch(*columns), {int(places[at]): text for at, text in texts.items() if keep[at]}, unread)

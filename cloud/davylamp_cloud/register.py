@@ -1,0 +1,271 @@
+"""The register: every tag the cloud knows, what it is called, and the settings that are in force.
+
+It is a function of the log like everything behind the monitor: births introduce, persons decide. It lives in memory
+beside the engine and is stored in the monitor's transaction; no I/O here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from davylamp_alarms.definition import AlarmDef, Changes, Priority, guarded_priority
+from davylamp_wire.describe import DeviceDescription
+from davylamp_wire.profile import Text
+
+from davylamp_cloud.settings import (
+    Settings,
+    alarm_defs,
+    comm_alarm,
+    differences,
+    is_comm_ok,
+    is_guarded,
+    link_alarm,
+    settings_of,
+    tag_def,
+)
+from davylamp_cloud.tags import Birth
+
+Key = tuple[str, ...]
+BY_BIRTH = "birth"
+NODE_DEVICE = "_node"
+"""Stands for the device in the ids of a foreign node's own metrics."""
+
+LOST = Text(zh="登记记录已损坏", en="its birth is damaged on disk")
+NONE = Settings(hazard_source="lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag as people see it, with the settings in force. `own` is false for a foreign edge, which cannot resend."""
+
+    idx: int
+    tag_id: str
+    node: str
+    device: str
+    point: str
+    text: Text
+    device_text: Text
+    settings: Settings
+    plant_tag: str = ""
+    datatype: str = ""
+    profile: str = ""
+    profile_version: int = 0
+    states: tuple[tuple[str, Text], ...] = ()
+    own: bool = True
+    birth: int = 0
+    born_seq: int = 0
+    version: int = 1
+    accepted_by: str = BY_BIRTH
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Settings a later birth wants for a tag; live ones stay until a person accepts them."""
+
+    id: str
+    tag: int
+    seq: int
+    settings: Settings
+    differences: list[tuple[str, Any, Any]]
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Introduced:
+    """What a birth changes in the register: `changes` is for the engine, the rest for the store."""
+
+    at_ms: int
+    changes: Changes | None = None
+    new: list[Tag] = field(default_factory=list)
+    described: list[Tag] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+
+
+class Register:
+    """Tags by index, and how much each device and each link guards.
+
+    `current` is False while an older register catches up with words that were stored later (a replay).
+    """
+
+    def __init__(
+        self,
+        tags: Iterable[Tag] = (),
+        proposals: Iterable[Proposal] = (),
+        rejected: Iterable[tuple[int, Settings]] = (),
+    ) -> None:
+        """Take on stored tags, open proposals, and those a person rejected; equal settings must be one object."""
+        self.tags: list[Tag] = []
+        self.proposals = {proposal.id: proposal for proposal in proposals}
+        self.current = True
+        self._rejected = list(rejected)
+        self._by_id: dict[str, int] = {}
+        self._guards: dict[Key, Priority] = {}
+        self._guarded: dict[Key, int] = {}
+        self._comm: dict[Key, int] = {}
+        self._interned: dict[str, Settings] = {}
+        self._loudest: dict[int, Priority] = {}
+        self._met: set[int] = set()
+        for tag in tags:
+            self._add(tag)
+        for settings in {id(tag.settings): tag.settings for tag in self.tags}.values():
+            self._interned[settings.model_dump_json()] = settings
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def find(self, tag_id: str) -> Tag | None:
+        """Return a tag by its id."""
+        idx = self._by_id.get(tag_id)
+        return None if idx is None else self.tags[idx]
+
+    def guarded(self, hazard_source: str, node: str | None = None, device: str | None = None) -> int:
+        """Return how many guarded points a hazard source has, all in all or through one node or device."""
+        return self._guarded.get(tuple(part for part in (hazard_source, node, device) if part is not None), 0)
+
+    def introduce(self, seq: int, at_ms: int, birth: Birth, said: DeviceDescription, own: bool) -> Introduced:
+        """Take on a birth: new tags with first settings, new words for known tags, proposals for what differs."""
+        found = Introduced(at_ms)
+        if birth.id in self._met or (self.current and self._described_by(birth)):
+            return found
+        self._met.add(birth.id)
+        for idx, name in sorted(zip(birth.indices, birth.names, strict=True)):
+            if idx < 0 or name not in said.points:
+                continue
+            found.new += self._fill_up_to(idx, seq)
+            wanted = _tag_of(idx, birth, name, said, own, seq)
+            if idx == len(self.tags):
+                self._add(replace(wanted, settings=self._intern(wanted.settings)))
+                found.new.append(self.tags[idx])
+            else:
+                self._meet(self.tags[idx], wanted, at_ms, found)
+        if found.new:
+            found.changes = self._introduction(found.new, at_ms)
+        return found
+
+    def alarms_of(self, tag: Tag) -> tuple[AlarmDef, ...]:
+        """Return the definitions of a tag's alarms, that of its device's silence included."""
+        defs = alarm_defs(tag.tag_id, tag.idx, tag.node, tag.settings)
+        if not is_comm_ok(tag.tag_id):
+            return defs
+        return (*defs, comm_alarm(tag.tag_id, tag.idx, tag.node, tag.settings, self._guard(_device_key(tag))))
+
+    def acceptance(self, tag: Tag, settings: Settings, at_ms: int) -> Changes:
+        """Return what the engine must change for a tag to have other settings; nothing is changed here."""
+        before = {alarm.id for alarm in self.alarms_of(tag)}
+        alarms = self.alarms_of(replace(tag, settings=settings))
+        return Changes(at_ms, alarms=alarms, removed=tuple(sorted(before - {alarm.id for alarm in alarms})))
+
+    def put(self, tag: Tag) -> None:
+        """Put a tag's new settings in force, after the engine took them."""
+        self.tags[tag.idx] = replace(tag, settings=self._intern(tag.settings))
+        self._weigh(self.tags[tag.idx])
+
+    def _meet(self, known: Tag, wanted: Tag, at_ms: int, found: Introduced) -> None:
+        """Compare a known tag with what a birth says of it: words change at once, settings wait for a person."""
+        described = replace(wanted, settings=known.settings, born_seq=known.born_seq, version=known.version)
+        described = replace(described, accepted_by=known.accepted_by)
+        if replace(described, birth=known.birth) != known:
+            self.tags[known.idx] = described
+            found.described.append(described)
+        if wanted.settings != known.settings and not self._asked(known.idx, wanted.settings):
+            name = f"{known.idx}-{wanted.born_seq}"
+            what = differences(known.settings, wanted.settings)
+            found.proposals.append(Proposal(name, known.idx, wanted.born_seq, wanted.settings, what, at_ms))
+            self._propose(found.proposals[-1])
+
+    def reject(self, proposal: Proposal) -> None:
+        """Close a proposal for good: births that want the same again are not asked about again."""
+        del self.proposals[proposal.id]
+        self._rejected.append((proposal.tag, proposal.settings))
+
+    def _described_by(self, birth: Birth) -> bool:
+        """True where every tag of a birth has its words from this very birth. A replay may not ask: it is older."""
+        tags = [self.tags[idx] for idx in birth.indices if 0 <= idx < len(self.tags)]
+        return bool(tags) and all(tag.birth == birth.id for tag in tags)
+
+    def _asked(self, tag: int, settings: Settings) -> bool:
+        """True where a person was asked for the same settings already."""
+        open_ones = ((proposal.tag, proposal.settings) for proposal in self.proposals.values())
+        return (tag, settings) in [*open_ones, *self._rejected]
+
+    def _propose(self, proposal: Proposal) -> None:
+        """Keep the newest proposal of a tag open; an older one is superseded."""
+        for name in [name for name, other in self.proposals.items() if other.tag == proposal.tag]:
+            del self.proposals[name]
+        self.proposals[proposal.id] = proposal
+
+    def _introduction(self, new: list[Tag], at_ms: int) -> Changes:
+        """Return new tags and their alarms for the engine, and every device and link that now guards more."""
+        alarms = [alarm for tag in new for alarm in self.alarms_of(tag)]
+        known = {alarm.id for alarm in alarms}
+        for key in sorted({_device_key(tag) for tag in new} & self._comm.keys()):
+            alarms += [alarm for alarm in self.alarms_of(self.tags[self._comm[key]]) if alarm.id not in known]
+        links = sorted({(tag.node, tag.settings.hazard_source) for tag in new})
+        alarms += [
+            link_alarm(node, source, self._guards.get((source, node), Priority.YELLOW)) for node, source in links
+        ]
+        tags = tuple(tag_def(tag.tag_id, tag.node, tag.settings) for tag in new)
+        return Changes(at_ms, tags=tags, alarms=tuple(alarms))
+
+    def _fill_up_to(self, idx: int, seq: int) -> list[Tag]:
+        """Keep indices dense where the record of a birth was lost on disk: its tags stand in without alarms."""
+        before = len(self.tags)
+        for missing in range(before, idx):
+            self._add(Tag(missing, f"lost/lost/lost/{missing}", "lost/lost", "lost", str(missing), LOST, LOST, NONE))
+        return self.tags[before:]
+
+    def _add(self, tag: Tag) -> None:
+        self.tags.append(tag)
+        self._by_id[tag.tag_id] = tag.idx
+        if is_comm_ok(tag.tag_id):
+            self._comm[_device_key(tag)] = tag.idx
+        self._weigh(tag)
+        if is_guarded(tag.settings):
+            source = tag.settings.hazard_source
+            for key in ((source,), (source, tag.node), _device_key(tag)):
+                self._guarded[key] = self._guarded.get(key, 0) + 1
+
+    def _weigh(self, tag: Tag) -> None:
+        """Let a device and a link be as loud as the loudest thing they guard (SAFETY S12); they never get quieter."""
+        if not is_guarded(tag.settings):
+            return
+        loudest = self._loudest.get(id(tag.settings))
+        if loudest is None:
+            loudest = guarded_priority(alarm_defs(tag.tag_id, tag.idx, tag.node, tag.settings))
+            self._loudest[id(tag.settings)] = loudest
+        for key in ((tag.settings.hazard_source, tag.node), _device_key(tag)):
+            self._guards[key] = max(self._guard(key), loudest)
+
+    def _guard(self, key: Key) -> Priority:
+        return self._guards.get(key, Priority.YELLOW)
+
+    def _intern(self, settings: Settings) -> Settings:
+        """Return one object for equal settings: a hundred thousand tags share a few profiles."""
+        return self._interned.setdefault(settings.model_dump_json(), settings)
+
+
+def _device_key(tag: Tag) -> Key:
+    return tag.settings.hazard_source, tag.node, tag.device
+
+
+def _tag_of(idx: int, birth: Birth, name: str, said: DeviceDescription, own: bool, seq: int) -> Tag:
+    point = said.points[name]
+    device = birth.device or NODE_DEVICE
+    return Tag(
+        idx=idx,
+        tag_id=f"{birth.node}/{device}/{name}",
+        node=birth.node,
+        device=device,
+        point=name,
+        text=Text(zh=point.zh, en=point.en),
+        device_text=Text(zh=said.zh, en=said.en),
+        settings=settings_of(point, said.hazard_source),
+        plant_tag=point.plant_tag,
+        datatype=point.type,
+        profile=said.profile,
+        profile_version=said.profile_version,
+        states=tuple(sorted(point.states.items())),
+        own=own,
+        birth=birth.id,
+        born_seq=seq,
+    )

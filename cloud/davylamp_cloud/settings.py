@@ -1,0 +1,169 @@
+"""A tag's settings: everything about it that decides when it alarms, and what the engine is told of it. Pure.
+
+A birth introduces settings, a person decides on later ones; they are stored with a version and the place in the log
+from which they hold, so that the register of any moment can be had again (DESIGN, "A birth introduces").
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from davylamp_alarms.definition import (
+    AlarmDef,
+    Kind,
+    PointKind,
+    Priority,
+    TagDef,
+    alarm_id,
+    default_priority,
+    guarded_priority,
+    link_alarm_id,
+)
+from davylamp_wire.config import Section
+from davylamp_wire.profile import COMM_OK, Limit, LimitKind, Point, Text
+from pydantic import Field
+
+COMM_LIMIT = 0.5
+"""Between `comm_ok`'s 1 (answers) and 0 (does not)."""
+
+SYSTEM_SOURCE = "davylamp"
+"""The hazard source under which the monitoring system's own alarms are numbered and chained."""
+
+
+class Settings(Section):
+    """What may not change behind a person's back."""
+
+    hazard_source: str
+    kind: str = "process"
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    silence_s: float = 60.0
+    scan_s: float = 1.0
+    required: bool = False
+    limits: dict[LimitKind, Limit] = Field(default={})
+
+    def json_form(self) -> dict[str, Any]:
+        """Return the settings as JSON types."""
+        return self.model_dump(mode="json")
+
+
+def settings_of(point: Point, hazard_source: str) -> Settings:
+    """Return what a point of a birth wants."""
+    return Settings(
+        hazard_source=hazard_source,
+        kind=point.kind,
+        unit=point.unit,
+        range=point.range,
+        silence_s=point.silence_s,
+        scan_s=point.scan_s,
+        required=point.required,
+        limits=point.limits,
+    )
+
+
+def differences(live: Settings, wanted: Settings) -> list[tuple[str, Any, Any]]:
+    """Return (field, live, wanted) wherever two settings differ; one entry per limit."""
+    old, new = live.json_form(), wanted.json_form()
+    before, after = old.pop("limits"), new.pop("limits")
+    plain = [(name, old[name], new[name]) for name in old if old[name] != new[name]]
+    kinds = sorted(before.keys() | after.keys())
+    return plain + [
+        (f"limits.{kind}", before.get(kind), after.get(kind)) for kind in kinds if before.get(kind) != after.get(kind)
+    ]
+
+
+def tag_def(tag_id: str, node: str, settings: Settings) -> TagDef:
+    """Return a tag as the engine knows it."""
+    return TagDef(
+        id=tag_id,
+        node=node,
+        hazard_source=settings.hazard_source,
+        kind=PointKind(settings.kind),
+        silence_ms=round(settings.silence_s * 1000),
+        scan_ms=round(settings.scan_s * 1000),
+    )
+
+
+def alarm_defs(tag_id: str, tag: int, node: str, settings: Settings) -> tuple[AlarmDef, ...]:
+    """Return every alarm of a tag: its limits, over-range where it guards, and what tells that it is blind."""
+    limits = tuple(_limit_alarms(tag_id, tag, settings))
+    guards = (*limits, *_over_range(tag_id, tag, settings))
+    return tuple(_grouped((*guards, *_blindness(tag_id, tag, settings, guards)), node))
+
+
+def comm_alarm(tag_id: str, tag: int, node: str, settings: Settings, guarded: Priority) -> AlarmDef:
+    """Return the alarm of a device that does not answer, as loud as what the device guards (SAFETY S12)."""
+    alarm = AlarmDef(alarm_id(tag_id, Kind.COMM), tag, Kind.COMM, guarded, settings.hazard_source, limit=COMM_LIMIT)
+    return next(_grouped((alarm,), node))
+
+
+def link_alarm(node: str, hazard_source: str, guarded: Priority) -> AlarmDef:
+    """Return the alarm that a hazard source is not seen through an edge node."""
+    name = link_alarm_id(node, hazard_source)
+    alarm = AlarmDef(name, -1, Kind.LINK, guarded, hazard_source, node=node)
+    return next(_grouped((alarm,), node))
+
+
+def system_alarm(name: str) -> AlarmDef:
+    """Return an alarm of the monitoring system itself: lag, damage on disk, a receiver that cannot be reached."""
+    return AlarmDef(system_alarm_id(name), -1, Kind.SYSTEM, Priority.ORANGE, SYSTEM_SOURCE)
+
+
+def system_alarm_id(name: str) -> str:
+    """Return the id of an alarm of the monitoring system itself."""
+    return f"{SYSTEM_SOURCE}/cloud#{Kind.SYSTEM}@{name}"
+
+
+def is_guarded(settings: Settings) -> bool:
+    """True for a point whose blindness is an alarm: it has limits, sees gas or fire, or its profile requires it."""
+    return bool(settings.limits) or settings.kind in (PointKind.GAS, PointKind.FIRE) or settings.required
+
+
+def is_comm_ok(tag_id: str) -> bool:
+    """True for the point every device has beside its profile's own."""
+    return tag_id.rsplit("/", 1)[-1] == COMM_OK
+
+
+def action_of(settings: Settings, kind: Kind) -> Text | None:
+    """Return the first thing to do that the profile names for a limit."""
+    limit = settings.limits.get(LimitKind(kind)) if kind in LimitKind.__members__ else None
+    return limit.action if limit else None
+
+
+def _limit_alarms(tag_id: str, tag: int, settings: Settings) -> Iterator[AlarmDef]:
+    for name, limit in settings.limits.items():
+        kind = Kind(name)
+        standard = default_priority(kind, PointKind(settings.kind))
+        yield AlarmDef(
+            id=alarm_id(tag_id, kind),
+            tag=tag,
+            kind=kind,
+            priority=Priority.of(limit.priority) if limit.priority else standard,
+            hazard_source=settings.hazard_source,
+            limit=limit.value,
+            deadband=limit.deadband,
+            on_delay_ms=round(limit.on_delay_s * 1000),
+            off_delay_ms=round(limit.off_delay_s * 1000),
+            latch=limit.latch,
+        )
+
+
+def _over_range(tag_id: str, tag: int, settings: Settings) -> Iterator[AlarmDef]:
+    """Yield the latched over-range alarm of a detector: its value may fall back to zero (SAFETY S9, S11)."""
+    if settings.kind in (PointKind.GAS, PointKind.FIRE) and settings.range is not None:
+        kind, point = Kind.OVER_RANGE, PointKind(settings.kind)
+        priority = default_priority(kind, point)
+        source = settings.hazard_source
+        yield AlarmDef(alarm_id(tag_id, kind), tag, kind, priority, source, limit=settings.range[1], latch=True)
+
+
+def _blindness(tag_id: str, tag: int, settings: Settings, guards: Iterable[AlarmDef]) -> Iterator[AlarmDef]:
+    if not is_guarded(settings):
+        return
+    for kind in (Kind.FAULT, Kind.STALE):
+        yield AlarmDef(alarm_id(tag_id, kind), tag, kind, guarded_priority(guards), settings.hazard_source)
+
+
+def _grouped(alarms: Iterable[AlarmDef], node: str) -> Iterator[AlarmDef]:
+    """Yield alarms under their operating position: one per Sparkplug group until configured otherwise."""
+    return (replace(alarm, group=node.split("/", 1)[0]) for alarm in alarms)

@@ -1,0 +1,67 @@
+"""The alarm rows: where each alarm stands now, made from its newest transition."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from davylamp_alarms.transition import Event, Suppression
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from davylamp_cloud.store import schema
+
+Row = dict[str, Any]
+Key = tuple[str, str]
+"""Alarm and lane: what backlog tells of an alarm stands beside what it says now."""
+
+CHUNK = 400
+"""Alarms looked up in one query: SQLite bounds the number of parameters."""
+
+
+def write_alarms(connection: Connection, steps: Sequence[Row], shelved_until_ms: Mapping[int, int]) -> None:
+    """Bring the alarm rows up to date with transition rows; `shelved_until_ms` is by the command's log number."""
+    if not steps:
+        return
+    rows = _stored(connection, {step["alarm_id"] for step in steps})
+    touched: dict[Key, Row] = {}
+    for step in steps:
+        key = (step["alarm_id"], step["lane"])
+        rows[key] = touched[key] = _moved(rows.get(key), step, shelved_until_ms.get(step["seq"]))
+    statement = insert(schema.ALARMS)
+    keys = [column.name for column in schema.ALARMS.primary_key]
+    changed = {c.name: statement.excluded[c.name] for c in schema.ALARMS.columns if c.name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(touched.values()))
+
+
+def _stored(connection: Connection, alarms: Iterable[str]) -> dict[Key, Row]:
+    wanted, found = sorted(alarms), {}
+    for start in range(0, len(wanted), CHUNK):
+        query = select(schema.ALARMS).where(schema.ALARMS.c.alarm_id.in_(wanted[start : start + CHUNK]))
+        for row in connection.execute(query).mappings():
+            found[row["alarm_id"], row["lane"]] = dict(row)
+    return found
+
+
+def _moved(before: Row | None, step: Row, shelved_until_ms: int | None) -> Row:
+    """Return an alarm's row after a step. Who acknowledged is kept as long as the acknowledgement itself."""
+    same = before is not None and before["occurrence"] == step["occurrence"]
+    text = json.loads(step["body"])["text"]
+    row = {
+        "alarm_id": step["alarm_id"],
+        **{name: step[name] for name in schema.STEP_NAMES},
+        "transition": step["id"],
+        "seq": step["seq"],
+        "acknowledged_by": "",
+        "acknowledged_ms": None,
+        "shelved_until_ms": None,
+        "text_zh": text["zh"],
+        "text_en": text["en"],
+    }
+    if step["event"] == Event.ACKNOWLEDGED:
+        row |= {"acknowledged_by": step["actor"], "acknowledged_ms": step["at_ms"]}
+    elif step["acknowledged"] and same and before is not None:
+        row |= {name: before[name] for name in ("acknowledged_by", "acknowledged_ms")}
+    if Suppression.SHELVED in step["suppressions"]:
+        kept = before["shelved_until_ms"] if before is not None else None
+        row["shelved_until_ms"] = kept if shelved_until_ms is None else shelved_until_ms
+    return row

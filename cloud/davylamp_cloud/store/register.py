@@ -1,0 +1,178 @@
+"""The register on disk: tags, versions of settings, proposals; written by slice, read back as of a record."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from davylamp_wire.profile import Text
+from sqlalchemy import Connection, bindparam, or_, select, update
+
+from davylamp_cloud.evaluate import Decision, Work
+from davylamp_cloud.register import Proposal, Register, Tag
+from davylamp_cloud.settings import Settings
+from davylamp_cloud.store import schema
+
+Row = dict[str, Any]
+
+
+def write_register(connection: Connection, work: Work) -> None:
+    """Store what births brought and persons decided."""
+    for seq, found in work.introduced:
+        if found.new:
+            connection.execute(schema.TAGS.insert(), [tag_row(tag) for tag in found.new])
+            connection.execute(schema.LIMITS.insert(), [_limits_row(tag, seq, found.at_ms) for tag in found.new])
+        if found.described:
+            _describe(connection, found.described)
+        for proposal in found.proposals:
+            _supersede(connection, proposal)
+            connection.execute(schema.PROPOSALS.insert(), _proposal_row(proposal))
+    for decision in work.decisions:
+        _decide(connection, decision)
+
+
+def load_register(connection: Connection, seq: int) -> Register:
+    """Return the register as it was after the record `seq` of the log."""
+    settings = _settings_as_of(connection, seq)
+    tags = [
+        _tag_of(row, *settings[row["idx"]])
+        for row in connection.execute(
+            select(schema.TAGS).where(schema.TAGS.c.born_seq <= seq).order_by(schema.TAGS.c.idx)
+        ).mappings()
+    ]
+    return Register(tags, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
+
+
+def tag_row(tag: Tag) -> Row:
+    """Return a tag as a row."""
+    low, high = tag.settings.range or (None, None)
+    return {
+        "idx": tag.idx,
+        "tag_id": tag.tag_id,
+        "node": tag.node,
+        "device": tag.device,
+        "point": tag.point,
+        "hazard_source": tag.settings.hazard_source,
+        "plant_tag": tag.plant_tag,
+        "zh": tag.text.zh,
+        "en": tag.text.en,
+        "unit": tag.settings.unit,
+        "kind": tag.settings.kind,
+        "datatype": tag.datatype,
+        "range_low": low,
+        "range_high": high,
+        "silence_s": tag.settings.silence_s,
+        "profile": tag.profile,
+        "profile_version": tag.profile_version,
+        "device_zh": tag.device_text.zh,
+        "device_en": tag.device_text.en,
+        "confirmed": tag.own,
+        "states": {name: {"zh": text.zh, "en": text.en} for name, text in tag.states},
+        "birth": tag.birth,
+        "born_seq": tag.born_seq,
+        "limits_version": tag.version,
+        "accepted_by": tag.accepted_by,
+    }
+
+
+def _limits_row(tag: Tag, seq: int, at_ms: int) -> Row:
+    return {
+        "tag": tag.idx,
+        "version": tag.version,
+        "from_seq": seq,
+        "to_seq": None,
+        "settings": tag.settings.json_form(),
+        "accepted_by": tag.accepted_by,
+        "accepted_ms": at_ms,
+    }
+
+
+def _proposal_row(proposal: Proposal) -> Row:
+    return {
+        "id": proposal.id,
+        "tag": proposal.tag,
+        "seq": proposal.seq,
+        "settings": proposal.settings.json_form(),
+        "differences": [list(difference) for difference in proposal.differences],
+        "state": "open",
+        "proposed_ms": proposal.at_ms,
+    }
+
+
+def _describe(connection: Connection, tags: Iterable[Tag]) -> None:
+    names = [column.name for column in schema.TAGS.c if column.name not in ("idx", "tag_id")]
+    change = update(schema.TAGS).where(schema.TAGS.c.idx == bindparam("at"))
+    rows = [{"at": row.pop("idx"), **row} for row in map(tag_row, tags)]
+    connection.execute(change.values({name: bindparam(name) for name in names}), rows)
+
+
+def _supersede(connection: Connection, proposal: Proposal) -> None:
+    table = schema.PROPOSALS
+    older = (table.c.tag == proposal.tag, table.c.state == "open")
+    connection.execute(update(table).where(*older).values(state="superseded", decided_seq=proposal.seq))
+
+
+def _decide(connection: Connection, decision: Decision) -> None:
+    state = "accepted" if decision.accepted else "rejected"
+    made = {"state": state, "decided_by": decision.by, "decided_ms": decision.at_ms, "decided_seq": decision.seq}
+    if decision.proposal is not None:
+        table = schema.PROPOSALS
+        connection.execute(update(table).where(table.c.id == decision.proposal).values(**made))
+    if decision.accepted:
+        limits = schema.LIMITS
+        live = (limits.c.tag == decision.after.idx, limits.c.to_seq.is_(None))
+        connection.execute(update(limits).where(*live).values(to_seq=decision.seq))
+        connection.execute(limits.insert(), _limits_row(decision.after, decision.seq, decision.at_ms))
+        _describe(connection, [decision.after])
+
+
+def _settings_as_of(connection: Connection, seq: int) -> dict[int, tuple[Settings, int, str]]:
+    """Return each tag's settings, version and who accepted; equal settings are one object."""
+    table = schema.LIMITS
+    holds = (table.c.from_seq <= seq, or_(table.c.to_seq.is_(None), table.c.to_seq > seq))
+    interned: dict[str, Settings] = {}
+    found = {}
+    for row in connection.execute(select(table).where(*holds)).mappings():
+        text = json.dumps(row["settings"], sort_keys=True)
+        if text not in interned:
+            interned[text] = Settings.model_validate(row["settings"])
+        found[row["tag"]] = (interned[text], row["version"], row["accepted_by"])
+    return found
+
+
+def _proposals_as_of(connection: Connection, seq: int) -> Iterator[Proposal]:
+    table = schema.PROPOSALS
+    opened = (table.c.seq <= seq, or_(table.c.decided_seq.is_(None), table.c.decided_seq > seq))
+    for row in connection.execute(select(table).where(*opened)).mappings():
+        settings = Settings.model_validate(row["settings"])
+        what = [tuple(difference) for difference in row["differences"]]
+        yield Proposal(row["id"], row["tag"], row["seq"], settings, what, row["proposed_ms"])
+
+
+def _rejected_as_of(connection: Connection, seq: int) -> Iterator[tuple[int, Settings]]:
+    table = schema.PROPOSALS
+    query = select(table).where(table.c.state == "rejected", table.c.decided_seq <= seq)
+    for row in connection.execute(query).mappings():
+        yield row["tag"], Settings.model_validate(row["settings"])
+
+
+def _tag_of(row: Any, settings: Settings, version: int, accepted_by: str) -> Tag:
+    return Tag(
+        idx=row["idx"],
+        tag_id=row["tag_id"],
+        node=row["node"],
+        device=row["device"],
+        point=row["point"],
+        text=Text(zh=row["zh"], en=row["en"]),
+        device_text=Text(zh=row["device_zh"], en=row["device_en"]),
+        settings=settings,
+        plant_tag=row["plant_tag"],
+        datatype=row["datatype"],
+        profile=row["profile"],
+        profile_version=row["profile_version"],
+        states=tuple((name, Text(**text)) for name, text in row["states"].items()),
+        own=row["confirmed"],
+        birth=row["birth"],
+        born_seq=row["born_seq"],
+        version=version,
+        accepted_by=accepted_by,
+    )

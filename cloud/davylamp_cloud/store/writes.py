@@ -1,0 +1,163 @@
+"""What the monitor writes into state.db: everything a slice of the log led to, in the caller's one transaction."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects.sqlite import insert
+
+from davylamp_cloud.chain import Head, canonical, link
+from davylamp_cloud.evaluate import Step, Work
+from davylamp_cloud.notice import Notices
+from davylamp_cloud.store import schema
+from davylamp_cloud.store.alarms import write_alarms
+from davylamp_cloud.store.register import write_register
+from davylamp_cloud.store.state import MONITOR
+
+Row = dict[str, Any]
+Route = Callable[[Mapping[str, Any], int], list[Row]]
+"""(notice data, created_ms) -> outbox rows; notify.route decides who is told."""
+
+AUDIT_CHAIN = "#audit"
+"""The audit rows' chain among the heads; no hazard source can be called so."""
+
+
+class Writer:
+    """Knows the newest number and hash of every chain, and how to word and route a transition."""
+
+    def __init__(self, heads: Mapping[str, Head], notices: Notices, route: Route) -> None:
+        self._heads = dict(heads)
+        self._pending = self._heads
+        self._notices = notices
+        self._route = route
+
+    def write(self, connection: Connection, work: Work) -> list[Row]:
+        """Store a slice's work with its cursor; return the rows of its transitions."""
+        self._pending = dict(self._heads)
+        write_register(connection, work)
+        rows = self._transitions(connection, work.steps)
+        write_alarms(connection, rows, work.shelved_until_ms)
+        _write_acts(connection, work)
+        self._write_audit(connection, work)
+        self._write_heads(connection)
+        write_cursor(connection, work.seq, work.at_ms)
+        return rows
+
+    def committed(self) -> None:
+        """Go on from the heads of the transaction that was just committed."""
+        self._heads = self._pending
+
+    def _transitions(self, connection: Connection, steps: Sequence[Step]) -> list[Row]:
+        """Store transitions, chained, with the outbox rows of whoever is told of them."""
+        rows, outbox = [], []
+        for step in steps:
+            source = step.transition.hazard_source
+            head = self._pending.get(source, Head())
+            data = self._data(step, head.number + 1)
+            row, self._pending[source] = link(head, self._row(data, step))
+            rows.append(row)
+            outbox += self._route(data, step.at_ms)
+        if rows:
+            connection.execute(schema.TRANSITIONS.insert(), rows)
+        if outbox:
+            connection.execute(schema.OUTBOX.insert(), outbox)
+        return rows
+
+    def _data(self, step: Step, number: int) -> Row:
+        """Return a notice's data; its number continues the stored chain, whatever a replay may have counted."""
+        source = step.transition.hazard_source
+        return {**self._notices.data(step.transition), "id": f"{source}-{number}", "source_no": number}
+
+    def _row(self, data: Row, step: Step) -> Row:
+        plain = {name: data[name] for name in schema.STEP_NAMES if name not in ("tag", "tag_id")}
+        head = {name: data[name] for name in ("id", "source_no", "seq", "alarm_id")}
+        tag = {"tag": self._notices.tag_index(step.transition), "tag_id": data["tag"]}
+        return {**head, **plain, **tag, "at_ms": step.at_ms, "body": canonical(data)}
+
+    def _write_audit(self, connection: Connection, work: Work) -> None:
+        rows = []
+        for content in _audits(work):
+            head = self._pending.get(AUDIT_CHAIN, Head())
+            row, self._pending[AUDIT_CHAIN] = link(head, {"number": head.number + 1, **content})
+            rows.append(row)
+        if rows:
+            connection.execute(schema.AUDIT.insert(), rows)
+
+    def _write_heads(self, connection: Connection) -> None:
+        rows = [
+            {"chain": chain, "number": head.number, "hash": head.hash}
+            for chain, head in self._pending.items()
+            if head != self._heads.get(chain)
+        ]
+        if rows:
+            put(connection, schema.CHAIN_HEADS, rows)
+
+
+def put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows, or replace those with the same key."""
+    statement = insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+
+
+def write_cursor(connection: Connection, seq: int, at_ms: int) -> None:
+    """Store how far the monitor is."""
+    put(connection, schema.CURSORS, [{"name": MONITOR, "seq": seq, "at_ms": at_ms}])
+
+
+def load_heads(connection: Connection) -> dict[str, Head]:
+    """Return the newest number and hash of every chain."""
+    rows = connection.execute(select(schema.CHAIN_HEADS)).mappings()
+    return {row["chain"]: Head(row["number"], row["hash"]) for row in rows}
+
+
+def _write_acts(connection: Connection, work: Work) -> None:
+    """Store links, refusals and what came of notices."""
+    links = [
+        {"node": change.node, "up": change.up, "reason": change.reason, "since_ms": change.at_ms, "seq": change.seq}
+        for change in work.links
+    ]
+    refusals = [
+        {"seq": r.seq, "at_ms": r.at_ms, "actor": r.by, "op": r.op, "subject": r.subject, "reason": r.refusal.en}
+        for r in work.refused
+    ]
+    deliveries = [
+        {
+            "seq": delivery.seq,
+            "transition": str(delivery.said.get("transition", "")),
+            "receiver": str(delivery.said.get("receiver", "")),
+            "status": str(delivery.said.get("status", "")),
+            "at_ms": int(delivery.said.get("at_ms", 0)),
+            "detail": delivery.said,
+        }
+        for delivery in work.deliveries
+    ]
+    for table, rows in ((schema.LINKS, links), (schema.REFUSALS, refusals), (schema.DELIVERIES, deliveries)):
+        if rows:
+            put(connection, table, rows)
+
+
+def _audits(work: Work) -> Iterator[Row]:
+    """Yield what is in no transition and must still be in a chain: decisions, refusals, new tags, damage (S29)."""
+    for decision in work.decisions:
+        action = "settings accepted" if decision.accepted else "settings rejected"
+        before, after = (canonical(tag.settings.json_form()) for tag in (decision.before, decision.after))
+        actor, subject = decision.by, decision.after.tag_id
+        yield _audit(decision.at_ms, decision.seq, actor, action, subject, before, after)
+    for refused in work.refused:
+        what = f"{refused.op} refused"
+        yield _audit(refused.at_ms, refused.seq, refused.by, what, refused.subject, "", refused.refusal.en)
+    for seq, found in work.introduced:
+        for tag in found.new:
+            after = canonical(tag.settings.json_form())
+            yield _audit(found.at_ms, seq, tag.node, "tag introduced", tag.tag_id, "", after)
+    for gone in work.removed:
+        yield _audit(gone.at_ms, gone.seq, gone.node, "device removed by its edge", gone.node, "", "")
+    for damage in work.unreadable:
+        yield _audit(damage.at_ms, damage.seq, "", "record unreadable", str(damage.seq), "", damage.reason)
+
+
+def _audit(at_ms: int, seq: int, actor: str, action: str, subject: str, before: str, after: str) -> Row:
+    row = {"at_ms": at_ms, "seq": seq, "actor": actor, "action": action, "subject": subject}
+    return {**row, "before": before, "after": after}
