@@ -10,7 +10,7 @@ Safe from several threads: one lock, one connection. A record number is given on
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,6 +40,8 @@ DAMAGED_KEPT = 100
 INSERT = "INSERT INTO records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
 COLUMNS = "SELECT number, class, device, first_ms, crc, body FROM records"
 IN_CLASS = f"{COLUMNS} WHERE class = ? AND number BETWEEN ? AND ? ORDER BY number LIMIT ?"
+DESCRIBED = "SELECT description FROM devices WHERE name = ?"
+OF_DEVICE = "SELECT 1 FROM records WHERE device = ? AND number BETWEEN ? AND ? LIMIT 1"
 BY_NUMBER = f"{COLUMNS} WHERE number = ?"
 SET_ASIDE = "INSERT OR REPLACE INTO damaged(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
 FORGET_DAMAGED = "DELETE FROM damaged WHERE number NOT IN (SELECT number FROM damaged ORDER BY number DESC LIMIT ?)"
@@ -168,6 +170,31 @@ class Journal:
         alias = self.alias(device, RECORD, SparkplugType.UINT64)
         self._device_of[alias] = device
         return alias
+
+    def aliases_of(self, device: str) -> list[tuple[str, int, int]]:
+        """Return every metric a device ever had: name, datatype, alias, oldest first."""
+        start = name_of(device, "")
+        with self._lock:
+            had = [(name, kind, alias) for (name, kind), alias in self._names.aliases.items() if name.startswith(start)]
+        return [(name.removeprefix(start), kind, alias) for name, kind, alias in sorted(had, key=lambda item: item[2])]
+
+    def describe(self, device: str, description: str) -> None:
+        """Keep what a birth says about a device, for the day it is taken out of the config."""
+        with self._lock:
+            if self._db.execute(DESCRIBED, (device,)).fetchone() != (description,):
+                self._db.execute("INSERT OR REPLACE INTO devices VALUES(?, ?)", (device, description))
+
+    def former_devices(self, installed: Container[str]) -> dict[str, str]:
+        """Return devices that are described, not installed and not without unconfirmed records, with descriptions."""
+        with self._lock:
+            described = dict(self._db.execute("SELECT name, description FROM devices"))
+            former = {name: text for name, text in described.items() if name not in installed}
+            return {name: text for name, text in former.items() if self._has_unconfirmed(name)}
+
+    def _has_unconfirmed(self, device: str) -> bool:
+        alias = self.record_alias(device)
+        missing = self._names.confirmed.missing(1, self.last_record)
+        return any(self._db.execute(OF_DEVICE, (alias, first, last)).fetchone() for first, last in missing)
 
     def next_bd_seq(self) -> int:
         """Return the bdSeq of the next CONNECT, 0 to 255, kept over restarts (Sparkplug 3.0, 4.3)."""

@@ -47,6 +47,12 @@ class Writer:
             self._waiting.hold(record)
             self._changed.notify()
 
+    @property
+    def waiting(self) -> int:
+        """Entries the disk has not taken yet."""
+        with self._changed:
+            return len(self._waiting)
+
     def stop(self) -> None:
         """Write what is queued, then end the thread."""
         with self._changed:

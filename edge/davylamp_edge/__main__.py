@@ -1,0 +1,124 @@
+"""The command ``davylamp-edge``."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sqlite3
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO, cast
+
+import structlog
+from davylamp_wire.config import ConfigError
+from davylamp_wire.profile import Profile
+
+from davylamp_edge.check import load_edge
+from davylamp_edge.config import EdgeConfig
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+
+DESCRIPTION = """\
+Davylamp's edge agent: polls PLCs over Modbus TCP and OPC UA, keeps every reading on disk until the cloud has
+confirmed it, and sends it as Sparkplug B over MQTT. It reads; it writes to no plant.
+边缘采集程序：轮询 PLC，逐条落盘，经云端确认后才算送达；只读，不向现场写入。"""
+
+EPILOG = """\
+exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
+
+  davylamp-edge check /etc/davylamp/edge.toml     find every mistake before the agent runs
+  davylamp-edge run /etc/davylamp/edge.toml       run until SIGTERM or Ctrl-C
+
+The config file is explained key by key in edge/example.toml."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        return _check(given.file) if given.command == "check" else _run(given.file, given.log_level)
+    except ConfigError as error:
+        print(f"{given.file}: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("davylamp-edge", description=DESCRIPTION, epilog=EPILOG, formatter_class=formatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="poll, journal and send until stopped (运行)")
+    run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    check = commands.add_parser("check", help="read a config, say what it means or every mistake in it (检查配置)")
+    for command in (run, check):
+        command.add_argument("file", type=Path, metavar="FILE", help="the edge's config, TOML")
+    return parser
+
+
+def _check(file: Path) -> int:
+    from davylamp_edge.summary import summarise
+
+    config, profiles = load_edge(file)
+    for line in summarise(config, profiles):
+        print(line)
+    return OK
+
+
+def _run(file: Path, level: str) -> int:
+    config, profiles = load_edge(file)
+    _log_to(sys.stderr, level)
+    return asyncio.run(_until_signalled(config, profiles))
+
+
+async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile]) -> int:
+    """Run until SIGTERM or SIGINT asks for a clean stop."""
+    # Imported late: `--help` and a refused config need neither MQTT nor a journal.
+    from davylamp_edge.agent import Agent
+    from davylamp_edge.database import JournalBusy
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        agent = Agent(config, profiles)
+    except (JournalBusy, OSError, sqlite3.Error) as error:
+        print(f"journal {config.journal.path} cannot be opened: {error}", file=sys.stderr)
+        return FAILED
+    await agent.run(stop)
+    return OK
+
+
+class _Tolerant:
+    """A stream whose failures cost a line of log and nothing else: a full disk must not stop the journal's thread."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
+def _log_to(stream: TextIO, level: str) -> None:
+    """Write one line per event, key=value, to a stream."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(),
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Tolerant(stream))),  # it has all that is called
+        cache_logger_on_first_use=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

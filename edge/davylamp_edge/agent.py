@@ -1,0 +1,142 @@
+"""The edge agent, wired: scanner → journal → uplink, and a clean stop. The only file that knows all parts.
+
+scanner ─ScanResult─► encode ─Entry─► writer ─(on disk)─► uplink ─► broker
+(event loop)                          (thread)            (thread, and paho's)
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import structlog
+from davylamp_wire.payload import metrics_body
+from davylamp_wire.profile import Profile
+from davylamp_wire.quality import Reason, bad, uncertain
+from davylamp_wire.reading import Readings
+
+from davylamp_edge.birth import Births, Tags
+from davylamp_edge.config import EdgeConfig
+from davylamp_edge.journal import Journal, utc_ms
+from davylamp_edge.records import Entry, JournalClass
+from davylamp_edge.report import ScanResult
+from davylamp_edge.scan import Scanner
+from davylamp_edge.status import Snapshot, StatusServer
+from davylamp_edge.uplink import Uplink
+from davylamp_edge.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+CLOCK_SET_MS = 1_704_067_200_000
+"""2024-01-01: a machine that believes to be earlier has lost its clock, and its readings are doubtful (SAFETY S2)."""
+
+PURGE_EVERY_S = 60.0
+HOUR_MS = 3_600_000
+
+T = TypeVar("T")
+
+
+class Agent:
+    """One edge node. Making it opens the journal; running it polls, journals and sends until told to stop."""
+
+    def __init__(
+        self, config: EdgeConfig, profiles: Mapping[str, Profile], *, now_ms: Callable[[], int] = utc_ms
+    ) -> None:
+        self._config = config
+        self._now_ms = now_ms
+        self._unfit = 0
+        self.scanner = Scanner(config, profiles, self._take, now_ms=now_ms)
+        self.journal = Journal.open(config.journal.path, config.journal.max_bytes, now_ms=now_ms)
+        self._births = Births(self.journal, self.scanner.devices)
+        self.uplink = Uplink(config, self.journal, self._births, now_ms=now_ms)
+        self.writer = Writer(self.journal, self.uplink.offer)
+        self.status = StatusServer(config.status, self.snapshot)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll, journal and send until `stop` is set; then write and send what is left, and say goodbye."""
+        self.writer.start()
+        self.uplink.start()
+        log.info("edge started", node=self._config.node, epoch=self.journal.epoch, next=self.journal.last_record + 1)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.scanner.run(stop))
+                group.create_task(self._purge(stop))
+                group.create_task(self.status.run(stop))
+        finally:
+            await asyncio.shield(asyncio.to_thread(self.close))
+
+    def close(self) -> None:
+        """Write what is queued, tell the cloud, close the journal. Safe where nothing was started."""
+        self.writer.stop()
+        self.uplink.stop()
+        self.journal.close()
+        log.info("edge stopped", node=self._config.node, last=self.journal.last_record)
+
+    async def _purge(self, stop: asyncio.Event) -> None:
+        """Let confirmed records go once they have been kept long enough (SAFETY S27)."""
+        keep_ms = int(self._config.journal.confirmed_hours * HOUR_MS)
+        while not await _waited(stop, PURGE_EVERY_S):
+            while await asyncio.to_thread(self.journal.purge, self._now_ms() - keep_ms):
+                pass
+
+    def _take(self, result: ScanResult) -> None:
+        """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
+        tags = self._births.tags[result.device]
+        tags.remember(result.points, result.values, result.qualities, result.times_ms)
+        aliases = [tags.aliases[point] for point in result.points]
+        qualities = result.qualities
+        if result.arrived_ms < CLOCK_SET_MS:
+            qualities = [quality or uncertain(Reason.CLOCK) for quality in qualities]
+        readings = Readings(aliases, result.times_ms, result.values, qualities)
+        journal_class = JournalClass[result.journal_class.upper()]
+        self.writer.submit(Entry(result.device, journal_class, self._body(readings, tags), min(result.times_ms)))
+
+    def _body(self, readings: Readings, tags: Tags) -> bytes:
+        try:
+            return metrics_body(readings, tags.types)
+        except ValueError:
+            return b"".join(self._metric(readings, position, tags) for position in range(len(readings)))
+
+    def _metric(self, readings: Readings, position: int, tags: Tags) -> bytes:
+        """Encode one reading by itself; a value that does not fit its type is bad, and said once a scan class."""
+        at = slice(position, position + 1)
+        one = Readings(readings.aliases[at], readings.times_ms[at], readings.values[at], readings.qualities[at])
+        try:
+            return metrics_body(one, tags.types)
+        except ValueError as error:
+            self._unfit += 1
+            if self._unfit == 1:
+                log.error("a value does not fit its type, sent as bad", device=tags.installed.name, error=str(error))
+            unfit = Readings(one.aliases, one.times_ms, [None], [bad(Reason.DEVICE_FAULT)])
+            return metrics_body(unfit, tags.types)
+
+    def snapshot(self) -> Snapshot:
+        """Return how everything is doing."""
+        return Snapshot(
+            node=self._config.node,
+            state=self.uplink.state,
+            refusal=self.journal.refusal,
+            journal_bytes=self.journal.size(),
+            backlog=self.journal.backlog(),
+            last_record=self.journal.last_record,
+            holes=len(self.journal.holes),
+            damaged=self.journal.damaged,
+            lost=dict(self.journal.lost),
+            appended=self.writer.appended,
+            batches=self.writer.batches,
+            waiting=self.writer.waiting,
+            unfit=self._unfit,
+            in_flight=self.uplink.in_flight,
+            resent=self.uplink.resent,
+            clock_offset_ms=self.uplink.clock.ms,
+            uplink=self.uplink.counters,
+            devices=tuple(self.scanner.statuses.values()),
+        )
+
+
+async def _waited(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait; return True as soon as `stop` is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

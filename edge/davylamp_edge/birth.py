@@ -1,0 +1,150 @@
+"""What this node says of itself and its devices when it is born: names, aliases, types, and the values it last saw."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from davylamp_wire.describe import DeviceDescription, datatype_of, foreign_properties
+from davylamp_wire.payload import (
+    CLOCK,
+    DESCRIPTION,
+    EPOCH,
+    HOLE,
+    KEEPALIVE,
+    REBIRTH,
+    RECORD,
+    BirthMetric,
+    SparkplugType,
+    bd_seq_metric,
+)
+from davylamp_wire.quality import Reason, bad
+from davylamp_wire.reading import Value
+
+from davylamp_edge.install import Installed
+from davylamp_edge.journal import Journal
+from davylamp_edge.records import NODE
+
+UNKNOWN = bad(Reason.NO_VALUE)
+
+
+@dataclass(slots=True)
+class Tags:
+    """A device's points as they travel: `aliases` parallel to `Installed.points`, and what each point last said.
+
+    The last values are for births alone and are written by the event loop, read by the publisher; a torn read shows
+    one value of the scan before, which is harmless there.
+    """
+
+    installed: Installed
+    aliases: tuple[int, ...]
+    types: dict[int, int]
+    values: list[Value]
+    qualities: list[int]
+    times_ms: list[int | None]
+
+    def remember(
+        self, points: Sequence[int], values: Sequence[Value], qualities: Sequence[int], times_ms: Sequence[int]
+    ) -> None:
+        """Keep what a scan said, for the next birth."""
+        for point, value, quality, time_ms in zip(points, values, qualities, times_ms, strict=True):
+            self.values[point] = value
+            self.qualities[point] = quality
+            self.times_ms[point] = time_ms
+
+
+def tags_of(journal: Journal, installed: Installed) -> Tags:
+    """Return a device's tags, with an alias for each that it keeps for ever."""
+    types = [datatype_of(point) for point in installed.points]
+    names = zip(installed.names, types, strict=True)
+    aliases = tuple(journal.alias(installed.name, name, datatype) for name, datatype in names)
+    count = len(aliases)
+    by_alias: dict[int, int] = dict(zip(aliases, types, strict=True))
+    return Tags(installed, aliases, by_alias, [None] * count, [UNKNOWN] * count, [None] * count)
+
+
+def description_of(installed: Installed) -> DeviceDescription:
+    """Return what the birth says about an installed device."""
+    return DeviceDescription(
+        name=installed.name,
+        profile=installed.profile.name,
+        profile_version=installed.profile.version,
+        hazard_source=installed.config.hazard_source,
+        driver=installed.config.driver,
+        zh=installed.profile.zh,
+        en=installed.profile.en,
+        points=dict(zip(installed.names, installed.points, strict=True)),
+    )
+
+
+class Births:
+    """The births of a node and its devices.
+
+    While the journal holds unconfirmed records from before this start, points and devices that have since been taken
+    out of the config are born too, valueless: their last readings must still find their names (SAFETY S26).
+    """
+
+    def __init__(self, journal: Journal, installed: Iterable[Installed]) -> None:
+        self._journal = journal
+        self.tags = {device.name: tags_of(journal, device) for device in installed}
+        self._until = journal.last_record
+        self._former = journal.former_devices(self.tags) if journal.backlog() else {}
+        self._with_former_points = journal.backlog() > 0
+        self.clock_alias = journal.alias(NODE, CLOCK, SparkplugType.INT64)
+        for name, tags in self.tags.items():
+            journal.describe(name, description_of(tags.installed).encode())
+
+    def node(self, bd_seq: int, keepalive_s: int, clock_offset_ms: int | None) -> list[BirthMetric]:
+        """Return the metrics of the NBIRTH."""
+        journal, text = self._journal, SparkplugType.STRING
+        keepalive = journal.alias(NODE, KEEPALIVE, SparkplugType.INT32)
+        return [
+            bd_seq_metric(bd_seq),
+            BirthMetric(REBIRTH, SparkplugType.BOOLEAN, None, False),
+            BirthMetric(EPOCH, text, journal.alias(NODE, EPOCH, text), journal.epoch),
+            BirthMetric(RECORD, SparkplugType.UINT64, journal.record_alias(NODE), journal.last_record),
+            BirthMetric(HOLE, text, journal.alias(NODE, HOLE, text), None),
+            BirthMetric(CLOCK, SparkplugType.INT64, self.clock_alias, clock_offset_ms),
+            BirthMetric(KEEPALIVE, SparkplugType.INT32, keepalive, keepalive_s),
+        ]
+
+    def devices(self) -> Iterator[tuple[str, list[BirthMetric]]]:
+        """Yield each device with the metrics of its DBIRTH."""
+        for name, tags in self.tags.items():
+            former = self._former_points(name, tags.installed.names) if self._with_former_points else []
+            yield name, [*self._own(name, description_of(tags.installed).encode()), *_points(tags), *former]
+        for name, description in self._former.items():
+            yield name, [*self._own(name, description), *self._former_points(name, ())]
+
+    def settled(self) -> list[str]:
+        """Return former devices whose last records are confirmed now, each once; their death may be told."""
+        if not self._with_former_points or self._journal.confirmed.missing(1, self._until):
+            return []
+        self._with_former_points = False
+        gone, self._former = list(self._former), {}
+        return gone
+
+    def _own(self, device: str, description: str) -> list[BirthMetric]:
+        text = SparkplugType.STRING
+        return [
+            BirthMetric(RECORD, SparkplugType.UINT64, self._journal.record_alias(device), None),
+            BirthMetric(DESCRIPTION, text, self._journal.alias(device, DESCRIPTION, text), description),
+        ]
+
+    def _former_points(self, device: str, installed: Iterable[str]) -> list[BirthMetric]:
+        """Return the points a device had and has not any more.
+
+        A point whose datatype changed keeps its name for its new alias: a name cannot stand twice in a birth.
+        """
+        taken = {*installed, RECORD, DESCRIPTION}
+        had = {name: (datatype, alias) for name, datatype, alias in self._journal.aliases_of(device)}
+        return [BirthMetric(name, *had[name], None) for name in had if name not in taken]
+
+
+def _points(tags: Tags) -> list[BirthMetric]:
+    installed = tags.installed
+    columns = zip(
+        installed.names, installed.points, tags.aliases, tags.values, tags.qualities, tags.times_ms, strict=True
+    )
+    return [
+        BirthMetric(name, tags.types[alias], alias, value, foreign_properties(point), quality, time_ms)
+        for name, point, alias, value, quality, time_ms in columns
+    ]

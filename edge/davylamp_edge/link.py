@@ -1,0 +1,277 @@
+"""The MQTT connection: paho in its own thread, made safe for a Sparkplug session.
+
+What paho does in its thread becomes an event for the publisher; nothing else happens in its callbacks, and no
+exception leaves them, for that would end the thread (paho 2.2). The gate closes before paho can reconnect, so that
+data of one session never slips in front of the birth of the next.
+"""
+
+import contextlib
+import functools
+import random
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec
+
+import paho.mqtt.client as mqtt
+import structlog
+from davylamp_wire.payload import death_payload
+from davylamp_wire.topic import MessageType, Topic, state_topic
+from paho.mqtt.enums import CallbackAPIVersion
+
+from davylamp_edge.backoff import FIRST_S, LONGEST_S
+from davylamp_edge.config import EdgeConfig
+
+log = structlog.get_logger(__name__)
+
+OUTSTANDING_BYTES = 512 * 1024
+OUTSTANDING_MESSAGES = 256
+"""Most that may wait in paho for the socket: its queue of QoS 0 messages knows no bound of its own."""
+
+CONNECT_TIMEOUT_S = 5.0
+STOP_S = 3.0
+"""How long a stop waits for the last messages to leave before it cuts the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """A CONNECT is about to be sent; its will carries `bd_seq`."""
+
+    bd_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker took us in; `connection` is which of our connections this is."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection ended, or could not be made."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message for us."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """There is room for more."""
+
+
+Event = Connecting | Connected | Lost | Arrived | Drained
+
+P = ParamSpec("P")
+
+
+def guarded(callback: Callable[P, None]) -> Callable[P, None]:
+    """Keep an exception in a callback from ending paho's thread."""
+
+    @functools.wraps(callback)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(*args, **kwargs)
+        except Exception:
+            log.exception("mqtt callback failed", callback=callback.__name__)
+
+    return safe
+
+
+class Link:
+    """One connection to the broker, kept up until stopped.
+
+    Args:
+        bd_seq: Gives the bdSeq of each CONNECT, on disk before it returns.
+        post: Takes events, from paho's thread.
+    """
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        bd_seq: Callable[[], int],
+        post: Callable[[Event], None],
+        now_ms: Callable[[], int],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._config = config
+        self._bd_seq = bd_seq
+        self._post = post
+        self._now_ms = now_ms
+        self._jitter = jitter
+        self._gate = threading.Lock()
+        self._connection = 0
+        self._open = False
+        self._sizes: deque[int] = deque()
+        self._outstanding = 0
+        self._full = False
+        self._failures = 0
+        self._client = self._make_client()
+
+    def _make_client(self) -> mqtt.Client:
+        broker = self._config.broker
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"davylamp-edge-{self._config.group}-{self._config.node}",
+            clean_session=True,
+            protocol=mqtt.MQTTv311,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        password = broker.password()
+        if broker.username is not None:
+            client.username_pw_set(broker.username, password.get_secret_value() if password else None)
+        if broker.tls is not None:
+            files = (broker.tls.ca_file, broker.tls.cert_file, broker.tls.key_file)
+            ca, cert, key = (None if file is None else str(file) for file in files)
+            client.tls_set(ca, cert, key)
+        client.on_pre_connect = self._on_pre_connect
+        client.on_socket_open = self._on_socket_open
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        return client
+
+    def start(self) -> None:
+        """Connect, and again whenever the connection ends."""
+        broker = self._config.broker
+        self._client.connect_async(broker.host, broker.port, keepalive=broker.keepalive_s)
+        self._client.loop_start()
+
+    def open(self, connection: int) -> bool:
+        """Subscribe to what concerns us, then let messages through; False where that connection is gone already."""
+        with self._gate:
+            self._open = connection == self._connection
+            if self._open and not self._config.one_way:
+                self._client.subscribe([(topic, 1) for topic in self._topics()])
+            return self._open
+
+    def _topics(self) -> list[str]:
+        group, node, host = self._config.group, self._config.node, self._config.primary_host
+        commands = Topic(MessageType.NCMD, group, node).text
+        of_devices = Topic(MessageType.DCMD, group, node, "every").text.removesuffix("every") + "+"
+        return [commands, of_devices, *([state_topic(host)] if host is not None else [])]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether paho has little enough waiting; if not, a `Drained` follows."""
+        with self._gate:
+            self._full = self._outstanding >= OUTSTANDING_BYTES or len(self._sizes) >= OUTSTANDING_MESSAGES
+            return not self._full
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Queue a message at QoS 0, unretained; False where the session is over (Sparkplug 3.0, 6.4)."""
+        with self._gate:
+            if not self._open:
+                return False
+            # Counted before it is published: paho may have written it before publish() returns.
+            self._sizes.append(len(payload))
+            self._outstanding += len(payload)
+            if self._client.publish(topic, payload, qos=0).rc is not mqtt.MQTT_ERR_SUCCESS:
+                self._close()
+                return False
+            return True
+
+    def end(self) -> None:
+        """Disconnect; what was published before leaves first. The broker then keeps our will to itself."""
+        with self._gate:
+            self._open = False
+        self._client.disconnect()
+        self._join()
+        with self._gate:
+            self._close()
+
+    def _join(self) -> None:
+        """Wait for paho's thread; a broker that takes nothing any more must not hold us for a keepalive."""
+        watchdog = threading.Timer(STOP_S, self._cut)
+        watchdog.daemon = True
+        watchdog.start()
+        self._client.loop_stop()
+        watchdog.cancel()
+        watchdog.join()
+
+    def _cut(self) -> None:
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _close(self) -> None:
+        """Let nothing through any more; what paho holds is of a session that is over."""
+        self._connection += 1
+        self._open = False
+        self._sizes.clear()
+        self._outstanding = 0
+
+    # In paho's thread
+
+    @guarded
+    def _on_pre_connect(self, client: mqtt.Client, _userdata: Any) -> None:
+        with self._gate:
+            self._close()
+        client.drop_out_messages()
+        bd_seq = self._bd_seq()
+        topic = Topic(MessageType.NDEATH, self._config.group, self._config.node).text
+        client.will_set(topic, death_payload(bd_seq, self._now_ms()), qos=1, retain=False)
+        self._post(Connecting(bd_seq))
+
+    @guarded
+    def _on_socket_open(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
+        # Small messages must not wait for the acknowledgement of the ones before them (Nagle).
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @guarded
+    def _on_connect(self, _client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._failed(str(reason))
+            return
+        self._failures = 0
+        self._pause()
+        self._post(Connected(self._connection))
+
+    @guarded
+    def _on_connect_fail(self, _client: mqtt.Client, _userdata: Any) -> None:
+        self._failed("broker unreachable")
+
+    @guarded
+    def _on_disconnect(self, _client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._failed(str(reason))
+
+    def _failed(self, reason: str) -> None:
+        with self._gate:
+            self._close()
+        self._pause()
+        self._failures += 1
+        self._post(Lost(reason))
+
+    def _pause(self) -> None:
+        """Set how long paho waits before it connects again: 1 to 30 s, drawn anew each time."""
+        pause_s = max(FIRST_S, min(LONGEST_S, FIRST_S * 2.0 ** min(self._failures, 5)) * (0.5 + self._jitter() / 2))
+        # Equal ends make paho take this value as it is; it is annotated int and only ever added to a clock.
+        self._client.reconnect_delay_set(pause_s, pause_s)  # type: ignore[arg-type]
+
+    @guarded
+    def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        self._post(Arrived(message.topic, bytes(message.payload)))
+
+    @guarded
+    def _on_publish(self, _client: mqtt.Client, _userdata: Any, _mid: int, _reason: Any, _properties: Any) -> None:
+        with self._gate:
+            if self._sizes:
+                self._outstanding -= self._sizes.popleft()
+            drained = self._full and len(self._sizes) < OUTSTANDING_MESSAGES // 2
+            drained = drained and self._outstanding < OUTSTANDING_BYTES // 2
+            self._full = self._full and not drained
+        if drained:
+            self._post(Drained())

@@ -1,0 +1,67 @@
+"""What a config means, for the person at the keyboard: devices, tags, load on each device, size of the births."""
+
+from collections.abc import Iterator, Mapping
+
+from davylamp_wire.describe import datatype_of, foreign_properties
+from davylamp_wire.payload import DESCRIPTION, FIRST_ALIAS, RECORD, BirthMetric, SparkplugType, birth_payload
+from davylamp_wire.profile import Profile
+
+from davylamp_edge.birth import description_of
+from davylamp_edge.config import EdgeConfig
+from davylamp_edge.drivers import driver_class
+from davylamp_edge.install import Installed, install
+
+BIRTH_LIMIT = 100_000
+"""Some brokers take no message beyond 128 KB (AWS IoT Core), and the connection then oscillates (docs.chariot.io)."""
+
+
+def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[str]:
+    """Yield the lines that `davylamp-edge check` prints."""
+    devices = install(config, profiles)
+    tags = sum(len(device.points) for device in devices)
+    rate = sum(requests_per_s(device) for device in devices)
+    yield f"{config.group}/{config.node}: {len(devices)} devices, {tags} tags, {rate:g} requests/s"
+    yield f"journal: {config.journal.path}, at most {config.journal.max_bytes / (1 << 20):g} MiB"
+    yield f"broker: {config.broker.host}:{config.broker.port}, {_listener(config)}"
+    for device in devices:
+        yield from _of_device(device)
+
+
+def _listener(config: EdgeConfig) -> str:
+    if config.one_way:
+        return f"one way: each record is sent {config.repeats} times and never confirmed"
+    if config.primary_host is None:
+        return "sends whoever listens"
+    return f"sends while primary host {config.primary_host!r} is online"
+
+
+def _of_device(device: Installed) -> Iterator[str]:
+    size = birth_bytes(device)
+    yield (
+        f"  {device.name} ({device.profile.name}, {device.config.driver} {device.config.address}): {len(device.points)}"
+        f" tags, {requests_per_s(device):g} requests/s, birth {size / 1000:.1f} kB"
+    )
+    if size > BIRTH_LIMIT:
+        yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device"
+
+
+def requests_per_s(device: Installed) -> float:
+    """Return how many requests a second a device gets."""
+    plan = driver_class(device.config.driver).plan
+    wanted = device.wanted()
+    periods = {want.point.scan_s for want in wanted}
+    counts = {period: len(plan(device.config, [w for w in wanted if w.point.scan_s == period])) for period in periods}
+    return round(sum(count / period for period, count in counts.items()), 3)
+
+
+def birth_bytes(device: Installed) -> int:
+    """Return the size of a device's DBIRTH."""
+    own = [
+        BirthMetric(RECORD, SparkplugType.UINT64, FIRST_ALIAS, None),
+        BirthMetric(DESCRIPTION, SparkplugType.STRING, FIRST_ALIAS, description_of(device).encode()),
+    ]
+    points = [
+        BirthMetric(name, datatype_of(point), FIRST_ALIAS, None, foreign_properties(point))
+        for name, point in zip(device.names, device.points, strict=True)
+    ]
+    return len(birth_payload([*own, *points], seq=0, sent_ms=1 << 40))

@@ -1,0 +1,368 @@
+"""The publisher: one thread that owns the Sparkplug session and is the only one to give a seq.
+
+    writer ─ offer ─► inbox ─┐
+    paho ── events ─► inbox ─┴─► session, outgoing ─► births, records, heartbeats ─► link
+
+It wakes when something happens or falls due, never to look around.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from davylamp_wire.edge_session import EdgeAction, EdgeSession
+from davylamp_wire.payload import (
+    CONFIRM,
+    REBIRTH,
+    BirthMetric,
+    Message,
+    SparkplugType,
+    birth_payload,
+    data_payload,
+    death_payload,
+    decode,
+    device_death_payload,
+    mark_historical,
+    metrics_body,
+    record_metric,
+)
+from davylamp_wire.quality import GOOD
+from davylamp_wire.reading import Readings
+from davylamp_wire.topic import HostState, MessageType, Topic, host_of, parse_topic
+
+from davylamp_edge.birth import Births
+from davylamp_edge.clock import ClockOffset
+from davylamp_edge.config import EdgeConfig
+from davylamp_edge.confirm import confirmed_set
+from davylamp_edge.journal import Journal, utc_ms
+from davylamp_edge.link import Arrived, Connected, Connecting, Drained, Event, Link, Lost
+from davylamp_edge.outgoing import Fetch, Outgoing, Read, Rest, Send
+from davylamp_edge.records import NODE, Record
+
+log = structlog.get_logger(__name__)
+
+INBOX = 1_000
+"""Most events held; commands beyond it are dropped and counted: a flood must not eat the memory."""
+
+IDLE_SHARE = 0.5
+"""A heartbeat goes out after this share of the keepalive without a message."""
+
+LAST_WORDS_S = 2.0
+"""How long a stop goes on sending what is live before it says goodbye."""
+
+
+@dataclass(slots=True)
+class UplinkCounters:
+    """What the publisher has done, for the status page."""
+
+    published: int = 0
+    historical: int = 0
+    births: int = 0
+    connects: int = 0
+    losses: int = 0
+    confirmations: int = 0
+    refused_commands: int = 0
+    dropped_events: int = 0
+
+
+class Uplink:
+    """Sends what the journal holds, live first, and keeps what the cloud confirms."""
+
+    def __init__(
+        self, config: EdgeConfig, journal: Journal, births: Births, *, now_ms: Callable[[], int] = utc_ms
+    ) -> None:
+        self._config = config
+        self._journal = journal
+        self._births = births
+        self._now_ms = now_ms
+        self._session = EdgeSession(None if config.one_way else config.primary_host)
+        self._outgoing = Outgoing(config.backlog_rate, config.repeats if config.one_way else None)
+        self._link = Link(config, journal.next_bd_seq, self._post, now_ms)
+        self._changed = threading.Condition()
+        self._events: deque[Event] = deque()
+        self._offered: list[Record] = []
+        self._online = False
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="uplink")
+        self._last_publish_s = 0.0
+        self._lost_s: float | None = None
+        self.clock = ClockOffset()
+        self.counters = UplinkCounters()
+
+    # From other threads
+
+    def start(self) -> None:
+        """Connect, and publish from now on."""
+        self._thread.start()
+        self._link.start()
+
+    def offer(self, records: Sequence[Record]) -> None:
+        """Take records that are on disk; while no session stands they are left to the backlog."""
+        with self._changed:
+            if self._online:
+                self._offered.extend(records)
+                self._changed.notify()
+
+    def stop(self) -> None:
+        """Send what is live, say goodbye with an NDEATH, disconnect."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._link.end()
+
+    @property
+    def state(self) -> str:
+        """The session's state, as a word."""
+        return self._session.state.value
+
+    @property
+    def in_flight(self) -> int:
+        """Records sent and not confirmed."""
+        return self._outgoing.in_flight
+
+    @property
+    def resent(self) -> int:
+        """Records sent again since the last birth."""
+        return self._outgoing.resent
+
+    def _post(self, event: Event) -> None:
+        with self._changed:
+            if len(self._events) >= INBOX and isinstance(event, Arrived):
+                self.counters.dropped_events += 1
+                return
+            self._events.append(event)
+            self._changed.notify()
+
+    # The publisher's thread
+
+    def _run(self) -> None:
+        rest_until_s: float | None = None
+        while not self._wait(rest_until_s):
+            try:
+                rest_until_s = self._turn()
+            except Exception:
+                # An error nobody foresaw must not leave the edge mute: end the session, begin a new one.
+                log.exception("uplink failed, starting its session anew")
+                self._begin_anew()
+                rest_until_s = time.monotonic() + 1.0
+        self._say_goodbye()
+
+    def _wait(self, until_s: float | None) -> bool:
+        """Wait for something to happen or fall due; return whether to stop."""
+        with self._changed:
+            if not (self._events or self._offered or self._stopping):
+                self._changed.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
+            return self._stopping
+
+    def _turn(self) -> float | None:
+        """Do everything there is to do; return when to wake at the latest."""
+        with self._changed:
+            events, self._events = self._events, deque()
+            offered, self._offered = self._offered, []
+        self._outgoing.offered(offered)
+        for event in events:
+            self._take(event)
+        self._act(self._session.tick(self._now_ms()))
+        if not self._session.may_send:
+            return None
+        self._beat()
+        return self._publish_what_is_due()
+
+    def _publish_what_is_due(self) -> float | None:
+        beat_s = self._last_publish_s + IDLE_SHARE * self._config.broker.keepalive_s
+        while self._session.may_send and self._link.has_room and not (self._events or self._offered):
+            now = time.monotonic()
+            choice = self._outgoing.choose(int(now * 1000))
+            if isinstance(choice, Rest):
+                self._settle_repeats()
+                return beat_s if choice.until_ms is None else min(beat_s, choice.until_ms / 1000)
+            self._do(choice, int(now * 1000))
+        return beat_s
+
+    def _do(self, choice: Send | Read | Fetch, now_ms: int) -> None:
+        if isinstance(choice, Send):
+            if self._publish_record(choice.record, choice.historical):
+                self._outgoing.sent(choice.record, now_ms)
+        elif isinstance(choice, Read):
+            records = self._journal.read(choice.journal_class, choice.after, choice.upto, choice.limit)
+            self._outgoing.have_read(choice, records)
+        else:
+            self._outgoing.have_fetched(choice, self._journal.fetch(choice.numbers))
+        self._offer_holes()
+
+    def _offer_holes(self) -> None:
+        """Send the holes that reading found; those of appends come with their records."""
+        self._outgoing.offered(self._journal.take_holes())
+
+    def _settle_repeats(self) -> None:
+        settled = self._outgoing.take_settled()
+        if settled:
+            confirmed = self._journal.confirmed
+            for number in settled:
+                confirmed = confirmed.add(number)
+            self._journal.confirm(confirmed)
+
+    # Events
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Connecting(bd_seq):
+                self._session.connect(bd_seq, self._now_ms())
+            case Connected(connection):
+                self._connected(connection)
+            case Lost(reason):
+                self._lost(reason)
+            case Arrived(topic, payload):
+                self._arrived(topic, payload)
+            case Drained():
+                pass
+
+    def _connected(self, connection: int) -> None:
+        if not self._link.open(connection):
+            return
+        self.counters.connects += 1
+        away_s = None if self._lost_s is None else round(time.monotonic() - self._lost_s, 1)
+        log.info("broker connected", node=self._config.node, bd_seq=self._session.bd_seq, away_s=away_s)
+        self._lost_s = None
+        self._act(self._session.connected())
+
+    def _lost(self, reason: str) -> None:
+        self._go_offline()
+        self._session.lost()
+        if self._lost_s is None:
+            self._lost_s = time.monotonic()
+            self.counters.losses += 1
+            log.warning("broker lost", node=self._config.node, reason=reason)
+
+    def _arrived(self, topic: str, payload: bytes) -> None:
+        host = host_of(topic)
+        try:
+            if host is not None:
+                if host == self._config.primary_host:
+                    self._act(self._session.host_state(HostState.decode(payload)))
+            else:
+                self._command(parse_topic(topic), decode(payload))
+        except ValueError as error:
+            self.counters.refused_commands += 1
+            log.warning("command refused", topic=topic, error=str(error))
+
+    def _command(self, topic: Topic, message: Message) -> None:
+        """Obey the node's commands; whatever is addressed to a device is refused: we write to no plant (SAFETY S28)."""
+        if topic.type is not MessageType.NCMD:
+            self.counters.refused_commands += 1
+            return
+        now_ms = self._now_ms()
+        self.clock.saw(message.timestamp or 0, now_ms)
+        confirmed = message.value(CONFIRM)
+        if isinstance(confirmed, str):
+            self._confirm(confirmed)
+        if message.value(REBIRTH) is True:
+            self._act(self._session.rebirth(now_ms))
+
+    def _confirm(self, text: str) -> None:
+        confirmed = confirmed_set(text, self._journal.epoch)
+        if confirmed is None:
+            self.counters.refused_commands += 1
+            return
+        self.counters.confirmations += 1
+        self._journal.confirm(confirmed)
+        if self._session.may_send:
+            self._outgoing.confirm(confirmed, self._journal.last_record)
+        for device in self._births.settled():
+            self._publish(Topic(MessageType.DDEATH, self._config.group, self._config.node, device), self._death)
+
+    def _death(self, seq: int, now_ms: int) -> bytes:
+        return device_death_payload(seq=seq, sent_ms=now_ms)
+
+    # Sessions
+
+    def _act(self, action: EdgeAction | None) -> None:
+        if action is EdgeAction.BIRTH:
+            self._be_born()
+        elif action is EdgeAction.END:
+            log.warning("primary host offline, waiting for it", host=self._config.primary_host)
+            self._begin_anew()
+
+    def _be_born(self) -> None:
+        """Publish all births; from here on new records are live, and all before are backlog."""
+        last_record = self._journal.last_record
+        with self._changed:
+            self._online = True
+            self._offered.clear()
+        group, node = self._config.group, self._config.node
+        offset, keepalive_s = self.clock.ms, self._config.broker.keepalive_s
+        metrics = self._births.node(self._session.bd_seq, keepalive_s, offset)
+        self._publish_birth(Topic(MessageType.NBIRTH, group, node), metrics)
+        for device, described in self._births.devices():
+            self._publish_birth(Topic(MessageType.DBIRTH, group, node, device), described)
+        self._session.born(self._now_ms())
+        self.counters.births += 1
+        self._outgoing.born(last_record, self._journal.confirmed, int(time.monotonic() * 1000))
+
+    def _publish_birth(self, topic: Topic, metrics: Sequence[BirthMetric]) -> None:
+        self._publish(topic, lambda seq, now_ms: birth_payload(metrics, seq=seq, sent_ms=now_ms))
+
+    def _go_offline(self) -> None:
+        with self._changed:
+            self._online = False
+            self._offered.clear()
+
+    def _begin_anew(self) -> None:
+        """End this connection in good order and make another; its births wait for the host again."""
+        self._go_offline()
+        self._publish_node_death()
+        self._link.end()
+        self._session.lost()
+        self._link.start()
+
+    def _say_goodbye(self) -> None:
+        deadline = time.monotonic() + LAST_WORDS_S
+        while self._session.may_send and (self._events or self._offered) and time.monotonic() < deadline:
+            self._turn()
+        if self._session.may_send:
+            self._publish_node_death()
+        self._go_offline()
+
+    # Messages
+
+    def _publish_node_death(self) -> None:
+        """Publish the death ourselves: a broker drops the will of a client that disconnects in good order."""
+        topic = Topic(MessageType.NDEATH, self._config.group, self._config.node)
+        self._link.publish(topic.text, death_payload(self._session.bd_seq, self._now_ms()))
+
+    def _publish_record(self, record: Record, historical: bool) -> bool:
+        """Publish a record under its number; its metrics are marked where it is backlog."""
+        alias = self._journal.record_alias(record.device)
+        body = record_metric(alias, record.number, record.first_ms) + record.body
+        if historical:
+            body = mark_historical(body)
+        sent = self._publish(self._topic(record.device), lambda seq, ms: data_payload(body, seq=seq, sent_ms=ms))
+        self.counters.published += sent
+        self.counters.historical += sent and historical
+        return sent
+
+    def _topic(self, device: str) -> Topic:
+        if device == NODE:
+            return Topic(MessageType.NDATA, self._config.group, self._config.node)
+        return Topic(MessageType.DDATA, self._config.group, self._config.node, device)
+
+    def _beat(self) -> None:
+        """Say the clock's offset when there has been nothing else to say: silence is how the cloud notices a death."""
+        if time.monotonic() - self._last_publish_s < IDLE_SHARE * self._config.broker.keepalive_s:
+            return
+        alias = self._births.clock_alias
+        reading = Readings([alias], [self._now_ms()], [self.clock.ms or 0], [GOOD])
+        body = metrics_body(reading, {alias: SparkplugType.INT64})
+        self._publish(self._topic(NODE), lambda seq, ms: data_payload(body, seq=seq, sent_ms=ms))
+
+    def _publish(self, topic: Topic, payload: Callable[[int, int], bytes]) -> bool:
+        """Give the next seq to a message and publish it; the order here is the order on the wire."""
+        sent = self._link.publish(topic.text, payload(self._session.next_seq(), self._now_ms()))
+        if sent:
+            self._last_publish_s = time.monotonic()
+        return sent
