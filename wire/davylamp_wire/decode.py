@@ -172,7 +172,7 @@ def quality_of(metric: sparkplug_pb2.Metric, value: Value) -> int:
 
     A null or a NaN is never good, whoever says so: a sensor that sends nothing must not look healthy.
     """
-    code = _stated(metric) if metric.HasField("properties") else GOOD
+    code = stated_quality(metric)
     if code != GOOD:
         return code
     if value is None:
@@ -180,7 +180,10 @@ def quality_of(metric: sparkplug_pb2.Metric, value: Value) -> int:
     return NOT_A_NUMBER if isinstance(value, float) and value != value else GOOD
 
 
-def _stated(metric: sparkplug_pb2.Metric) -> int:
+def stated_quality(metric: sparkplug_pb2.Metric) -> int:
+    """Return the quality a metric states: our exact code where it travels, else Sparkplug's, else good."""
+    if not metric.HasField("properties"):
+        return GOOD
     found = dict(zip(metric.properties.keys, metric.properties.values, strict=False))
     ours, theirs = found.get(OUR_QUALITY), found.get(QUALITY)
     if ours is not None:

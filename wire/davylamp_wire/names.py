@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
+from hashlib import blake2b
 
 from davylamp_wire.profile import DataType
 
@@ -101,3 +102,12 @@ def signed(value: int, datatype: int) -> int:
     bits = BITS[SparkplugType(datatype)]
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def name_alias(name: str) -> int:
+    """Return the alias under which a metric travels that a foreign edge names but does not number.
+
+    Drawn from the name alone, with the top bit set, so that it is the same in the birth and in every data payload and
+    never meets an alias an edge gives.
+    """
+    return 1 << 63 | int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
