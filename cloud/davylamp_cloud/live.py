@@ -4,8 +4,11 @@ The monitor is the only writer. A reader may see a tag of the slice before besid
 reading that matters: `read` copies the four cells of a tag under a lock that is held for a whole slice's stores.
 """
 
+import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from davylamp_wire.quality import Reason, bad
@@ -101,3 +104,25 @@ class Live:
             self._arrival[rows] = arrivals_ms[newer]
             if texts:
                 self._texts.update((int(tags[p]), texts[p]) for p in newer.tolist() if p in texts)
+
+    def dump(self) -> dict[str, NDArray[Any] | bytes]:
+        """Return everything, for a snapshot."""
+        value, times_ms, quality, arrival_ms = self.columns()
+        texts = json.dumps(self._texts, ensure_ascii=False).encode()
+        return {
+            "live/value": value,
+            "live/time": times_ms,
+            "live/quality": quality,
+            "live/arrival": arrival_ms,
+            "live/texts": texts,
+        }
+
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        with self._lock:
+            self._value = np.array(dumped["live/value"], np.float64)
+            self._time = np.array(dumped["live/time"], np.int64)
+            self._quality = np.array(dumped["live/quality"], np.uint16)
+            self._arrival = np.array(dumped["live/arrival"], np.int64)
+            self._texts = {int(tag): text for tag, text in json.loads(bytes(dumped["live/texts"])).items()}
+            self._count = len(self._value)

@@ -1,23 +1,77 @@
-"""The monitor: reads the log by its cursor, asks the engine, and stores what changed in one transaction."""
+"""The monitor: reads the log by its cursor, asks the engine, and stores what changed in one transaction.
 
-from collections.abc import Callable, Mapping
+```
+log ══► take (decode, engine) ──► state.db: alarms, transitions + chain, outbox, register, cursor ──► listeners
+```
+
+It sleeps on the group commit and wakes with it. Nothing is told before the transaction that holds it is on disk.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from davylamp_cloud.config import MonitorConfig, ReceiverConfig, SiteConfig
+from davylamp_cloud.evaluate import Evaluator, Work
 from davylamp_cloud.live import Live
-from davylamp_cloud.log import Log
-from davylamp_cloud.outcomes import Lag, Listener, Outcome, Outcomes
+from davylamp_cloud.log import Log, NewRecord, RecordKind
+from davylamp_cloud.notice import Notices
+from davylamp_cloud.notify.route import outbox_rows
+from davylamp_cloud.outcomes import Committed, Lag, Listener, Outcome, Outcomes
+from davylamp_cloud.replay import Restored, restore
+from davylamp_cloud.store.snapshots import oldest_snapshot, write_snapshot
 from davylamp_cloud.store.state import State
+from davylamp_cloud.store.writes import Writer
+
+LOG = structlog.get_logger()
+
+CURSOR_S = 1.0
+"""The cursor alone is stored this often; what lies between is evaluated again after a crash and brought nothing."""
+
+WAKE_S = 0.5
+SNAPSHOT_RECORDS = 20_000
+"""Records after which a snapshot is due before its time, so that a replay stays short."""
 
 
 class Monitor:
     """The thread between log and state.db. API and feed use what is public here."""
 
-    def __init__(self, log: Log, state: State, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        state: State,
+        now_ms: Callable[[], int],
+        *,
+        config: MonitorConfig | None = None,
+        sites: Sequence[SiteConfig] = (),
+        receivers: Sequence[ReceiverConfig] = (),
+        failed: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """`failed` is called from the thread when it cannot go on; the process must stop then."""
         self.live = Live()
         self._log = log
         self._state = state
         self._now_ms = now_ms
+        self._config = config or MonitorConfig()
+        self._sites = sites
+        self._receivers = receivers
+        self._failed = failed or (lambda error: None)
         self._outcomes = Outcomes(state.cursor())
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+        self._evaluator: Evaluator | None = None
+        self._stored_s = self._snapshot_s = 0.0
+        self._snapshot_seq = 0
+        self._unknown = self._stored = self._replayed = 0
+
+    # what others use
 
     @property
     def position(self) -> int:
@@ -34,10 +88,143 @@ class Monitor:
 
     def lag(self) -> Lag:
         """Return how far the monitor is behind the log."""
-        behind = self._log.read(self.position, 1)
-        return Lag(self._log.last_seq - self.position, self._now_ms() - behind[0].time_ms if behind else 0)
+        position = self.position
+        if self._log.last_seq <= position:
+            return Lag(0, 0)
+        behind = self._log.read(position, 1)
+        return Lag(self._log.last_seq - position, max(0, self._now_ms() - behind[0].time_ms) if behind else 0)
 
     def status(self) -> Mapping[str, Any]:
         """Return how the monitor fares, in plain values."""
         lag = self.lag()
-        return {"position": self.position, "lag_records": lag.records, "lag_ms": lag.ms}
+        return {
+            "position": self.position,
+            "lag_records": lag.records,
+            "lag_ms": lag.ms,
+            "transitions_stored": self._stored,
+            "unknown_aliases": self._unknown,
+            "replayed_at_start": self._replayed,
+        }
+
+    def needed(self) -> int:
+        """Return the record up to which the log may be trimmed for the monitor's part."""
+        with self._state.reading() as connection:
+            return min(self._state.cursor(), oldest_snapshot(connection))
+
+    # its life
+
+    def start(self) -> None:
+        """Restore, which takes a second at most, then start the thread."""
+        began_s = time.monotonic()
+        restored = restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms()))
+        self._go_on_from(restored)
+        LOG.info("monitor restored", cursor=restored.cursor, replayed=restored.replayed,
+                 seconds=round(time.monotonic() - began_s, 3))  # fmt: skip
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the slice it is in; it leaves a snapshot, so that the next start replays nothing."""
+        self._stopping.set()
+        self._log.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._outcomes.close()
+
+    def _go_on_from(self, restored: Restored) -> None:
+        self._evaluator = restored.evaluator
+        self.live.grow(len(restored.evaluator.register))
+        self._replayed = restored.replayed
+        self._snapshot_s = self._stored_s = time.monotonic()
+        self._snapshot_seq = restored.cursor - restored.replayed
+        notices = Notices(restored.evaluator.register, self._sites)
+        receivers = self._receivers
+        self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
+        if restored.differences:
+            LOG.error("replay differs from what is stored", first=restored.differences[0])
+            comment = "; ".join(restored.differences)[:500]
+            said = json.dumps({"op": "report", "name": "replay", "active": True, "comment": comment}).encode()
+            self._log.append([NewRecord(RecordKind.CHANGE, said, self._now_ms())])
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                if self._log.wait(self.position, WAKE_S):
+                    self._advance()
+            self._snapshot()
+        except BaseException as error:
+            LOG.error("monitor stopped", error=repr(error))
+            self._failed(error)
+
+    def _advance(self) -> None:
+        """Take the next slice: evaluate, store, tell."""
+        assert self._evaluator is not None
+        records = self._log.read(self.position, self._config.slice_records)
+        if not records:
+            return
+        work = self._evaluator.take(records)
+        self._unknown += work.unknown
+        rows = self._store(work) if self._worth_a_commit(work) else []
+        self._stored += len(rows)
+        self._outcomes.publish(_committed(work, rows), _outcomes(work, rows))
+        if self._snapshot_due(work.seq):
+            self._snapshot()
+
+    def _worth_a_commit(self, work: Work) -> bool:
+        return work.worth_storing or time.monotonic() - self._stored_s >= CURSOR_S
+
+    def _store(self, work: Work) -> list[dict[str, Any]]:
+        """Write until the disk takes it. What was evaluated stays in memory, nothing goes on before it is stored."""
+        complained = False
+        while True:
+            try:
+                with self._state.writing() as connection:
+                    rows = self._writer.write(connection, work)
+            except OperationalError as error:
+                if not complained:
+                    LOG.error("state.db refuses the monitor", error=str(error.orig))
+                complained = True
+                if self._stopping.wait(WAKE_S):
+                    raise
+                continue
+            self._writer.committed()
+            self._stored_s = time.monotonic()
+            return rows
+
+    def _snapshot_due(self, seq: int) -> bool:
+        aged = time.monotonic() - self._snapshot_s >= self._config.snapshot_s
+        return (aged and seq > self._snapshot_seq) or seq - self._snapshot_seq >= SNAPSHOT_RECORDS
+
+    def _snapshot(self) -> None:
+        """Store engine and live values as they are after the newest record, together with the cursor."""
+        assert self._evaluator is not None
+        seq = self.position
+        if seq == self._snapshot_seq:
+            return
+        body = {**self._evaluator.engine.snapshot(), **self.live.dump()}
+        nothing = Work(seq, self._now_ms())
+        with self._state.writing() as connection:
+            self._writer.write(connection, nothing)
+            write_snapshot(connection, seq, nothing.at_ms, body)
+        self._snapshot_s, self._snapshot_seq = time.monotonic(), seq
+
+
+def shifts_ms(sites: Sequence[SiteConfig], now_ms: int) -> tuple[int, ...]:
+    """Return the shift changes of all sites, milliseconds after midnight UTC, by the offset their clocks have now."""
+    found = set()
+    for site in sites:
+        offset = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(site.timezone)).utcoffset()
+        away_ms = 0 if offset is None else round(offset.total_seconds() * 1000)
+        for shift in site.shifts:
+            hours, minutes = shift.split(":")
+            found.add(((int(hours) * 60 + int(minutes)) * 60_000 - away_ms) % 86_400_000)
+    return tuple(sorted(found))
+
+
+def _committed(work: Work, rows: Sequence[Mapping[str, Any]]) -> Committed:
+    nodes = tuple(dict.fromkeys(change.node for change in work.links))
+    return Committed(work.seq, tuple(rows), nodes, work.register_changed)
+
+
+def _outcomes(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    done = [Outcome(seq, tuple(row for row in rows if row["seq"] == seq)) for seq in work.answers]
+    return done + [Outcome(refused.seq, refusal=refused.refusal) for refused in work.refused]

@@ -149,6 +149,11 @@ class Register:
             return defs
         return (*defs, comm_alarm(tag.tag_id, tag.idx, tag.node, tag.settings, self._guard(_device_key(tag))))
 
+    def links(self, tags: Iterable[Tag] | None = None) -> list[AlarmDef]:
+        """Return the link alarms of every node and hazard source that tags (all, if not named) lie in."""
+        pairs = {(tag.node, tag.settings.hazard_source) for tag in (self.tags if tags is None else tags)}
+        return [link_alarm(node, source, self._guard((source, node))) for node, source in sorted(pairs)]
+
     def acceptance(self, tag: Tag, settings: Settings, at_ms: int) -> Changes:
         """Return what the engine must change for a tag to have other settings; nothing is changed here."""
         before = {alarm.id for alarm in self.alarms_of(tag)}
