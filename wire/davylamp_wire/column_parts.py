@@ -1,6 +1,7 @@
 """From metrics of one layout to columns, and what columns are; `columns` puts payloads together from this."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 from davylamp_wire.decode import NO_VALUE, NOT_A_NUMBER
 from davylamp_wire.layout import Bytes, Kind, Layout
 from davylamp_wire.names import BITS, SIGNED, SparkplugType
+from davylamp_wire.quality import GOOD
 
 Types = Callable[[NDArray[np.int64]], NDArray[np.integer]]
 """From aliases to the Sparkplug datatypes of their birth; 0 where it knows none."""
 
+WHOLE = (Kind.INT, Kind.LONG)
 EXACT = 1 << 53
 """Whole numbers beyond this are kept as text beside the float."""
 
@@ -40,25 +43,28 @@ class Columns(NamedTuple):
     texts: dict[int, str]
 
 
+@lru_cache(maxsize=1 << 10)
+def same(quality: int, count: int) -> NDArray[np.uint16]:
+    """Return one quality, many times, in an array that is shared and cannot be written."""
+    qualities = np.full(count, quality, np.uint16)
+    qualities.flags.writeable = False
+    return qualities
+
+
 def part(layout: Layout, flat: Bytes, count: int, types: Types | None) -> Part:
     """Return keys (aliases and times), values, qualities and texts of metrics that fit a layout."""
-    rows = flat.reshape(count, layout.stride)
-    keys = layout.keys(rows)
-    qualities = np.zeros(count, np.uint16)
-    if layout.quality:
-        qualities += np.uint16(layout.quality)
+    keys = layout.keys(flat, count)
+    qualities = same(layout.quality, count)
     if layout.kind is Kind.NULL:
-        if not layout.quality:
-            qualities += np.uint16(NO_VALUE)
-        return keys, np.full(count, np.nan), qualities, {}
-    if layout.kind in (Kind.INT, Kind.LONG):
-        values, texts = _wholes(layout, rows, keys[0], types)
+        return keys, np.full(count, np.nan), same(layout.quality or NO_VALUE, count), {}
+    if layout.kind in WHOLE:
+        values, texts = _wholes(layout, flat.reshape(count, layout.stride), keys[0], types)
         return keys, values, qualities, texts
     values = layout.floats(flat, count)
     square = values.dot(values)
     if square != square and not layout.quality:
         # Only a NaN makes the sum of squares one; a NaN is never good, whoever says so.
-        qualities[np.isnan(values)] = NOT_A_NUMBER
+        qualities = np.where(np.isnan(values), NOT_A_NUMBER, GOOD).astype(np.uint16)
     return keys, values, qualities, {}
 
 

@@ -13,7 +13,7 @@ from davylamp_wire.layout import layout_fitting
 
 __all__ = ["Columns", "Types", "decode_columns"]
 
-SENT, METRIC, SEQ = 0x08, 0x12, 0x18
+METRIC, SEQ = 0x12, 0x18
 
 
 def decode_columns(payload: bytes, types: Types | None = None, arrival_ms: int = 0) -> Columns:
@@ -28,21 +28,18 @@ def decode_columns(payload: bytes, types: Types | None = None, arrival_ms: int =
 
 
 SHORTEST = 14
-"""Bytes of the shortest metric with a layout key: tag, length, alias and time."""
+"""Bytes of the shortest metric with alias and time of ours."""
 
 
 def _regular(payload: bytes, types: Types | None) -> Columns | None:
     """Return the columns of a payload whose readings all have one shape; None where they have not."""
-    if len(payload) < SHORTEST or payload[0] != SENT:
-        return None
-    sent_ms, start = _varint(payload, 1)
-    record, historical, start = _record(payload, start)
-    if start + SHORTEST > len(payload) or payload[start] != METRIC or payload[start + 1] & 0x80:
+    sent_ms, record, historical, start = _front(payload)
+    size = len(payload)
+    if not start or start + SHORTEST > size or payload[start] != METRIC or payload[start + 1] & 0x80:
         return None
     stride = payload[start + 1] + 2
-    count, rest = divmod(len(payload) - start, stride)
-    end = len(payload) - rest
-    seq = _seq(payload, end)
+    count, rest = divmod(size - start, stride)
+    seq = _seq(payload[size - rest :]) if rest else None
     if stride < SHORTEST or not count or (rest and seq is None):
         return None
     flat = np.frombuffer(payload, np.uint8, count * stride, start)
@@ -50,19 +47,8 @@ def _regular(payload: bytes, types: Types | None) -> Columns | None:
     if layout is None or (layout.transient and record is None):
         return None
     keys, values, qualities, texts = part(layout, flat, count, types)
-    return Columns(record, seq, sent_ms, keys[0], keys[1], values, qualities, historical or layout.historical, texts)
-
-
-def _varint(payload: bytes, at: int) -> tuple[int, int]:
-    """Return a varint and where it ends; beyond its tenth byte it is none, and what follows will not fit."""
-    value = shift = 0
-    for place in range(at, min(at + 10, len(payload))):
-        byte = payload[place]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place + 1
-        shift += 7
-    return 0, len(payload)
+    aliases, times_ms = keys
+    return Columns(record, seq, sent_ms, aliases, times_ms, values, qualities, historical or layout.historical, texts)
 
 
 def _pattern(shape: str) -> tuple[int, int, int]:
@@ -73,24 +59,54 @@ def _pattern(shape: str) -> tuple[int, int, int]:
     return len(pairs), mask, want
 
 
-_KEYS = "12 .. 10 +. +. -. 18 +. +. +. +. +. -."
-_RECORD = _pattern(f"{_KEYS} 30 01 58")
-_OLD_RECORD = _pattern(f"{_KEYS} 28 01 30 01 58")
+_TIME = "+. +. +. +. +. -."
+_SENT = _pattern(f"08 {_TIME}")
+_RECORD = _pattern(f"08 {_TIME} 12 .. 10 +. +. -. 18 {_TIME} 30 01 58")
+_OLD_RECORD = _pattern(f"08 {_TIME} 12 .. 10 +. +. -. 18 {_TIME} 28 01 30 01 58")
+_FRONT = _SENT[0]
 
 
-def _record(payload: bytes, start: int) -> tuple[int | None, bool, int]:
-    """Return the record number, whether it is backlog, and where the readings begin; no number where none is seen."""
+def _front(payload: bytes) -> tuple[int, int | None, bool, int]:
+    """Return when the payload was sent, its record number, whether that is backlog, and where the readings begin.
+
+    They begin at 0 where the front is not what our edges write, and all of this has to be found otherwise.
+    """
     for historical, (length, mask, want) in ((False, _RECORD), (True, _OLD_RECORD)):
-        if int.from_bytes(payload[start : start + length], "little") & mask == want:
-            number, end = _varint(payload, start + length)
-            if end == start + 2 + payload[start + 1]:
-                return number, historical, end
-    return None, False, start
+        bits = int.from_bytes(payload[:length], "little")
+        if bits & mask == want:
+            number, end = _varint(payload, length)
+            if end == _FRONT + 2 + payload[_FRONT + 1]:
+                return _time(bits >> 8), number, historical, end
+    length, mask, want = _SENT
+    bits = int.from_bytes(payload[:length], "little")
+    return (_time(bits >> 8), None, False, length) if bits & mask == want else (0, None, False, 0)
 
 
-def _seq(payload: bytes, at: int) -> int | None:
-    """Return the seq that ends a payload; None where something else does."""
-    if at >= len(payload) or payload[at] != SEQ:
-        return None
-    seq, end = _varint(payload, at + 1)
-    return seq if end == len(payload) and not payload[-1] & 0x80 else None
+def _time(bits: int) -> int:
+    """Return the varint of six bytes in the low bits of an integer."""
+    return (
+        bits & 0x7F
+        | bits >> 1 & 0x3F80
+        | bits >> 2 & 0x1FC000
+        | bits >> 3 & 0xFE00000
+        | bits >> 4 & 0x7F0000000
+        | bits >> 5 & 0x3F800000000
+    )
+
+
+def _varint(payload: bytes, at: int) -> tuple[int, int]:
+    """Return a varint and where it ends; where it is none, an end where nothing can be."""
+    value = shift = 0
+    for place in range(at, min(at + 10, len(payload))):
+        byte = payload[place]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place + 1
+        shift += 7
+    return 0, -1
+
+
+def _seq(tail: bytes) -> int | None:
+    """Return the seq that is all of a payload's tail; None where it is something else."""
+    seq, end = _varint(tail, 1)
+    return seq if tail[0] == SEQ and end == len(tail) else None

@@ -126,7 +126,7 @@ class Point(Section):
     type: DataType = DataType.FLOAT32
     range: tuple[float, float] | None = None
     scan_s: float = Field(default=1.0, gt=0)
-    address: dict[Literal["modbus", "opcua"], str] = Field(default_factory=dict)
+    address: dict[Slug, str] = Field(default_factory=dict)
     order: Order = "ABCD"
     scale: float = 1.0
     offset: float = 0.0
