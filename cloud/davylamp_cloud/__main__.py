@@ -1,0 +1,224 @@
+"""The command ``davylamp-cloud``."""
+
+import argparse
+import contextlib
+import logging
+import secrets
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import structlog
+from davylamp_wire.config import ConfigError, secret_from
+
+from davylamp_cloud.config import CloudConfig, load_config
+
+if TYPE_CHECKING:
+    from davylamp_cloud.app import App
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+
+DESCRIPTION = """\
+Davylamp's cloud: takes what edges send over MQTT, keeps every reading, evaluates limits, raises alarms, tells
+regulators with signed webhooks, and serves API and console. One process, one folder.
+云端：接收各边缘网关数据，逐条落盘，判定限值并报警，向监管部门发送签名通知，提供接口与值班界面。"""
+
+EPILOG = """\
+exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
+
+  davylamp-cloud check cloud.toml       find every mistake before the cloud runs
+  davylamp-cloud run cloud.toml         run until SIGTERM or Ctrl-C; prints the console's address
+  davylamp-cloud verify cloud.toml      check the hash chains of its transitions
+  davylamp-cloud token                  make a token, and the hash of it for the config
+
+The config file is explained key by key in cloud/example.toml."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.act(given))
+    except ConfigError as error:
+        print(f"davylamp-cloud: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "davylamp-cloud", description=DESCRIPTION, epilog=EPILOG, formatter_class=formatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, act, words in (
+        ("run", _run, "take, keep, watch and tell until stopped (运行)"),
+        ("check", _check, "read a config, say what it means or every mistake in it (检查配置)"),
+        ("verify", _verify, "check that no stored transition was changed (校验哈希链)"),
+    ):
+        command = commands.add_parser(name, help=words, description=words)
+        command.add_argument("file", type=Path, metavar="FILE", help="the cloud's config, TOML")
+        command.set_defaults(act=act)
+        if name == "run":
+            command.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    commands.add_parser("token", help="make a token and its hash (生成令牌)").set_defaults(act=_token)
+    _add_grafana(commands.add_parser("grafana", help="dashboards for Grafana (仪表盘)"))
+    return parser
+
+
+def _add_grafana(grafana: argparse.ArgumentParser) -> None:
+    commands = grafana.add_subparsers(dest="what", required=True, metavar="COMMAND")
+    push = commands.add_parser("push", help="put data source and dashboards into a Grafana that exists")
+    push.add_argument("--url", required=True)
+    push.add_argument("--token-file", required=True, type=Path)
+    push.add_argument("--influx-url", required=True)
+    push.add_argument("--influx-token-file", type=Path)
+    push.add_argument("--influx-database", default="davylamp")
+    push.set_defaults(act=_grafana_push)
+    write = commands.add_parser("write", help="write the dashboards as JSON files")
+    write.add_argument("folder", type=Path)
+    write.set_defaults(act=_grafana_write)
+
+
+def load(file: Path) -> CloudConfig:
+    """Return a config with the kinds of historian and notifier this installation has."""
+    from davylamp_cloud.historian import HISTORIANS
+    from davylamp_cloud.notify import NOTIFIERS
+
+    return load_config(file, HISTORIANS, NOTIFIERS)
+
+
+def _check(given: argparse.Namespace) -> int:
+    config = load(given.file)
+    print(f"{given.file}: good")
+    print(f"  data      {config.data_dir}")
+    print(f"  broker    {config.broker.host}:{config.broker.port}, as host {config.host_id}")
+    print(f"  console   {config.http.host}:{config.http.port}, {len(config.tokens)} tokens")
+    print(f"  historian {config.historian.kind}")
+    for receiver in config.receivers:
+        sources = ", ".join(receiver.hazard_sources) or "all hazard sources"
+        print(f"  receiver  {receiver.name}: {', '.join(receiver.priorities)} of {sources}")
+    return OK
+
+
+def _run(given: argparse.Namespace) -> int:
+    config = load(given.file)
+    _log_to_stderr(given.log_level)
+    # Imported late: `--help` and a refused config need no web server.
+    from davylamp_cloud.api.gate import BindRefused
+    from davylamp_cloud.app import App
+    from davylamp_cloud.retention import FolderTaken
+
+    try:
+        app = App(config)
+    except (FolderTaken, OSError, sqlite3.Error) as error:
+        print(f"davylamp-cloud: {error}", file=sys.stderr)
+        return FAILED
+    except BindRefused as error:
+        print(f"davylamp-cloud: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return _until_signalled(app)
+
+
+def _until_signalled(app: "App") -> int:
+    with _signals(app):
+        try:
+            app.start()
+            print(f"console {app.url}", flush=True)
+            error = app.wait()
+        except (OSError, sqlite3.Error) as failure:
+            error = failure
+        finally:
+            app.stop()
+    if error is not None:
+        print(f"davylamp-cloud: stopped: {error!r}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+@contextlib.contextmanager
+def _signals(app: "App") -> Iterator[None]:
+    """Let SIGTERM and SIGINT ask for a clean stop; a second one no longer interrupts it half way."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        app.end()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from davylamp_cloud.store.state import State
+    from davylamp_cloud.store.verify import verify_chain
+
+    path = load(given.file).data_dir / "state.db"
+    if not path.is_file():
+        raise ConfigError([f"{path}: is not there; name the config of a cloud that has run"])
+    state = State(path)
+    try:
+        found = verify_chain(state)
+    finally:
+        state.close()
+    if found is None:
+        print(f"{path}: every chain holds")
+        return OK
+    print(f"{path}: chain {found.chain}, row {found.number}: {found.reason}", file=sys.stderr)
+    return FAILED
+
+
+def _token(given: argparse.Namespace) -> int:
+    from argon2 import PasswordHasher
+
+    token = secrets.token_urlsafe(32)
+    print(f"token {token}")
+    print(f'hash = "{PasswordHasher().hash(token)}"')
+    print("Give the token to its bearer now; only the hash goes into the config.", file=sys.stderr)
+    return OK
+
+
+def _grafana_push(given: argparse.Namespace) -> int:
+    from davylamp_cloud.grafana.push import Database, GrafanaRefused, push
+
+    token = secret_from(given.token_file, None, "Grafana's token")
+    influx = secret_from(given.influx_token_file, None, "InfluxDB's token")
+    assert token is not None
+    try:
+        for address in push(given.url, token, Database(given.influx_url, given.influx_database, influx)):
+            print(address)
+    except GrafanaRefused as error:
+        print(f"davylamp-cloud: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _grafana_write(given: argparse.Namespace) -> int:
+    from davylamp_cloud.grafana.boards import write
+
+    for path in write(given.folder):
+        print(path)
+    return OK
+
+
+def _log_to_stderr(level: str) -> None:
+    """Log key=value lines; at the pace of events, never of readings."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event")),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

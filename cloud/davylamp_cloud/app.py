@@ -1,0 +1,120 @@
+"""The running cloud. Only this file wires its parts together.
+
+```
+broker ─► ingest ─┐                       ┌─► monitor ─► state.db ─► outbox ─► receivers
+ticker ───────────┼─► group commit ─► log ┤
+API commands ─────┘                       └─► feed ─► historian ─► API, console
+```
+
+Parts start from the log outwards and stop from the outside in, so that nothing is taken that nobody would store.
+"""
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from davylamp_cloud.api import HttpServer, create_app
+from davylamp_cloud.cloud import Cloud, utc_ms
+from davylamp_cloud.config import CloudConfig
+from davylamp_cloud.console import mount
+from davylamp_cloud.group_commit import GroupCommit
+from davylamp_cloud.historian import open_historian
+from davylamp_cloud.historian.feed import Feed
+from davylamp_cloud.ingest import Ingest
+from davylamp_cloud.log import Log
+from davylamp_cloud.monitor import Monitor
+from davylamp_cloud.notify.outbox import Outbox
+from davylamp_cloud.retention import Retention, only_one
+from davylamp_cloud.store.state import State
+from davylamp_cloud.ticker import Ticker
+
+LOG = structlog.get_logger()
+
+__all__ = ["App", "Cloud"]
+
+
+class App:
+    """A cloud from its config: `start`, `wait`, `stop`."""
+
+    def __init__(self, config: CloudConfig, now_ms: Callable[[], int] = utc_ms) -> None:
+        """Open files and build every part; nothing runs yet."""
+        self.url = ""
+        self.error: BaseException | None = None
+        self._over = threading.Event()
+        self._undo = contextlib.ExitStack()
+        with contextlib.ExitStack() as undo:
+            self._build(config, now_ms, undo)
+            self._undo = undo.pop_all()
+
+    def _build(self, config: CloudConfig, now_ms: Callable[[], int], undo: contextlib.ExitStack) -> None:
+        folder = config.data_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        undo.enter_context(only_one(folder))
+        state = State(folder / "state.db")
+        undo.callback(state.close)
+        log = Log(folder / "log.db", floor=state.cursor())
+        undo.callback(log.close)
+        historian = open_historian(config.historian, folder, log)
+        undo.callback(historian.close)
+        commits = GroupCommit(log, self.fail)
+        monitor = Monitor(
+            log, state, now_ms, config=config.monitor, sites=config.sites, receivers=config.receivers, failed=self.fail
+        )
+        outbox = Outbox(
+            state,
+            commits,
+            config.receivers,
+            now_ms=now_ms,
+            position=lambda: monitor.position,
+            failed=self.fail,
+        )
+        monitor.on_commit(lambda committed: outbox.wake() if committed.transitions else None)
+        feed = Feed(log, historian, now_ms=now_ms, keep_days=config.historian.keep_days, failed=self.fail)
+        ingest = Ingest(config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms)
+        retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))
+        ticker = Ticker(commits, now_ms, ingest.offsets, retention.look)
+        self.cloud = Cloud(config, log, commits, state, monitor, historian, ingest, outbox, feed, now_ms)
+        app = create_app(self.cloud)
+        mount(app)
+        http = HttpServer(app, config.http.host, config.http.port, self.fail)
+        self._parts = (monitor, commits, outbox, feed, ticker, ingest)
+        self._http = http
+
+    def start(self) -> None:
+        """Start every part; the address is then in `url` and in ``data_dir/http.json``."""
+        for part in self._parts:
+            self._undo.callback(part.stop)
+            part.start()
+        self._undo.callback(self._http.stop)
+        self.url = self._http.start()
+        announce(self.cloud.config.data_dir, self.url)
+
+    def fail(self, error: BaseException) -> None:
+        """Note that a part cannot go on: the process must stop rather than look alive."""
+        self.error = self.error or error
+        self._over.set()
+
+    def end(self) -> None:
+        """Let `wait` return; safe in a signal handler."""
+        self._over.set()
+
+    def wait(self) -> BaseException | None:
+        """Return when the cloud is to stop: None when asked to, else the error of the part that failed."""
+        self._over.wait()
+        return self.error
+
+    def stop(self) -> None:
+        """Stop every part and close every file."""
+        self._undo.close()
+
+
+def announce(folder: Path, url: str) -> None:
+    """Write where the console is, whole or not at all."""
+    part = folder / "http.json.part"
+    part.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+    part.replace(folder / "http.json")

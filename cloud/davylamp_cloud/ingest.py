@@ -1,0 +1,220 @@
+"""The Sparkplug host application: an MQTT client around the intake, and the thread that lets its time pass.
+
+```
+broker ─► paho thread ─► Intake ─► GroupCommit ─► log
+   ▲                        │ pulse thread: sessions, links, confirmations
+   └── STATE, NCMD ─────────┘
+```
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from davylamp_wire.config import secret_from
+from davylamp_wire.topic import NAMESPACE, HostState, state_topic
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from davylamp_cloud.config import BrokerConfig, MonitorConfig
+from davylamp_cloud.group_commit import GroupCommit, LogClosed
+from davylamp_cloud.intake import Intake, Outside, Pressure
+from davylamp_cloud.log import Log
+from davylamp_cloud.outcomes import Lag
+
+LOG = structlog.get_logger()
+
+PULSE_S = 0.1
+FULL = 4
+"""So many times the bounded lag, and records an edge sends again are not even taken."""
+
+BROKER_LOST_MS = 22_500
+"""1.5 keepalives without the broker, and no edge's link can be called up."""
+
+RECONNECT_S = (1, 5)
+
+
+class Ingest:
+    """Receives for all edges. Every touch of the intake is under one lock."""
+
+    def __init__(
+        self,
+        host_id: str,
+        broker: BrokerConfig,
+        bounds: MonitorConfig,
+        log: Log,
+        commits: GroupCommit,
+        lag: Callable[[], Lag],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._host_id = host_id
+        self._broker = broker
+        self._bounds = bounds
+        self._lag = lag
+        self._now_ms = now_ms
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._connected = False
+        self._lost_ms: int | None = None
+        self._state_ms = now_ms()
+        self._client = _client(host_id, broker)
+        outside = Outside(commits.submit, self._publish, self._pressure)
+        self._intake = Intake(log, outside, now_ms(), self._guarded)
+        self._pulse = threading.Thread(target=self._run, name="ingest-pulse", daemon=True)
+
+    def start(self) -> None:
+        """Connect, and keep connecting; edges hear at once that the host is there."""
+        self._lost_ms = self._now_ms()
+        client = self._client
+        client.on_pre_connect = self._on_pre_connect
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.connect_async(self._broker.host, self._broker.port, self._broker.keepalive_s)
+        client.loop_start()
+        self._pulse.start()
+
+    def stop(self) -> None:
+        """Say goodbye (STATE offline, so that edges hold what they have) and disconnect."""
+        self._stopping.set()
+        if self._pulse.is_alive():
+            self._pulse.join()
+        if self._connected:
+            self._say(online=False)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def offsets(self) -> Mapping[str, int]:
+        """Return edge clock minus host clock by node, in milliseconds."""
+        with self._lock:
+            return self._intake.offsets()
+
+    def status(self) -> Mapping[str, Any]:
+        """Return counters, and how each edge fares."""
+        with self._lock:
+            nodes = {
+                node.id: {
+                    "online": bool(node.link),
+                    "own": node.session.own,
+                    "backlog": node.backlog,
+                    "last_ms": node.last_ms,
+                    "clock_offset_ms": node.clock.offset_ms,
+                    "records": node.records,
+                    "duplicates": node.duplicates,
+                    "quarantined": node.quarantined,
+                    "rebirth_requests": node.rebirths,
+                    "seq_gaps": node.session.gaps,
+                    "late_wills": node.session.late_wills,
+                    "unsettled_holes": 0 if node.journal is None else len(node.journal.holes),
+                }
+                for node in self._intake.nodes.values()
+            }
+            pressure = str(self._intake.held_back)
+            return {"connected": self._connected, "pressure": pressure, **self._intake.counts, "nodes": nodes}
+
+    def _run(self) -> None:
+        while not self._stopping.wait(PULSE_S):
+            now_ms = self._now_ms()
+            try:
+                with self._lock:
+                    self._intake.tick(now_ms)
+                    if self._lost_ms is not None and now_ms - self._lost_ms > BROKER_LOST_MS:
+                        self._intake.broker_lost(now_ms)
+            except LogClosed:
+                return
+
+    def _pressure(self) -> Pressure:
+        lag, bounds = self._lag(), self._bounds
+        if lag.records > FULL * bounds.max_lag_records or lag.ms > FULL * bounds.max_lag_s * 1000:
+            return Pressure.FULL
+        behind = lag.records > bounds.max_lag_records or lag.ms > bounds.max_lag_s * 1000
+        return Pressure.HOLD if behind else Pressure.NONE
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            work()
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        """Send a command; one that does not get through is asked for again by what is missing (docs/wire.md)."""
+        if self._connected:
+            self._client.publish(topic, payload, qos=0, retain=False)
+
+    def _say(self, *, online: bool) -> None:
+        """Publish the host's STATE, retained, with the time its will carries (Sparkplug 3.0, 5.13)."""
+        payload = HostState(online, self._state_ms).encode()
+        told = self._client.publish(state_topic(self._host_id), payload, qos=1, retain=True)
+        if not online:
+            told.wait_for_publish(2.0)
+
+    def _on_pre_connect(self, client: Client, _: object) -> None:
+        """Set a new will for every connection: a stale one would call a living host dead."""
+        self._state_ms = max(self._now_ms(), self._state_ms + 1)
+        client.will_set(state_topic(self._host_id), HostState(False, self._state_ms).encode(), qos=1, retain=True)
+
+    def _on_connect(
+        self, client: Client, _: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            LOG.warning("broker refuses", broker=self._broker.host, reason=str(reason))
+            return
+        client.subscribe(f"{NAMESPACE}/#", qos=1)
+        self._connected = True
+        if self._lost_ms is not None:
+            LOG.info("broker connected", broker=self._broker.host, after_ms=self._now_ms() - self._lost_ms)
+        self._lost_ms = None
+        self._say(online=True)
+
+    def _on_disconnect(
+        self, client: Client, _: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if self._connected and not self._stopping.is_set():
+            LOG.warning("broker lost", broker=self._broker.host, reason=str(reason))
+        self._connected = False
+        if self._lost_ms is None:
+            self._lost_ms = self._now_ms()
+
+    def _on_message(self, client: Client, _: object, message: MQTTMessage) -> None:
+        """Take a message. Whatever goes wrong with one must not end the thread that receives the rest."""
+        try:
+            if message.topic == state_topic(self._host_id):
+                self._on_own_state(bytes(message.payload))
+                return
+            with self._lock:
+                self._intake.receive(message.topic, bytes(message.payload), self._now_ms())
+        except LogClosed:
+            return
+        except Exception as error:
+            LOG.error("message not taken", topic=message.topic, error=repr(error))
+
+    def _on_own_state(self, payload: bytes) -> None:
+        """Contradict a late will that calls this host dead (Sparkplug 3.0, 5.13)."""
+        try:
+            said = HostState.decode(payload)
+        except ValueError:
+            said = HostState(False, 0)
+        if not said.online and not self._stopping.is_set():
+            self._say(online=True)
+
+
+def _client(host_id: str, broker: BrokerConfig) -> Client:
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"davylamp-host-{host_id}",
+        clean_session=True,
+        protocol=MQTTProtocolVersion.MQTTv311,
+    )
+    client.reconnect_delay_set(*RECONNECT_S)
+    if broker.username is not None:
+        password = secret_from(broker.password_file, None, "broker.password_file")
+        client.username_pw_set(broker.username, None if password is None else password.get_secret_value())
+    if broker.tls is not None:
+        tls = broker.tls
+        client.tls_set(str(tls.ca_file), _text(tls.cert_file), _text(tls.key_file))
+    return client
+
+
+def _text(path: object) -> str | None:
+    return None if path is None else str(path)
