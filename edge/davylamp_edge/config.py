@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from davylamp_wire.config import Section, secret_from
 from davylamp_wire.profile import Limit, LimitKind, Order, Slug
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 GIB = 1 << 30
 MAX_REGISTERS = 125
@@ -101,4 +101,18 @@ class EdgeConfig(Section):
     backlog_rate: float = Field(default=500.0, gt=0)
     """Records a second sent from the backlog, so that it never crowds out live data."""
     status: StatusConfig | None = None
-    devices: tuple[DeviceConfig, ...] = Field(min_length=1)
+    devices: tuple[DeviceConfig, ...]
+
+    @field_validator("devices")
+    @classmethod
+    def _some(cls, devices: tuple[DeviceConfig, ...]) -> tuple[DeviceConfig, ...]:
+        # Not min_length: pydantic counts the sound ones only, and would call one mistaken device "no device" as well.
+        if not devices:
+            raise ValueError("name at least one device")
+        return devices
+
+    @field_validator("primary_host", mode="before")
+    @classmethod
+    def _nobody(cls, given: object) -> object:
+        """TOML has no null: the empty text says that no host is waited for."""
+        return None if given == "" else given

@@ -40,7 +40,7 @@ class Installed:
 
 def address_of(point: Point, driver: str) -> str:
     """Return a point's address in a driver's words; empty where the profile leaves it to the site."""
-    return {str(protocol): address for protocol, address in point.address.items()}.get(driver, "")
+    return point.address.get(driver, "")
 
 
 def with_override(point: Point, override: PointOverride, driver: str) -> Point:
@@ -64,10 +64,11 @@ def install(config: EdgeConfig, profiles: Mapping[str, Profile]) -> tuple[Instal
 
 
 def _installed(device: DeviceConfig, profile: Profile) -> Installed:
-    none = PointOverride()
-    merged = {
-        name: with_override(point, device.points.get(name, none), device.driver)
-        for name, point in profile.points.items()
-    }
+    merged = {name: _as_installed(point, device.points.get(name), device) for name, point in profile.points.items()}
     found = {name: point for name, point in merged.items() if address_of(point, device.driver)}
     return Installed(device, profile, (*found, COMM_OK), (*found.values(), comm_ok_point()))
+
+
+def _as_installed(point: Point, override: PointOverride | None, device: DeviceConfig) -> Point:
+    """Return the profile's own point where the site has nothing to say: a thousand devices share it."""
+    return point if override is None else with_override(point, override, device.driver)

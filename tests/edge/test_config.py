@@ -1,0 +1,164 @@
+"""A config is checked whole, and every mistake in it is in one message."""
+
+from pathlib import Path
+
+import pytest
+from davylamp_edge.check import load_edge
+from davylamp_wire.config import ConfigError
+
+PROFILE = """
+zh = "氯气储存间"
+en = "chlorine store"
+
+[points.gas]
+zh = "氯气浓度"
+en = "chlorine"
+unit = "ppm"
+kind = "gas"
+range = [0, 10]
+required = true
+limits.L1 = { value = 1.0, source = { standard = "GB/T 50493-2019", basis = "source-found" } }
+limits.L2 = { value = 3.0, source = { standard = "GB/T 50493-2019", basis = "source-found" } }
+
+[points.level]
+zh = "液位"
+en = "level"
+unit = "m"
+address = { modbus = "holding:10" }
+
+[points.spare]
+zh = "备用"
+en = "spare"
+unit = ""
+"""
+
+HEAD = """
+node = "edge1"
+profiles = "profiles"
+[broker]
+host = "broker.plant"
+[journal]
+path = "data/journal.db"
+"""
+
+DEVICE = """
+[[devices]]
+name = "store1"
+profile = "store"
+driver = "modbus"
+hazard_source = "cl2-1"
+address = "10.0.0.5:502"
+points.gas.address = "input:0"
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Path:
+    folder = tmp_path / "profiles" / "chlorine"
+    folder.mkdir(parents=True)
+    (folder / "store.toml").write_text(PROFILE, encoding="utf-8")
+    return tmp_path / "edge.toml"
+
+
+def mistakes(path: Path, text: str) -> list[str]:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_edge(path)
+    return caught.value.mistakes
+
+
+def test_a_sound_config_loads_and_its_paths_start_at_its_folder(write: Path) -> None:
+    write.write_text(HEAD + DEVICE, encoding="utf-8")
+    config, profiles = load_edge(write)
+    assert config.journal.path == write.parent / "data/journal.db"
+    assert config.devices[0].gap_registers == 16
+    assert "store" in profiles
+
+
+def test_five_mistakes_make_one_message_that_names_all_five(write: Path) -> None:
+    text = HEAD.replace('host = "broker.plant"', 'host = "broker.plant"\nprot = 1883')
+    text += DEVICE.replace("input:0", "register:0")
+    text += DEVICE.replace("store1", "store2").replace('profile = "store"', 'profile = "stroe"')
+    text += DEVICE.replace("store1", "store3").replace('driver = "modbus"', 'driver = "profibus"')
+    text += DEVICE.replace("store1", "store4").replace("points.gas.address", 'points.gsa.tag = "x"\npoints.gas.address')
+    found = mistakes(write, text)
+    assert len(found) == 5, "\n".join(found)
+    assert all(str(write) in line for line in found)
+    for expected in (
+        "broker.prot: is not a known key",
+        "devices.store1.points.gas.address: 'register:0' is no Modbus address; write holding:100",
+        "devices.store2.profile: there is no profile 'stroe'",
+        "devices.store3.driver: there is no driver 'profibus'; known are modbus, opcua",
+        "devices.store4.points.gsa: profile 'store' has no such point; it has gas, level, spare",
+    ):
+        assert any(expected in line for line in found), expected
+
+
+def test_two_devices_of_one_name_are_a_mistake(write: Path) -> None:
+    (found,) = mistakes(write, HEAD + DEVICE + DEVICE)
+    assert "devices.store1: two devices have this name" in found
+
+
+def test_a_mistake_of_shape_hides_no_mistake_of_sense_in_the_same_device(write: Path) -> None:
+    found = mistakes(write, HEAD + DEVICE.replace('profile = "store"', 'profile = "none"\ncolour = "red"'))
+    assert len(found) == 2, "\n".join(found)
+
+
+def test_a_required_point_without_an_address_is_a_mistake_and_an_optional_one_is_not(write: Path) -> None:
+    (found,) = mistakes(write, HEAD + DEVICE.replace('points.gas.address = "input:0"', ""))
+    assert "points.gas.address: the profile requires this point" in found
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ('points.level.address = "coil:3"', "bits carry bool only"),
+        ('points.level.address = "holding:3.4"', "drop the .4"),
+        ('points.level.address = "holding:65535"', "reaches beyond address 65535"),
+        ("max_registers = 1", "float32 takes 2 registers and max_registers is 1"),
+    ],
+)
+def test_an_address_must_fit_its_point(write: Path, override: str, said: str) -> None:
+    assert any(said in line for line in mistakes(write, HEAD + DEVICE + override))
+
+
+def test_an_override_of_limits_is_checked_against_range_and_the_other_limits(write: Path) -> None:
+    limit = '{ value = 11.0, source = { standard = "site", basis = "proposal" } }'
+    (found,) = mistakes(write, f"{HEAD}{DEVICE}points.gas.limits.L1 = {limit}")
+    assert "points.gas" in found
+    assert "11 lies outside the range 0..10" in found
+    assert "limits.L1 (11) lies above limits.L2 (3)" in found
+
+
+def test_a_limit_without_a_source_cannot_be_written(write: Path) -> None:
+    found = mistakes(write, HEAD + DEVICE + "points.gas.limits.L1 = { value = 0.5 }")
+    assert any("limits.L1.source: Field required" in line for line in found)
+
+
+@pytest.mark.parametrize("address", ["", "host:port", "http://10.0.0.5", "10.0.0.5:99999"])
+def test_a_device_needs_an_address_its_driver_understands(write: Path, address: str) -> None:
+    found = mistakes(write, HEAD + DEVICE.replace("10.0.0.5:502", address))
+    assert any("address" in line for line in found)
+
+
+def test_opc_ua_addresses_are_checked_too(write: Path) -> None:
+    opcua = DEVICE.replace('"modbus"', '"opcua"').replace('"input:0"', '"Tank1.Level"')
+    found = mistakes(write, HEAD + opcua)
+    assert any("opc.tcp://host:port/path" in line for line in found)
+    assert any("'Tank1.Level' is no node id" in line for line in found)
+
+
+def test_a_profiles_folder_that_is_none_is_a_mistake(write: Path) -> None:
+    found = mistakes(write, HEAD.replace('"profiles"', '"nowhere"') + DEVICE)
+    assert any("is not a folder" in line for line in found)
+
+
+def test_secrets_do_not_print(write: Path) -> None:
+    (write.parent / "password").write_text("kept", encoding="utf-8")
+    text = HEAD.replace('host = "broker.plant"', 'host = "b"\nusername = "edge1"\npassword_file = "password"')
+    write.write_text(text + DEVICE, encoding="utf-8")
+    config, _ = load_edge(write)
+    password = config.broker.password()
+    assert password is not None
+    assert password.get_secret_value() == "kept"
+    assert "kept" not in repr(password)
