@@ -37,18 +37,20 @@ def redefine(memory: Memory, seq: int, changes: Changes) -> list[Transition] | R
     """Make the edit whole, or refuse it whole."""
     if mistake := _mistake(memory, changes):
         return Refusal(seq, Why.BAD_EDIT, f"修改无效：{mistake}", f"bad edit: {mistake}")
-    edited = [alarm for alarm in changes.alarms if alarm != definition(memory, alarm.id)]
+    before = [(alarm, definition(memory, alarm.id)) for alarm in changes.alarms]
+    edited = [alarm for alarm, known in before if alarm != known]
+    replaced = [alarm for alarm, known in before if known is not None and alarm != known]
     removed = [name for name in changes.removed if definition(memory, name) is not None]
     if not (edited or removed or changes.tags):
         return []
-    ending = _ending(memory, edited, removed)
+    ending = _ending(memory, replaced, removed)
     if ending and not two_persons(changes.by, changes.second):
         names = ", ".join(ending)
         zh, en = "该修改会结束正在持续的报警，须两人确认", "this edit ends standing alarms and needs two persons"
         return Refusal(seq, Why.SECOND_PERSON, f"{zh}：{names}", f"{en}: {names}")
     told = settle(memory, [_step(memory, seq, name, What.CLOSED, changes, CLOSED) for name in ending])
     _end(memory, ending)
-    kept = [alarm.id for alarm in edited if _stands(memory, alarm.id)]
+    kept = [alarm.id for alarm in replaced if _stands(memory, alarm.id)]
     _forget(memory, removed)
     _write(memory, changes, edited)
     memory.register_version += 1
@@ -104,10 +106,10 @@ def _stands(memory: Memory, name: str) -> bool:
     return found is not None and memory.layout.rows.phase[_row(memory, *found)] >= Phase.ACTIVE
 
 
-def _ending(memory: Memory, edited: list[AlarmDef], removed: list[str]) -> list[str]:
+def _ending(memory: Memory, replaced: list[AlarmDef], removed: list[str]) -> list[str]:
     """Return the alarms that stand (or wait to be acknowledged or reset) and would be ended by the edit alone."""
-    gone = [name for name in removed if any(memory.book.of_alarm(name))]
-    return gone + [alarm.id for alarm in edited if _stands(memory, alarm.id) and _lets_go(memory, alarm)]
+    gone = [name for name in removed if any(not record.state.at_rest for record in memory.book.of_alarm(name))]
+    return gone + [alarm.id for alarm in replaced if _stands(memory, alarm.id) and _lets_go(memory, alarm)]
 
 
 def _lets_go(memory: Memory, alarm: AlarmDef) -> bool:
@@ -186,7 +188,7 @@ def _relink(memory: Memory) -> None:
 def _evaluate(memory: Memory, seq: int, changes: Changes, edited: list[AlarmDef]) -> Iterator[Step]:
     """Hold the present value of each edited tag against its new limits; a raise counts from the edit."""
     layout = memory.layout
-    mine = [alarm for alarm in edited if alarm.tag != NO_TAG]
+    mine = [alarm for alarm in edited if 0 <= alarm.tag < layout.tags.n - len(changes.tags)]
     for alarm in mine:
         if alarm.kind in LIMIT_KINDS | {Kind.COMM} and layout.tags.quality[alarm.tag] >> 8 < Level.BAD:
             yield from _meet(memory, seq, changes, alarm, _row(memory, alarm.tag, alarm.kind))

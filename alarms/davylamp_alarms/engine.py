@@ -100,7 +100,7 @@ class Engine:
     def standing(self) -> list[Record]:
         """Return copies of every occurrence that is not at rest, hidden ones included, by (alarm, lane)."""
         records = self._memory.book.records
-        return [_copy(records[key]) for key in sorted(records)]
+        return [_copy(records[key]) for key in sorted(records) if not records[key].state.at_rest]
 
     def shelves(self) -> dict[str, Shelf]:
         """Return the shelved alarms and who shelved them until when."""

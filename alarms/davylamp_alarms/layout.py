@@ -21,6 +21,7 @@ from davylamp_alarms.rules.stale import SILENCES
 
 NO_SLOT = -1
 KIND_NUMBER = {kind: number for number, kind in enumerate(KINDS)}
+KIND_BY_WORD = {str(kind): kind for kind in KINDS}
 
 T = TypeVar("T", bound=Hashable)
 
@@ -157,11 +158,11 @@ class Layout:
 
     def find(self, name: str) -> tuple[int, Kind] | None:
         """Return tag and kind of an alarm id; None if it is no tag's alarm."""
-        tag_id, _, kind = name.rpartition("#")
-        tag = self.names.find(tag_id)
-        if tag is None or kind not in Kind.__members__ or self.row(tag, Kind(kind)) is None:
+        tag_id, _, word = name.rpartition("#")
+        tag, kind = self.names.find(tag_id), KIND_BY_WORD.get(word)
+        if tag is None or kind is None or self.row(tag, kind) is None:
             return None
-        return tag, Kind(kind)
+        return tag, kind
 
     # places -> what they are
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from davylamp_wire.quality import GOOD, Level
+from numpy.typing import NDArray
 
 from davylamp_alarms import late
 from davylamp_alarms.batch import Batch, Bools, Floats, Indices, Ints
@@ -57,8 +58,20 @@ def rounds(batch: Batch, tags: int) -> Iterator[Batch]:
 
 
 def _distinct(tag: Indices, tags: int) -> bool:
+    """Return whether no tag comes twice. Payloads are runs of neighbouring tags: few runs are compared as runs."""
+    if len(tag) < 2:
+        return True
+    breaks = np.flatnonzero(tag[1:] - tag[:-1] != 1)
+    if len(breaks) * 8 > len(tag):
+        return _found_once(tag.astype(np.intp), tags)
+    starts, stops = tag[np.append(0, breaks + 1)], tag[np.append(breaks, len(tag) - 1)]
+    order = np.argsort(starts)
+    return bool((starts[order][1:] > stops[order][:-1]).all())
+
+
+def _found_once(tag: NDArray[np.intp], tags: int) -> bool:
     """Return whether no tag comes twice: each must find its own mark where it left it."""
-    if len(tag) < 2 or bool((tag[1:] > tag[:-1]).all()):
+    if bool((tag[1:] > tag[:-1]).all()):
         return True
     marks = np.empty(tags, np.int32)
     own = np.arange(len(tag), dtype=np.int32)
@@ -78,12 +91,12 @@ def _take(batch: Batch, where: Ints) -> Batch:
     )
 
 
-def _where(tag: Indices) -> Indices | slice:
+def _where(tag: Indices) -> NDArray[np.intp] | slice:
     """Return the tags as a slice where they follow each other: a copy is four times faster than a gather."""
     count = len(tag)
-    if count > 1 and int(tag[-1]) - int(tag[0]) == count - 1 and bool((tag[1:] > tag[:-1]).all()):
+    if count > 1 and int(tag[-1]) - int(tag[0]) == count - 1 and bool((tag[1:] - tag[:-1] == 1).all()):
         return slice(int(tag[0]), int(tag[-1]) + 1)
-    return tag
+    return tag.astype(np.intp)
 
 
 def _round(memory: Memory, part: Batch, steps: list[Step]) -> None:
@@ -94,22 +107,22 @@ def _round(memory: Memory, part: Batch, steps: list[Step]) -> None:
     if part.late.any():
         quiet &= ~part.late
     if quiet.all():
-        tags.value[where] = value
-        tags.time_ms[where] = part.time_ms
-        tags.arrival_ms[where] = part.arrival_ms
+        _remember(memory, part, where)
         return
-    _remember(memory, _take(part, np.flatnonzero(quiet)))
+    calm_ones = _take(part, np.flatnonzero(quiet))
+    _remember(memory, calm_ones, calm_ones.tag.astype(np.intp))
     known = calm & ~fresh & (tags.current[where] == PLAIN)
     excited = np.flatnonzero(~quiet & ~known)
     if excited.size:
         _Excited(memory, _take(part, excited), fresh[excited]).run(steps)
 
 
-def _remember(memory: Memory, quiet: Batch) -> None:
+def _remember(memory: Memory, quiet: Batch, where: NDArray[np.intp] | slice) -> None:
+    """Keep quiet readings: their quality is good already, or their tag would not be calm."""
     tags = memory.layout.tags
-    tags.value[quiet.tag] = quiet.value
-    tags.time_ms[quiet.tag] = quiet.time_ms
-    tags.arrival_ms[quiet.tag] = quiet.arrival_ms
+    tags.value[where] = quiet.value
+    tags.time_ms[where] = quiet.time_ms
+    tags.arrival_ms[where] = quiet.arrival_ms
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from davylamp_alarms.book import Facts, Record
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.steps import Step, What
-from davylamp_alarms.transition import Condition, Event, Lane, Transition
+from davylamp_alarms.transition import Condition, Event, Lane, Suppression, Transition
 
 Told = list[Transition]
 
@@ -108,10 +108,10 @@ def _re_alarm(memory: Memory, step: Step, facts: Facts) -> Told:
 
 
 def _closed(memory: Memory, step: Step, facts: Facts) -> Told:
-    """End what stands because its limit was changed by two persons (SAFETY S20)."""
+    """End what stands because its limit was changed by two persons (SAFETY S20); a shelf over it ends with it."""
     told: Told = []
     for record in list(memory.book.of_alarm(facts.alarm)):
-        memory.book.move(record, Event.CLOSED)
+        memory.book.move(record, *[Event.UNSHELVED] * (Suppression.SHELVED in record.state.suppressions), Event.CLOSED)
         record.open = False
         told.append(_write(memory, step, facts, record, Event.CLOSED))
     return told

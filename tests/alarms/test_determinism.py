@@ -1,0 +1,222 @@
+"""The engine is a function of the log: not of how batches are cut, nor of where it was saved and restored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from davylamp_alarms.batch import Batch
+from davylamp_alarms.definition import AlarmDef, Changes, Kind, PointKind, Register
+from davylamp_alarms.engine import Engine
+from davylamp_alarms.transition import Command, Op, Transition
+from davylamp_wire.quality import GOOD, Reason, bad, uncertain
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.plant import NODE, START_MS, alarm, link_alarm, tag_def
+
+LEVEL = tag_def("LT-1101")
+GAS = tag_def("AT-2201", PointKind.GAS, silence_ms=2_000)
+COMM = tag_def("comm_ok", PointKind.STATUS)
+TAGS = (LEVEL, GAS, COMM)
+ALARMS: tuple[AlarmDef, ...] = (
+    alarm(LEVEL, 0, Kind.HH, 90, deadband=2.0, off_delay_ms=2_000),
+    alarm(LEVEL, 0, Kind.H, 80, on_delay_ms=2_000),
+    alarm(LEVEL, 0, Kind.L, 20, on_delay_ms=1_000, off_delay_ms=1_000),
+    alarm(LEVEL, 0, Kind.LL, 10, latch=True),
+    alarm(LEVEL, 0, Kind.FAULT, on_delay_ms=3_000),
+    alarm(LEVEL, 0, Kind.STALE),
+    alarm(GAS, 1, Kind.L1, 25),
+    alarm(GAS, 1, Kind.L2, 50, latch=True),
+    alarm(GAS, 1, Kind.OVER_RANGE, latch=True),
+    alarm(GAS, 1, Kind.FAULT, on_delay_ms=3_000),
+    alarm(GAS, 1, Kind.STALE),
+    alarm(COMM, 2, Kind.COMM, 0.5),
+    link_alarm(),
+)
+REGISTER = Register(TAGS, ALARMS, shifts_ms=((START_MS + 9_000) % 86_400_000,))
+
+VALUES = st.sampled_from(
+    [0.0, 1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 55.0, 79.0, 80.0, 85.0, 88.0, 90.0, 95.0, float("nan")]
+)
+QUALITIES = st.sampled_from(
+    [GOOD] * 6 + [bad(Reason.COMM), bad(Reason.LOOP_LOW), uncertain(Reason.CLOCK), uncertain(Reason.OVER_RANGE)]
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    tag: int
+    value: float
+    quality: int
+    age_ms: int
+    late: bool
+
+
+readings = st.builds(
+    Reading,
+    st.integers(0, 2),
+    VALUES,
+    QUALITIES,
+    st.sampled_from([0, 0, 0, 0, 100, 1_000, 5_000, 40_000]),
+    st.booleans().flatmap(lambda late: st.booleans() if late else st.just(False)),
+)
+records = st.one_of(
+    st.tuples(st.just("data"), st.lists(readings, min_size=1, max_size=5)),
+    st.tuples(st.just("data"), st.lists(readings, min_size=1, max_size=5)),
+    st.tuples(st.just("tick"), st.sampled_from([1_000, 1_000, 1_000, 400, 7_000, 1_900_000])),
+    st.tuples(st.just("offset"), st.sampled_from([0, 3_000, -3_600_000])),
+    st.tuples(st.just("link"), st.booleans()),
+    st.tuples(st.just("ack"), st.integers(0, 5)),
+    st.tuples(st.just("reset"), st.integers(0, 5)),
+    st.tuples(st.just("shelve"), st.integers(0, len(ALARMS) - 1)),
+    st.tuples(st.just("unshelve"), st.integers(0, len(ALARMS) - 1)),
+    st.tuples(st.just("edit"), st.sampled_from([75.0, 80.0, 86.0])),
+)
+logs = st.lists(records, min_size=1, max_size=40)
+
+
+class Run:
+    """Plays a log. What a person does depends on what stands then, which is a function of the log as well."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.now_ms, self.offset_ms = engine, START_MS, 0
+        self.said: list[Any] = []
+        self.waiting: list[Batch] = []
+
+    def play(self, log: Sequence[tuple[str, Any]], cuts: set[int], saves: set[int]) -> list[Any]:
+        for seq, (what, detail) in enumerate(log):
+            if what == "data":
+                self.now_ms += 50
+                self.waiting.append(self._batch(seq, detail))
+            else:
+                self.flush()
+                self._happen(seq, what, detail)
+            if seq in cuts:
+                self.flush()
+            if seq in saves:
+                self.flush()
+                self.engine = Engine.restore(self.engine.snapshot())
+        self.flush()
+        return self.said
+
+    def flush(self) -> None:
+        self.said += self.engine.apply(Batch.concat(self.waiting))
+        self.waiting = []
+
+    def _batch(self, seq: int, found: Sequence[Reading]) -> Batch:
+        edge_ms = self.now_ms + self.offset_ms
+        return Batch.of(
+            [seq] * len(found),
+            [r.tag for r in found],
+            [edge_ms - r.age_ms for r in found],
+            [r.value for r in found],
+            [r.quality for r in found],
+            [r.late for r in found],
+            [self.now_ms] * len(found),
+        )
+
+    def _happen(self, seq: int, what: str, detail: Any) -> None:
+        match what:
+            case "tick":
+                self.now_ms += detail
+                told = self.engine.tick(seq, self.now_ms, self.now_ms - START_MS, "boot", {NODE: self.offset_ms})
+            case "offset":
+                self.offset_ms = detail
+                told = []
+            case "link":
+                told = self.engine.link(seq, NODE, detail, self.now_ms)
+            case "edit":
+                changed = replace(ALARMS[1], limit=detail)
+                self.said.append(self.engine.redefine(seq, Changes(self.now_ms, alarms=(changed,), by="li")))
+                return
+            case _:
+                self.said.append(self.engine.command(seq, self._command(what, detail)))
+                return
+        self.said += told
+
+    def _command(self, what: str, detail: int) -> Command:
+        if what in ("shelve", "unshelve"):
+            op, name = Op(what), ALARMS[detail].id
+            until_ms = self.now_ms + 5_000
+            return Command(op, "li", self.now_ms, alarm=name, comment="x", second="wang", until_ms=until_ms)
+        standing = self.engine.standing()
+        seen = standing[detail % len(standing)] if standing else None
+        op = Op.ACKNOWLEDGE if what == "ack" else Op.RESET
+        occurrence, version = (seen.occurrence, seen.version) if seen else ("none", 0)
+        return Command(op, "li", self.now_ms, occurrence=occurrence, version=version)
+
+
+@settings(max_examples=400, deadline=None)
+@given(logs, st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40), max_size=4))
+def test_cuts_and_restarts_change_nothing(log: list[tuple[str, Any]], cuts: set[int], saves: set[int]) -> None:
+    one = Run(Engine(REGISTER))
+    whole = one.play(log, set(), set())
+    other = Run(Engine(REGISTER))
+    assert other.play(log, cuts, saves) == whole
+    assert same(other.engine.snapshot(), one.engine.snapshot())
+    assert _ordered(whole)
+
+
+@settings(max_examples=100, deadline=None)
+@given(logs)
+def test_a_snapshot_gives_itself_back_bit_for_bit(log: list[tuple[str, Any]]) -> None:
+    run = Run(Engine(REGISTER))
+    run.play(log, set(), set())
+    saved = run.engine.snapshot()
+    assert same(Engine.restore(saved).snapshot(), saved)
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs)
+def test_s23_numbers_have_no_gap_whatever_happens(log: list[tuple[str, Any]]) -> None:
+    said = Run(Engine(REGISTER)).play(log, set(), set())
+    told = [t for item in said for t in (item if isinstance(item, list) else [item]) if isinstance(t, Transition)]
+    assert [t.source_no for t in told] == list(range(1, len(told) + 1))
+    versions: dict[str, int] = {}
+    for t in told:
+        versions[t.occurrence] = versions.get(t.occurrence, 0) + 1
+        assert t.version == versions[t.occurrence]
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs, st.randoms(use_true_random=False))
+def test_s06_disorder_and_duplicates_settle_in_the_same_standing_alarms(
+    log: list[tuple[str, Any]], random: Any
+) -> None:
+    """Delays apart, which time decides: after the next good live value the conditions are those of the sorted run."""
+    values = [(r.tag, r.value, r.quality) for what, d in log if what == "data" for r in d]
+    stream = [(START_MS + 1_000 * n, *value) for n, value in enumerate(values)]
+    mixed = sorted(stream + random.sample(stream, len(stream) // 5), key=lambda r: r[0] + random.uniform(0, 60_000))
+    end_ms = START_MS + 1_000 * len(stream) + 90_000
+    last = [(end_ms, tag, 50.0 if tag == 0 else 1.0, GOOD) for tag in range(3)]
+    assert _conditions(stream + last) == _conditions(mixed + last)
+
+
+def _conditions(stream: list[tuple[int, int, float, int]]) -> set[str]:
+    """Return what stands at the end, and check that nothing over a limit went unheard."""
+    instant = tuple(replace(a, on_delay_ms=0, off_delay_ms=0) for a in ALARMS if a.kind is not Kind.STALE)
+    engine = Engine(Register(TAGS, instant))
+    heard: set[str] = set()
+    for seq, (time_ms, tag, value, quality) in enumerate(stream):
+        told = engine.apply(Batch.of([seq], [tag], [time_ms], [value], [quality], [False], [time_ms + 70_000]))
+        heard |= {t.alarm_id for t in told}
+        if tag == 0 and quality >> 8 < 2 and value >= 90:
+            assert ALARMS[0].id in heard
+    return {r.alarm for r in engine.standing() if r.state.condition == "active"}
+
+
+def _ordered(said: list[Any]) -> bool:
+    told = [t for t in said if isinstance(t, Transition)]
+    places = {tag.id: n for n, tag in enumerate(TAGS)}
+    kinds = list(Kind)
+    keys = [(t.seq, places.get(t.tag, -1), kinds.index(t.kind)) for t in told]
+    return keys == sorted(keys)
+
+
+def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    """Return whether two snapshots are equal to the bit."""
+    return left.keys() == right.keys() and all(_bits(left[key]) == _bits(right[key]) for key in left)
+
+
+def _bits(value: Any) -> bytes:
+    return value.tobytes() if isinstance(value, np.ndarray) else bytes(value)
