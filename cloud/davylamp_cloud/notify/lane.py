@@ -90,6 +90,14 @@ class Lane:
         else:
             self._up()
 
+    def settled(self, item: Item) -> None:
+        """Go on with the occurrence of a notice that is marked delivered or given up.
+
+        Not before: a kill would send this one again after the next, out of order.
+        """
+        self.queue.done(item)
+        self._changed.set()
+
     async def close(self) -> None:
         """Close the notifier's connections."""
         await self._notifier.close()
@@ -135,7 +143,6 @@ class Lane:
         self._changed.set()
 
     def _delivered(self, item: Item) -> None:
-        self.queue.done(item)
         self.health.delivered += 1
         self._up()
         self._tell(item, DeliveryState.DELIVERED, "")
@@ -155,7 +162,6 @@ class Lane:
         self._tell(item, DeliveryState.PENDING, error, pace.now_ms() + int(delay * 1000))
 
     def _give_up(self, item: Item, error: str) -> None:
-        self.queue.done(item)
         self.health.given_up += 1
         LOG.error("notice given up", receiver=self.receiver.name, transition=item.transition, error=error)
         self._tell(item, DeliveryState.FAILED, error)

@@ -180,6 +180,9 @@ class Outbox:
                 return
             del self._attempts[: len(batch)]
             self._reported.set()
+            for attempt in batch:
+                if attempt.state is not DeliveryState.PENDING:
+                    self._lanes[attempt.receiver].settled(attempt.item)
 
     def _store(self, batch: Sequence[Attempt]) -> bool:
         records = [_record(attempt) for attempt in batch if _worth_a_record(attempt)]
@@ -200,7 +203,7 @@ class Outbox:
         """Send a sign of life in its rhythm, and at once when the engine falls silent or wakes."""
         told: bool | None = None
         due_s = 0.0
-        while True:
+        while not self._over.is_set():
             now_s = self._pace.monotonic_s()
             silent_s = pulse.silent_s(now_s)
             silent = silent_s >= SILENT_AFTER_S

@@ -106,7 +106,7 @@ class ReceiverQueue:
         return self._waiting[0][0] if self._waiting else None
 
     def done(self, item: Item) -> None:
-        """Remove a notice that was delivered or given up; the next of its occurrence is due."""
+        """Remove a notice that was delivered or given up, and is marked so; the next of its occurrence is due."""
         occurrence = self._landed(item)
         occurrence.items.popleft()
         self._count -= 1
