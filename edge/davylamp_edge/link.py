@@ -191,6 +191,15 @@ class Link:
         with self._gate:
             self._close()
 
+    def close(self) -> None:
+        """End, for good."""
+        self.end()
+        # paho closes its own pair of sockets when it is collected, and its callbacks are what keeps it from that.
+        client = self._client
+        client.on_pre_connect = client.on_socket_open = client.on_connect = client.on_connect_fail = None
+        client.on_disconnect = client.on_message = client.on_publish = None
+        del self._client
+
     def _join(self) -> None:
         """Wait for paho's thread; a broker that takes nothing any more must not hold us for a keepalive."""
         watchdog = threading.Timer(STOP_S, self._cut)

@@ -113,7 +113,7 @@ class Uplink:
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join()
-        self._link.end()
+        self._link.close()
 
     @property
     def state(self) -> str:

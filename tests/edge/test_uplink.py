@@ -1,0 +1,291 @@
+"""The publisher on a real broker: births before data, live before backlog, and again until it is confirmed."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from davylamp_edge.birth import Births
+from davylamp_edge.config import EdgeConfig
+from davylamp_edge.install import install
+from davylamp_edge.journal import Journal
+from davylamp_edge.records import Entry, JournalClass
+from davylamp_edge.uplink import Uplink
+from davylamp_edge.writer import Writer
+from davylamp_wire.intervals import Intervals
+from davylamp_wire.payload import BD_SEQ, EPOCH, HOLE, REBIRTH, metrics_body
+from davylamp_wire.profile import load_profiles, shipped_profiles
+from davylamp_wire.reading import Readings
+from davylamp_wire.topic import MessageType, Topic
+from support.edge_host import EdgeHost, edge_host
+from support.services import Broker
+
+DEVICE = "cl2-store"
+NODE = Topic(MessageType.NCMD, "davylamp", "edge-1")
+DATA = (MessageType.NDATA, MessageType.DDATA)
+
+
+class Edge:
+    """An uplink with its journal and writer, without a scanner: tests say what was read."""
+
+    def __init__(self, folder: Path, broker: Broker, **settings: Any) -> None:
+        table = {
+            "node": "edge-1",
+            "broker": {"host": broker.host, "port": broker.port},
+            "journal": {"path": str(folder / "journal.db"), "max_bytes": settings.pop("max_bytes", 1 << 26)},
+            "devices": [
+                {
+                    "name": DEVICE,
+                    "profile": "cl2-store",
+                    "driver": "modbus",
+                    "hazard_source": "cl2-1",
+                    "address": "192.0.2.1:502",
+                }
+            ],
+            "backlog_rate": 20_000,
+            **settings,
+        }
+        config = EdgeConfig.model_validate(table)
+        self.journal = Journal.open(config.journal.path, config.journal.max_bytes)
+        self.births = Births(self.journal, install(config, load_profiles(shipped_profiles())))
+        self.uplink = Uplink(config, self.journal, self.births)
+        self.writer = Writer(self.journal, self.uplink.offer)
+        self.writer.start()
+        self.uplink.start()
+
+    def read(self, value: float, kind: JournalClass = JournalClass.LIVE) -> None:
+        """Journal one reading of the level."""
+        tags = self.births.tags[DEVICE]
+        now = int(time.time() * 1000)
+        at = tags.installed.names.index("level")
+        body = metrics_body(Readings([tags.aliases[at]], [now], [value], [0]), tags.types)
+        self.writer.submit(Entry(DEVICE, kind, body, now))
+
+    def close(self) -> None:
+        self.writer.stop()
+        self.uplink.stop()
+        self.journal.close()
+
+
+@contextmanager
+def edge_on(folder: Path, broker: Broker, **settings: Any) -> Iterator[Edge]:
+    running = Edge(folder, broker, **settings)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def born(host: EdgeHost, times: int = 1) -> None:
+    host.wait(lambda: len(host.of(MessageType.DBIRTH)) >= times, f"birth {times}")
+
+
+def values(host: EdgeHost) -> list[float]:
+    return [round(float(str(record.values[0])), 3) for record in host.records]
+
+
+def test_births_come_first_and_seq_counts_on_from_0(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        for n in range(300):
+            edge.read(float(n))
+        host.wait(lambda: len(host.records) == 300, "300 records")
+        types = [seen.topic.type for seen in host.seen]
+        assert types[:2] == [MessageType.NBIRTH, MessageType.DBIRTH]
+        assert [seen.message.seq for seen in host.seen] == [n % 256 for n in range(len(host.seen))]
+        birth = host.seen[0].message
+        assert birth.value(EPOCH) == edge.journal.epoch
+        assert birth.value(REBIRTH) is False
+
+
+def test_a_reading_is_on_the_wire_within_a_few_milliseconds(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        delays = []
+        for n in range(50):
+            began = time.monotonic()
+            edge.read(float(n))
+            host.wait(lambda n=n: len(host.records) > n, "the reading")  # type: ignore[misc]  # a default binds n
+            delays.append(host.records[-1].seen.at_s - began)
+        assert sorted(delays)[25] < 0.02
+
+
+def test_nothing_is_born_before_the_primary_host_is_online(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto, host="another") as bystander, edge_on(tmp_path, mosquitto) as edge:
+        edge.read(1.0)
+        bystander.wait(lambda: edge.uplink.state == "waiting_host", "waiting for the host")
+        assert bystander.seen == []
+        with edge_host(mosquitto) as host:
+            born(host)
+            host.wait(lambda: host.records, "the backlog")
+            assert host.records[0].historical
+
+
+def test_a_host_that_goes_offline_ends_the_session_with_a_death(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        host.say(False)
+        host.wait(lambda: host.of(MessageType.NDEATH), "the death")
+        edge.read(1.0)
+        host.wait(lambda: edge.uplink.state == "waiting_host", "waiting for the host")
+        host.say(True)
+        born(host, 2)
+        first, second = (seen.message.value(BD_SEQ) for seen in host.of(MessageType.NBIRTH))
+        assert second == (int(str(first)) + 1) % 256
+        host.wait(lambda: host.records, "what was read meanwhile")
+
+
+def test_a_clean_stop_says_goodbye_itself(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host:
+        with edge_on(tmp_path, mosquitto) as edge:
+            born(host)
+            edge.read(1.0)
+        host.wait(lambda: host.of(MessageType.NDEATH), "the death")
+        birth, death = host.of(MessageType.NBIRTH)[0], host.of(MessageType.NDEATH)[0]
+        assert death.message.value(BD_SEQ) == birth.message.value(BD_SEQ)
+        assert death.message.seq is None
+        assert values(host) == [1.0]
+
+
+def test_a_rebirth_begins_at_seq_0_with_the_same_bdseq(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        edge.read(1.0)
+        host.wait(lambda: host.records, "a record")
+        for _ in range(5):
+            host.ask_rebirth(NODE)
+        born(host, 2)
+        births = host.of(MessageType.NBIRTH)
+        assert [seen.message.seq for seen in births] == [0, 0]
+        assert births[0].message.value(BD_SEQ) == births[1].message.value(BD_SEQ)
+        assert edge.uplink.counters.births == 2
+
+
+def test_a_command_to_a_device_is_refused_and_junk_is_survived(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        host._client.publish(f"spBv1.0/davylamp/DCMD/edge-1/{DEVICE}", b"\x08\x01", qos=1)
+        host._client.publish("spBv1.0/davylamp/NCMD/edge-1", b"\xff\xff\xff", qos=1)
+        host.confirm(NODE, None)
+        host.wait(lambda: edge.uplink.counters.refused_commands == 2, "two refusals")
+        edge.read(1.0)
+        host.wait(lambda: host.records, "a record after the junk")
+
+
+def test_s26_a_record_that_is_not_confirmed_is_sent_again_until_it_is(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto, confirms=False) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        for n in range(3):
+            edge.read(float(n))
+        host.wait(lambda: len(host.records) == 3, "three records")
+        host.confirm(NODE, Intervals.parse("1,3"))
+        host.wait(lambda: len(host.records) == 4, "the one that was passed over")
+        again = host.records[-1]
+        assert (again.number, again.historical) == (2, True)
+        host.confirm(NODE, Intervals.parse("1-3"))
+        host.wait(lambda: edge.uplink.in_flight == 0, "nothing in flight")
+
+
+def test_s26_everything_unconfirmed_is_sent_after_a_birth(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto, confirms=False) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        for n in range(10):
+            edge.read(float(n))
+        host.wait(lambda: len(host.records) == 10, "ten records")
+        host.confirm(NODE, Intervals.parse("1-6"))
+        host.wait(lambda: edge.uplink.in_flight == 4, "six confirmed")
+        host.ask_rebirth(NODE)
+        host.wait(lambda: len(host.records) == 14, "the other four")
+        assert host.numbers()[10:] == [7, 8, 9, 10]
+        assert all(record.historical for record in host.records[10:])
+
+
+def test_s27_a_restored_cloud_is_filled_again(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        for n in range(20):
+            edge.read(float(n))
+        host.wait(lambda: len(host.records) == 20 and edge.uplink.in_flight == 0, "twenty records, confirmed")
+        host.stored = Intervals.parse("1-5")
+        host.confirm(NODE)
+        host.wait(lambda: host.stored == Intervals.parse("1-20"), "the forgotten ones")
+        assert sorted(set(host.numbers()[20:])) == list(range(6, 21))
+
+
+def test_live_goes_before_the_backlog_of_a_cut(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_on(tmp_path, mosquitto, backlog_rate=100) as edge:
+        for n in range(200):
+            edge.read(float(n))
+        with edge_host(mosquitto) as host:
+            born(host)
+            edge.read(1000.0)
+            host.wait(lambda: 1000.0 in values(host), "the live one")
+            live = next(record for record in host.records if record.values[0] == 1000.0)
+            assert not live.historical
+            assert len(host.records) < 100
+            host.wait(lambda: len(set(host.numbers())) == 201, "the backlog")
+            assert edge.journal.unconfirmed(0, 1000) == [] or host.wait(
+                lambda: not edge.journal.unconfirmed(0, 1000), "confirmation"
+            )
+
+
+def test_s26_sigkill_of_the_broker_loses_nothing_and_backlog_comes_as_history(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        for n in range(50):
+            edge.read(float(n))
+        mosquitto.kill()
+        for n in range(50, 100):
+            edge.read(float(n))
+        host.wait(lambda: edge.uplink.state != "online", "the cut")
+        mosquitto.start()
+        born(host, 2)
+        host.wait(lambda: host.stored == Intervals.parse("1-100"), "every record")
+        before, after = (int(str(seen.message.value(BD_SEQ))) for seen in host.of(MessageType.NBIRTH)[:2])
+        assert after > before
+        second_birth = host.of(MessageType.NBIRTH)[1].at_s
+        assert all(record.historical for record in host.records if record.seen.at_s > second_birth)
+
+
+def test_s26_holes_travel_as_records_of_the_node(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto, max_bytes=1 << 20) as edge:
+        born(host)
+        mosquitto.kill()
+        host.wait(lambda: edge.uplink.state != "online", "the cut")
+        for n in range(12_000):
+            edge.read(float(n))
+        edge.writer.stop()
+        mosquitto.start()
+        born(host, 2)
+        host.wait(lambda: not edge.journal.unconfirmed(0, 10), "everything confirmed")
+        holes = [record for record in host.records if record.device is None]
+        assert holes
+        lost = sum(int(edge.journal.lost[kind]) for kind in edge.journal.lost)
+        delivered = {record.number for record in host.records if record.device == DEVICE}
+        assert len(delivered) + lost == 12_000
+        assert all(HOLE and '"reason":"evicted"' in str(record.values[0]) for record in holes)
+
+
+def test_a_one_way_link_repeats_and_settles(tmp_path: Path, mosquitto: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("davylamp_edge.outgoing.REPEAT_MS", 100)
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto, one_way=True, repeats=3) as edge:
+        born(host)
+        edge.read(1.0)
+        host.wait(lambda: host.numbers().count(1) == 3, "three copies")
+        host.wait(lambda: edge.journal.confirmed.covers(1), "the record settled")
+        host.ask_rebirth(NODE)
+        assert edge.uplink.counters.confirmations == 0
+
+
+def test_an_edge_with_nothing_to_say_still_beats(tmp_path: Path, mosquitto: Broker) -> None:
+    broker = {"host": mosquitto.host, "port": mosquitto.port, "keepalive_s": 1}
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto, broker=broker):
+        born(host)
+        host.wait(lambda: len(host.of(MessageType.NDATA)) >= 3, "three heartbeats")
+        beats = [seen.at_s for seen in host.of(MessageType.NDATA)]
+        assert all(later - earlier < 1.5 for earlier, later in itertools.pairwise(beats))

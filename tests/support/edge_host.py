@@ -1,0 +1,177 @@
+"""A small host application for tests of the edge: sees what is on the wire, confirms when told to."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from davylamp_wire.intervals import Intervals
+from davylamp_wire.payload import (
+    CONFIRM,
+    EPOCH,
+    REBIRTH,
+    RECORD,
+    BirthMetric,
+    Message,
+    SparkplugType,
+    command_payload,
+    decode,
+)
+from davylamp_wire.topic import HostState, MessageType, Topic, parse_topic, state_topic
+from paho.mqtt.enums import CallbackAPIVersion
+
+from support.services import Broker
+
+DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A message of an edge, as it came, with when it came (monotonic seconds)."""
+
+    topic: Topic
+    message: Message
+    at_s: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A journal record that came."""
+
+    number: int
+    device: str | None
+    historical: bool
+    values: tuple[Any, ...]
+    seen: Seen
+
+
+@dataclass
+class EdgeHost:
+    """A host for one broker; `confirms` answers each record with the whole set, as the cloud does."""
+
+    broker: Broker
+    host: str = "davylamp"
+    confirms: bool = True
+    seen: list[Seen] = field(default_factory=list)
+    records: list[Delivered] = field(default_factory=list)
+    epoch: str = ""
+    stored: Intervals = field(default_factory=Intervals)
+
+    def __post_init__(self) -> None:
+        self._changed = threading.Condition()
+        self._aliases: dict[int, str] = {}
+        self._state_ms = int(time.time() * 1000)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"host-{self.host}")
+        self._client.will_set(state_topic(self.host), HostState(False, self._state_ms).encode(), qos=1, retain=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+        self._client.reconnect_delay_set(1, 1)
+
+    def start(self) -> None:
+        """Connect and say online."""
+        self._client.connect_async(self.broker.host, self.broker.port, keepalive=60)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Say offline and disconnect."""
+        self.say(False)
+        self._client.disconnect()
+        self._client.loop_stop()
+        # paho closes its own pair of sockets when it is collected; its callbacks keep it from that.
+        self._client.on_connect = self._client.on_message = None
+        del self._client
+
+    def say(self, online: bool) -> None:
+        """Publish our STATE."""
+        state = HostState(online, self._state_ms).encode()
+        self._client.publish(state_topic(self.host), state, qos=1, retain=True)
+
+    def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
+        client.subscribe("spBv1.0/#", qos=1)
+        self.say(True)
+
+    def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = parse_topic(message.topic)
+        except ValueError:
+            return
+        if topic.type.is_command:
+            return
+        seen = Seen(topic, decode(bytes(message.payload)), time.monotonic(), len(message.payload))
+        with self._changed:
+            self.seen.append(seen)
+            self._learn(seen)
+            self._record(seen)
+            self._changed.notify_all()
+
+    def _learn(self, seen: Seen) -> None:
+        if seen.topic.type not in (MessageType.NBIRTH, MessageType.DBIRTH):
+            return
+        self._aliases.update((m.alias, m.name) for m in seen.message.metrics if m.alias is not None)
+        epoch = seen.message.value(EPOCH)
+        if isinstance(epoch, str):
+            if epoch != self.epoch:
+                self.epoch, self.stored = epoch, Intervals()
+            if self.confirms:
+                self.confirm(seen.topic)
+
+    def _record(self, seen: Seen) -> None:
+        if seen.topic.type not in (MessageType.NDATA, MessageType.DDATA):
+            return
+        first, *rest = seen.message.metrics
+        if self._aliases.get(first.alias or 0) != RECORD:
+            return
+        number = int(str(first.value))
+        self.records.append(Delivered(number, seen.topic.device, first.historical, tuple(m.value for m in rest), seen))
+        if self.confirms:
+            self.stored = self.stored.add(number)
+            self.confirm(seen.topic)
+
+    def confirm(self, topic: Topic, stored: Intervals | None = None) -> None:
+        """Send the set of what is stored, or another one, to an edge."""
+        text = f"{self.epoch}:{self.stored if stored is None else stored}"
+        self.command(topic, BirthMetric(CONFIRM, SparkplugType.STRING, None, text))
+
+    def ask_rebirth(self, topic: Topic) -> None:
+        """Ask an edge for its births."""
+        self.command(topic, BirthMetric(REBIRTH, SparkplugType.BOOLEAN, None, True))
+
+    def command(self, topic: Topic, *metrics: BirthMetric) -> None:
+        """Send an NCMD."""
+        payload = command_payload(metrics, int(time.time() * 1000))
+        self._client.publish(Topic(MessageType.NCMD, topic.group, topic.node).text, payload, qos=1)
+
+    def wait(self, until: Callable[[], Any], what: str, seconds: float = DEADLINE_S) -> None:
+        """Return once something holds; fail with what it was when the time is up."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(until()), seconds):
+                raise AssertionError(f"{what} did not come in {seconds:g} s; seen {self.story()[-20:]}")
+
+    def of(self, *types: MessageType) -> list[Seen]:
+        """Return what came of some types."""
+        with self._changed:
+            return [seen for seen in self.seen if seen.topic.type in types]
+
+    def numbers(self) -> list[int]:
+        """Return the record numbers in the order they came, repeats included."""
+        with self._changed:
+            return [record.number for record in self.records]
+
+    def story(self) -> Sequence[str]:
+        """Return what came, in a few words."""
+        return [f"{seen.topic.type}/{seen.topic.device or ''}#{seen.message.seq}" for seen in self.seen]
+
+
+@contextmanager
+def edge_host(broker: Broker, **settings: Any) -> Iterator[EdgeHost]:
+    """A host for the length of a with block."""
+    host = EdgeHost(broker, **settings)
+    host.start()
+    try:
+        yield host
+    finally:
+        host.stop()
