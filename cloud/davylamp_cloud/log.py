@@ -155,6 +155,7 @@ class Log:
         self._write_lock = threading.Lock()
         self._grown = threading.Condition()
         self._closed = False
+        self._woken = 0
         self._writer = _connect(path)
         self._writer.executescript(SCHEMA)
         self.births = BirthBook.load(self._writer)
@@ -195,14 +196,16 @@ class Log:
         return [_record(*row) for row in rows]
 
     def wait(self, after: int, timeout: float) -> bool:
-        """Sleep until a record newer than `after` is on disk; False when the time ran out or the log closed."""
+        """Sleep until a record newer than `after` is on disk; False when the time ran out or somebody called `wake`."""
         with self._grown:
-            self._grown.wait_for(lambda: self._last > after or self._closed, timeout)
+            woken = self._woken
+            self._grown.wait_for(lambda: self._last > after or self._woken > woken or self._closed, timeout)
             return self._last > after
 
     def wake(self) -> None:
         """Wake every waiting reader, for example because the process stops."""
         with self._grown:
+            self._woken += 1
             self._grown.notify_all()
 
     def birth(self, identity: int) -> Birth:
