@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from asyncua import ua
+from asyncua.server.server import Server
 from davylamp_edge.config import DeviceConfig, EdgeConfig
 from davylamp_edge.drivers import Wanted
 from davylamp_edge.install import Installed
@@ -49,7 +51,7 @@ def wanted(points: Mapping[str, Point], driver: str = "modbus") -> list[Wanted]:
 
 def settings(**said: Any) -> DeviceConfig:
     """Return a device's config as a driver plans by it."""
-    return DeviceConfig.model_validate(device("127.0.0.1:502", **said))
+    return DeviceConfig.model_validate(device(**({"address": "127.0.0.1:502"} | said)))
 
 
 def readings(installed: Installed, result: ScanResult) -> list[tuple[str, Any, int]]:
@@ -202,3 +204,50 @@ async def scanning(
             yield scanner, collector
         finally:
             stop.set()
+
+
+@dataclass
+class OpcuaPlant:
+    """A running OPC UA server with a namespace ``urn:davylamp:plant``; `read` counts nodes read per request."""
+
+    server: Server
+    address: str
+    namespace: int
+
+    async def add(self, name: str, value: Any, kind: ua.VariantType) -> None:
+        """Add a variable."""
+        await self.server.nodes.objects.add_variable(
+            ua.NodeId(ua.String(name), ua.Int16(self.namespace)), name, value, kind
+        )
+
+    async def write(self, name: str, value: ua.DataValue) -> None:
+        """Give a variable a value with its status and stamps."""
+        node = self.server.get_node(ua.NodeId(ua.String(name), ua.Int16(self.namespace)))
+        await self.server.write_attribute_value(node.nodeid, value)
+
+
+PLANT_URI = "urn:davylamp:plant"
+
+
+@asynccontextmanager
+async def opcua_plant(
+    port: int, *, before: Sequence[str] = (), **values: float | bool | str
+) -> AsyncIterator[OpcuaPlant]:
+    """Run an OPC UA server with these variables: floats as Double, bools as Boolean, texts as String.
+
+    ``before`` are namespaces that push the plant's own to another number.
+    """
+    server = Server()
+    await server.init()
+    address = f"opc.tcp://127.0.0.1:{port}/plant"
+    server.set_endpoint(address)
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    for uri in before:
+        await server.register_namespace(uri)
+    namespace = await server.register_namespace(PLANT_URI)
+    plant = OpcuaPlant(server, address, namespace)
+    kinds = {bool: ua.VariantType.Boolean, float: ua.VariantType.Double, str: ua.VariantType.String}
+    for name, value in values.items():
+        await plant.add(name, value, kinds[type(value)])
+    async with server:
+        yield plant
