@@ -53,6 +53,7 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
         alarm_id=row["alarm_id"],
         hazard_source=row["hazard_source"],
         tag=row["tag_id"],
+        tag_index=entry.index if entry else None,
         tag_name=entry.name if entry else of(telling.KINDS[kind]),
         device_name=entry.device_name if entry else _node_of(row["alarm_id"]),
         plant_tag=entry.plant_tag if entry else "",

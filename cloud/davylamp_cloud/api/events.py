@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
-from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.actor import Actor
@@ -32,18 +31,20 @@ class Watch:
         self.register = register = parts.catalogue.register()
         asked = {int(index) for index in wanted.split(",")[:MOST_WATCHED] if index}
         seen = [i for i in asked if i in register.by_index and actor.sees(register.by_index[i].hazard_source)]
-        self.tags = np.array(sorted(seen), np.int64)
-        self._told: NDArray[np.int64] | None = None
+        self._asked = frozenset(seen)
+        self._told: dict[int, int] = {}
+        self._tags = np.array(sorted(self._asked), np.int64)
+
+    def add(self, tags: Sequence[int]) -> None:
+        """Watch some tags beside those asked for; what was added before and is not named again goes."""
+        self._tags = np.array(sorted({*self._asked, *tags}), np.int64)
 
     def changed(self, columns: Columns) -> list[int]:
-        """Return the watched tags whose reading arrived since the last call; all of them on the first."""
-        known = self.tags[self.tags < len(columns[3])]
-        arrivals = np.full(len(self.tags), -1, np.int64)
-        arrivals[: len(known)] = columns[3][known]
+        """Return the watched tags whose reading arrived since they were told last; one just added counts as changed."""
+        known = self._tags[self._tags < len(columns[3])]
+        arrivals = dict(zip(known.tolist(), columns[3][known].tolist(), strict=True))
         told, self._told = self._told, arrivals
-        if told is None:
-            return [int(tag) for tag in known]
-        return [int(tag) for tag in self.tags[arrivals != told]]
+        return [tag for tag, arrival in arrivals.items() if told.get(tag) != arrival]
 
 
 def values_of(hub: Hub, tags: Sequence[int], columns: Columns) -> list[dict[str, Any]]:

@@ -122,7 +122,6 @@ class Hub:
 
     def columns(self) -> Columns:
         """Return every tag's current value, time, quality and arrival; copied once per commit."""
-        position = self.cloud.monitor.position
-        if self._columns is None or self._columns[0] != position:
-            self._columns = (position, self.cloud.monitor.live.columns())
+        if self._columns is None or self._columns[0] != self.changes:
+            self._columns = (self.changes, self.cloud.monitor.live.columns())
         return self._columns[1]

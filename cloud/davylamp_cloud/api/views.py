@@ -5,7 +5,7 @@ Pure values; nothing here reads a disk or a clock.
 
 from dataclasses import dataclass, field
 
-from davylamp_alarms.definition import BLIND_KINDS, LIMIT_KINDS, Kind
+from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind
 
 from davylamp_cloud.api.language import Bilingual
 
@@ -39,6 +39,7 @@ class AlarmView:
     alarm_id: str
     hazard_source: str
     tag: str
+    tag_index: int | None
     tag_name: Bilingual
     device_name: Bilingual
     plant_tag: str
@@ -77,6 +78,11 @@ class AlarmView:
         return self.kind if Kind(self.kind) in LIMIT_KINDS else ""
 
     @property
+    def sign(self) -> str:
+        """On which side of the limit the danger lies."""
+        return "≤" if Kind(self.kind) in FALLING else "≥"
+
+    @property
     def calls(self) -> bool:
         """True while the alarm asks for a person."""
         return self.letter in CALLING
@@ -92,9 +98,13 @@ class AlarmView:
         return self.latched and not self.active and not self.hidden
 
     @property
-    def order(self) -> tuple[bool, int, int]:
-        """Most urgent first: who calls, then by priority, then the newest."""
-        return (not self.calls, PRIORITY_ORDER.index(self.level), -self.since_ms)
+    def order(self) -> tuple[bool, int, bool, int]:
+        """Most urgent first: who calls, by priority, the measured before the unseen, then the oldest.
+
+        The oldest, because a flood must not hide its first cause, and because rows then stay where they are while new
+        ones come: nobody presses a button that has just moved.
+        """
+        return (not self.calls, PRIORITY_ORDER.index(self.level), self.blind, self.since_ms)
 
 
 @dataclass(frozen=True, slots=True)

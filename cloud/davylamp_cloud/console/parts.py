@@ -40,6 +40,7 @@ def alarm_values(reader: Reader, actor: Actor, standing: Standing) -> dict[str, 
         "watched": Watched(sum(actor.sees(e.hazard_source) for e in standing.register.entries), len(sources)),
         "can_act": actor.may(Permission.ACKNOWLEDGE),
         "doubt": lambda alarm: _doubt(reader, alarm),
+        "lost": lambda alarm: _lost(reader, alarm),
     }
 
 
@@ -49,9 +50,21 @@ def alarm_events(reader: Reader, actor: Actor, standing: Standing) -> list[Event
     return [Event(part, reader.render(f"parts/{part}.html", **values)) for part in ("alarms", "counts")]
 
 
+def shown_tags(actor: Actor, standing: Standing) -> list[int]:
+    """Return the tags of the alarms on the page: their values are kept current there."""
+    shown = [alarm for alarm in board(standing, actor.sees) if not alarm.hidden][:MOST_SHOWN]
+    return sorted({alarm.tag_index for alarm in shown if alarm.tag_index is not None})
+
+
 def _doubt(reader: Reader, alarm: AlarmView) -> str:
     """Return why an alarm's value is not good; a blind alarm says so already."""
     return "" if alarm.blind else reader.say(quality_words(alarm.quality))
+
+
+def _lost(reader: Reader, alarm: AlarmView) -> str:
+    """Return how much a blind alarm says is not seen, as its sentence has it ("4 of 6 points lost", SAFETY S12)."""
+    parts = reader.say(alarm.text).split(" · ") if alarm.blind else []
+    return next((part for part in parts if part.startswith(("失去监视", "BLIND:"))), "")
 
 
 def edge_events(reader: Reader, edges: Sequence[EdgeView]) -> list[Event]:

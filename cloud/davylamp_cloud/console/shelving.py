@@ -50,4 +50,6 @@ def _activations(parts: Parts, alarm: AlarmView) -> int:
 def _limit(reader: Reader, limit: LimitView, unit: str) -> str:
     kind = reader.say(of(telling.KINDS[Kind(limit.kind)]))
     value = number(limit.value)
-    return reader.translate(mark("{kind} {short} at {value} {unit}"), kind=kind, short=limit.kind, value=value, unit=unit)
+    return reader.translate(
+        mark("{kind} {short} at {value} {unit}"), kind=kind, short=limit.kind, value=value, unit=unit
+    )

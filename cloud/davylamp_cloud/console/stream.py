@@ -19,7 +19,7 @@ from davylamp_cloud.api.language import Language
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
 from davylamp_cloud.api.sse import Event, dumps, stream
 from davylamp_cloud.api.tags import tag_view
-from davylamp_cloud.console.parts import alarm_events, cell, edge_events
+from davylamp_cloud.console.parts import alarm_events, cell, edge_events, shown_tags
 from davylamp_cloud.console.render import Reader, zone_of
 
 router = APIRouter(include_in_schema=False, responses=REFUSALS)
@@ -71,10 +71,12 @@ class Screen:
         if version == self._alarms_version:
             return []
         self._alarms_version = version
+        standing = await hub.standing()
         made = self._shared.get("alarms", self._kind, version)
         if made is None:
-            made = await run_in_threadpool(alarm_events, self._reader, self._actor, await hub.standing())
+            made = await run_in_threadpool(alarm_events, self._reader, self._actor, standing)
             self._shared.put("alarms", self._kind, version, made)
+        self._watch.add(shown_tags(self._actor, standing))
         return made
 
     def _announcements(self) -> list[Event]:

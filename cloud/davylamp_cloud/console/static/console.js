@@ -104,6 +104,10 @@ function swapAlarms(html) {
   const place = byId("alarms");
   place.innerHTML = html;
   htmx.process(place);
+  for (const measure of place.querySelectorAll("[data-index]")) {
+    const reading = newest.get(Number(measure.dataset.index));
+    if (reading) showMeasure(measure, reading);
+  }
   if (again) refocus(again);
   tellTimes();
   soundOut();
@@ -144,12 +148,24 @@ function announce({ occurrence, level, late, event }) {
 
 function showValue(reading) {
   trend.append(reading);
+  for (const place of document.querySelectorAll(`#alarm-list [data-index="${reading.index}"]`)) showMeasure(place, reading);
   const row = document.querySelector(`#tags tr[data-index="${reading.index}"]`);
   if (!row) return;
   row.className = reading.level;
   row.querySelector(".reading .number").textContent = reading.shown;
   row.querySelector(".quality").textContent = reading.words;
   if (reading.arrival_ms >= 0) row.querySelector(".age").dataset.arrived = reading.arrival_ms;
+}
+
+// An alarm's row keeps the value of its beginning until the tag says something newer.
+const newest = new Map();
+function showMeasure(place, reading) {
+  newest.set(reading.index, reading);
+  const number = place.querySelector(".value .number");
+  if (!number) return;
+  if (reading.value !== null || reading.text) number.textContent = reading.shown;
+  place.className = "measure " + reading.level;
+  place.querySelector(".quality").textContent = reading.words;
 }
 
 function watchShown() {
@@ -178,7 +194,7 @@ function tellTimes() {
   for (const place of document.querySelectorAll("[data-elapsed]")) place.textContent = span(now() - Number(place.dataset.elapsed));
   for (const place of document.querySelectorAll("[data-arrived]")) place.textContent = span(now() - Number(place.dataset.arrived));
   const parts = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }).format(now()).split(" ");
-  byId("clock").innerHTML = `<span class="day">${parts[0]}&nbsp;</span>${parts[1]}`;
+  byId("clock").innerHTML = `<span class="day">${parts[0]} </span>${parts[1]}`;
 }
 
 const streamSilence = () => performance.now() - heard.at;

@@ -90,15 +90,17 @@ function draw(from, to) {
     {
       backgroundColor: "transparent",
       animation: false,
-      grid: { left: 70, right: 150, top: 24, bottom: 36 },
+      grid: narrow() ? { left: 46, right: 62, top: 20, bottom: 30 } : { left: 70, right: 110, top: 24, bottom: 36 },
       tooltip: { trigger: "axis", valueFormatter: (value) => (value === null || value === undefined ? "—" : `${Number(value.toPrecision(6))} ${tag.unit}`) },
       xAxis: { type: "time", min: from, max: to, axisLabel: { color: "#f4f7fa", fontSize: 15, hideOverlap: true, formatter: clock }, splitLine: { show: true, lineStyle: { color: "#22303e" } } },
-      yAxis: { type: "value", scale: true, min: lowest, max: highest, axisLabel: { color: "#f4f7fa", fontSize: 15 }, splitLine: { lineStyle: { color: "#22303e" } } },
+      yAxis: { type: "value", scale: true, min: lowest, max: highest, axisLabel: { color: "#f4f7fa", fontSize: 15, showMinLabel: false, showMaxLabel: false }, splitLine: { lineStyle: { color: "#22303e" } } },
       series: [...bands(history), line(history)],
     },
     { notMerge: true },
   );
 }
+
+const narrow = () => document.querySelector("#chart").clientWidth < 600;
 
 function clock(time) {
   return new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", ...(minutes > 1440 ? { day: "numeric", month: "numeric" } : {}) }).format(time);
@@ -106,7 +108,8 @@ function clock(time) {
 
 // The axis keeps every limit in sight: how far away it is, is what a person wants to know.
 function lowest(range) {
-  return Math.min(range.min, ...tag.limits.map((limit) => limit.value)) - margin(range);
+  const least = Math.min(range.min, ...tag.limits.map((limit) => limit.value));
+  return least >= 0 && least < margin(range) ? 0 : least - margin(range);
 }
 function highest(range) {
   return Math.max(range.max, ...tag.limits.map((limit) => limit.value)) + margin(range);

@@ -1,0 +1,219 @@
+"""The duty room's page in a real browser, against the real server."""
+
+import time
+from typing import Any
+
+import pytest
+from davylamp_wire.profile import LimitKind
+from davylamp_wire.quality import Reason, bad
+from playwright.sync_api import Page, expect
+from support.served import Plant, limit
+
+
+def chlorine(plant: Plant) -> int:
+    limits = {LimitKind.L1: limit(1), LimitKind.L2: limit(3)}
+    tag = plant.tag("gas1", "1号库位氯气浓度", "Chlorine at bay 1", plant_tag="AT-1101", limits=limits, range=(0, 10))
+    plant.read(tag, 0.4)
+    return tag
+
+
+def test_s01_a_raised_alarm_is_on_the_screen_within_a_second(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    page = open_page()
+    expect(page.locator(".none")).to_contain_text("当前没有报警")
+    started = time.monotonic()
+    plant.alarm(tag, "L2", "red", value=4.82, limit=3)
+    page.wait_for_selector("#alarm-LC-01-1.red.calls")
+    assert time.monotonic() - started < 1.0
+    expect(page.locator("#counts .red b")).to_have_text("1")
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        (
+            "zh-CN",
+            ["红 L2", "LC-01", "1号库位氯气浓度", "AT-1101", "4.82", "ppm", "限值 ≥ 3 ppm", "首要处置", "未确认"],
+        ),
+        (
+            "en-GB",
+            ["Red L2", "LC-01", "Chlorine at bay 1", "AT-1101", "4.82", "limit ≥ 3 ppm", "First:", "Unacknowledged"],
+        ),
+    ],
+)
+def test_s24_an_alarm_says_everything_in_the_readers_language(
+    plant: Plant, open_page: Any, locale: str, words: list[str]
+) -> None:
+    tag = chlorine(plant)
+    plant.read(tag, 4.82, age_ms=0)
+    plant.alarm(tag, "L2", "red", value=4.82, limit=3)
+    row = open_page(locale).locator("#alarm-LC-01-1")
+    for word in [*words, "LC-01", "AT-1101", "4.82", "ppm"]:
+        expect(row).to_contain_text(word)
+
+
+def test_s13_a_silent_engine_is_shouted_seen_and_heard(plant: Plant, open_page: Any) -> None:
+    page = open_page()
+    expect(page.locator("#silent")).to_be_hidden()
+    real = plant.now_ms
+    object.__setattr__(plant.cloud, "now_ms", lambda: real() + 15_000)
+    banner = page.locator("#silent")
+    expect(banner).to_be_visible(timeout=5000)
+    expect(banner).to_contain_text("报警引擎已停止")
+    assert page.locator("html").get_attribute("data-sounding") == "silent"
+    box = banner.bounding_box()
+    assert box
+    assert (box["y"], box["width"]) == (0, 1920)
+    object.__setattr__(plant.cloud, "now_ms", real)
+    plant.publish()
+    expect(banner).to_be_hidden(timeout=5000)
+
+
+def test_s13_a_silent_stream_is_shouted(plant: Plant, open_page: Any) -> None:
+    page = open_page("en-GB")
+    page.clock.install()
+    assert plant.server
+    plant.server.stop()
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#silent")).to_contain_text("NO CONNECTION TO DAVYLAMP", timeout=15_000)
+    plant.server = None
+
+
+def test_the_sound_is_off_until_a_click_arms_it_and_each_priority_has_its_own(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    page = open_page()
+    button = page.locator("#sound")
+    expect(button).to_have_text("未开启声音：点击开启")
+    button.click()
+    expect(button).to_have_text("声音已开启")
+    for kind, priority, heard in [("H", "blue", "blue"), ("L1", "yellow", "yellow"), ("HH", "orange", "orange")]:
+        plant.alarm(tag, kind, priority)
+        page.wait_for_selector(f'html[data-sounding="{heard}"]')
+    plant.alarm(tag, "L2", "red")
+    page.wait_for_selector('html[data-sounding="red"]')
+
+
+def test_s05_a_late_alarm_has_its_own_sound_and_says_when(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    page = open_page()
+    now = plant.now_ms()
+    plant.alarm(tag, "HH", "orange", late=True, raised_ms=now - 7_200_000, late_until_ms=now - 6_000_000)
+    page.wait_for_selector('html[data-sounding="late"]')
+    expect(page.locator("#alarm-LC-01-1")).to_contain_text("断线期间")
+    expect(page.locator("#alarm-LC-01-1")).to_contain_text("迟到")
+
+
+def test_silenced_is_broken_by_a_new_occurrence(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    plant.alarm(tag, "L1", "yellow")
+    page = open_page()
+    page.locator("#silence").click()
+    page.wait_for_selector('html[data-sounding=""]')
+    plant.alarm(tag, "L2", "red")
+    page.wait_for_selector('html[data-sounding="red"]')
+
+
+def test_s12_blind_is_told_apart_from_gas(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    plant.read(tag, 0.4, bad(Reason.COMM), age_ms=0)
+    plant.alarm(tag, "FAULT", "red", value=0.4)
+    row = open_page().locator("#alarm-LC-01-1")
+    expect(row).to_contain_text("失明")
+    expect(row).to_contain_text("坏：设备无应答")
+
+
+def test_s16_shelving_shows_first_what_it_hides_and_what_stays(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    plant.alarm(tag, "L1", "yellow", value=1.2, limit=1)
+    page = open_page()
+    page.locator("#alarm-LC-01-1 [data-act=shelve]").click()
+    dialog = page.locator("#dialog[open]")
+    expect(dialog).to_contain_text("一级报警 (1 ppm)")
+    expect(dialog).to_contain_text("✓ 二级 L2，3 ppm")
+    expect(dialog.locator("[name=second_token]")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator("#dialog")).to_be_hidden()
+
+
+def test_s15_shelving_a_red_asks_for_a_second_person(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    plant.alarm(tag, "L2", "red", value=4, limit=3)
+    page = open_page()
+    page.locator("#alarm-LC-01-1 [data-act=shelve]").click()
+    expect(page.locator("#dialog [name=second_token]")).to_be_visible()
+
+
+def test_a_value_follows_live_and_its_trend_opens_with_limits(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    now = plant.now_ms()
+    plant.history(tag, [now - 5000 + 1000 * n for n in range(5)], [0.1] * 5, [0, 0, bad(Reason.COMM), 0, 0])
+    page = open_page()
+    plant.read(tag, 2.5, age_ms=0)
+    plant.publish()
+    row = page.locator(f'#tags tr[data-index="{tag}"]')
+    expect(row.locator(".reading .number")).to_have_text("2.5")
+    row.locator(".open").click()
+    expect(page.locator("#trend")).to_contain_text("1号库位氯气浓度 AT-1101 (ppm)")
+    expect(page.locator("#chart canvas")).to_be_visible()
+    expect(page.locator("#chart-text")).to_contain_text("L2 3 ppm — GB/T 50493 2019 5.5.2 (未核实)")
+
+
+def test_tags_are_searched(plant: Plant, open_page: Any) -> None:
+    chlorine(plant)
+    plant.tag("level", "液位", "Level", source="LPG-02", device="opc1", plant_tag="LT-2101")
+    page = open_page()
+    page.locator("#search").fill("2101")
+    expect(page.locator("#tags tbody tr")).to_have_count(1)
+    expect(page.locator("#tags")).to_contain_text("LT-2101")
+
+
+def test_the_language_is_switched_by_a_click_and_remembered(plant: Plant, open_page: Any) -> None:
+    page = open_page("zh-CN")
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.reload()
+    expect(page.locator(".none")).to_contain_text("No alarm is standing.")
+
+
+def test_a_flood_shows_the_first_cause_and_how_many_more(plant: Plant, open_page: Any) -> None:
+    page = open_page()
+    for n in range(130):
+        tag = plant.tag(f"t{n}", "测点", "tag", kind="process")
+        plant.alarm(tag, "H", "yellow", age_ms=200_000 - n)
+    expect(page.locator("#alarm-list .alarm").first).to_have_id("alarm-LC-01-1")
+    expect(page.locator(".more")).to_contain_text("另有 30 条")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (390, 844)])
+def test_nothing_runs_off_the_screen(plant: Plant, open_page: Any, width: int, height: int) -> None:
+    tag = chlorine(plant)
+    plant.alarm(tag, "L2", "red", value=4.82, limit=3)
+    for locale in ("zh-CN", "en-GB"):
+        page: Page = open_page(locale, width, height)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        box = page.locator("#alarm-LC-01-1 [data-act=acknowledge]").bounding_box()
+        assert box
+        assert box["height"] >= 44
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
+
+
+def test_alarms_are_reached_by_keyboard(plant: Plant, open_page: Any) -> None:
+    tag = chlorine(plant)
+    plant.alarm(tag, "L2", "red")
+    plant.alarm(tag, "L1", "yellow")
+    page = open_page()
+    page.keyboard.press("j")
+    expect(page.locator("#alarm-LC-01-1")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#alarm-LC-01-2")).to_be_focused()
+    page.keyboard.press("s")
+    expect(page.locator("#dialog")).to_be_visible()
+
+
+def test_no_motion_for_those_who_asked_for_none(plant: Plant, open_page: Any) -> None:
+    plant.alarm(chlorine(plant), "L2", "red")
+    page = open_page()
+    page.emulate_media(reduced_motion="reduce")
+    level = page.locator("#alarm-LC-01-1 .level")
+    assert level.evaluate("node => getComputedStyle(node).animationName") == "none"
