@@ -87,6 +87,15 @@ def guarded(callback: Callable[P, None]) -> Callable[P, None]:
     return safe
 
 
+def pause_s(failures: int, jitter: float) -> float:
+    """Return how long to wait before the next attempt: 1 s, doubling to 30 s, drawn from its upper half.
+
+    Without the jitter, every edge of a site would knock at the same moment when the broker is back.
+    """
+    longest_s = min(LONGEST_S, FIRST_S * 2.0 ** min(failures, 16))
+    return max(FIRST_S, longest_s * (0.5 + jitter / 2))
+
+
 class Link:
     """One connection to the broker, kept up until stopped.
 
@@ -115,7 +124,7 @@ class Link:
         self._outstanding = 0
         self._full = False
         self._failures = 0
-        self._client = self._make_client()
+        self._client: mqtt.Client | None = None
 
     def _make_client(self) -> mqtt.Client:
         broker = self._config.broker
@@ -145,14 +154,16 @@ class Link:
     def start(self) -> None:
         """Connect, and again whenever the connection ends."""
         broker = self._config.broker
+        # A client of its own for each start: paho forgets to close the pair of sockets of the one before.
+        self._client = self._make_client()
         self._client.connect_async(broker.host, broker.port, keepalive=broker.keepalive_s)
         self._client.loop_start()
 
     def open(self, connection: int) -> bool:
         """Subscribe to what concerns us, then let messages through; False where that connection is gone already."""
         with self._gate:
-            self._open = connection == self._connection
-            if self._open and not self._config.one_way:
+            self._open = connection == self._connection and self._client is not None
+            if self._open and self._client is not None and not self._config.one_way:
                 self._client.subscribe([(topic, 1) for topic in self._topics()])
             return self._open
 
@@ -172,7 +183,7 @@ class Link:
     def publish(self, topic: str, payload: bytes) -> bool:
         """Queue a message at QoS 0, unretained; False where the session is over (Sparkplug 3.0, 6.4)."""
         with self._gate:
-            if not self._open:
+            if not self._open or self._client is None:
                 return False
             # Counted before it is published: paho may have written it before publish() returns.
             self._sizes.append(len(payload))
@@ -184,36 +195,26 @@ class Link:
 
     def end(self) -> None:
         """Disconnect; what was published before leaves first. The broker then keeps our will to itself."""
+        client, self._client = self._client, None
+        if client is None:
+            return
         with self._gate:
             self._open = False
-        self._client.disconnect()
-        self._join()
+        client.disconnect()
+        self._join(client)
         with self._gate:
             self._close()
-
-    def close(self) -> None:
-        """End, for good."""
-        self.end()
-        # paho closes its own pair of sockets when it is collected, and its callbacks are what keeps it from that.
-        client = self._client
+        # paho closes its pair of sockets when it is collected, and its callbacks are what keeps it from that.
         client.on_pre_connect = client.on_socket_open = client.on_connect = client.on_connect_fail = None
         client.on_disconnect = client.on_message = client.on_publish = None
-        del self._client
 
-    def _join(self) -> None:
+    def _join(self, client: mqtt.Client) -> None:
         """Wait for paho's thread; a broker that takes nothing any more must not hold us for a keepalive."""
-        watchdog = threading.Timer(STOP_S, self._cut)
-        watchdog.daemon = True
+        watchdog = threading.Timer(STOP_S, _cut, [client])
         watchdog.start()
-        self._client.loop_stop()
+        client.loop_stop()
         watchdog.cancel()
         watchdog.join()
-
-    def _cut(self) -> None:
-        sock = self._client.socket()
-        if isinstance(sock, socket.socket):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
 
     def _close(self) -> None:
         """Let nothing through any more; what paho holds is of a session that is over."""
@@ -241,34 +242,29 @@ class Link:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @guarded
-    def _on_connect(self, _client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_connect(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._failed(str(reason))
+            self._failed(client, str(reason))
             return
         self._failures = 0
-        self._pause()
         self._post(Connected(self._connection))
 
     @guarded
-    def _on_connect_fail(self, _client: mqtt.Client, _userdata: Any) -> None:
-        self._failed("broker unreachable")
+    def _on_connect_fail(self, client: mqtt.Client, _userdata: Any) -> None:
+        self._failed(client, "broker unreachable")
 
     @guarded
-    def _on_disconnect(self, _client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self._failed(str(reason))
+    def _on_disconnect(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._failed(client, str(reason))
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, client: mqtt.Client, reason: str) -> None:
         with self._gate:
             self._close()
-        self._pause()
+        pause = pause_s(self._failures, self._jitter())
+        # Equal ends make paho take this value as it is; it is annotated int and only ever added to a clock.
+        client.reconnect_delay_set(pause, pause)  # type: ignore[arg-type]
         self._failures += 1
         self._post(Lost(reason))
-
-    def _pause(self) -> None:
-        """Set how long paho waits before it connects again: 1 to 30 s, drawn anew each time."""
-        pause_s = max(FIRST_S, min(LONGEST_S, FIRST_S * 2.0 ** min(self._failures, 5)) * (0.5 + self._jitter() / 2))
-        # Equal ends make paho take this value as it is; it is annotated int and only ever added to a clock.
-        self._client.reconnect_delay_set(pause_s, pause_s)  # type: ignore[arg-type]
 
     @guarded
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
@@ -284,3 +280,10 @@ class Link:
             self._full = self._full and not drained
         if drained:
             self._post(Drained())
+
+
+def _cut(client: mqtt.Client) -> None:
+    sock = client.socket()
+    if isinstance(sock, socket.socket):
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from davylamp_wire.edge_session import EdgeAction, EdgeSession
+from davylamp_wire.edge_session import REBIRTH_GAP_MS, EdgeAction, EdgeSession
 from davylamp_wire.payload import (
     CONFIRM,
     REBIRTH,
@@ -44,8 +44,8 @@ from davylamp_edge.records import NODE, Record
 
 log = structlog.get_logger(__name__)
 
-INBOX = 1_000
-"""Most events held; commands beyond it are dropped and counted: a flood must not eat the memory."""
+COMMANDS = 1_000
+"""Most commands held; beyond it the oldest are dropped and counted, for the newest confirmation says it all."""
 
 IDLE_SHARE = 0.5
 """A heartbeat goes out after this share of the keepalive without a message."""
@@ -65,7 +65,7 @@ class UplinkCounters:
     losses: int = 0
     confirmations: int = 0
     refused_commands: int = 0
-    dropped_events: int = 0
+    dropped_commands: int = 0
 
 
 class Uplink:
@@ -82,7 +82,8 @@ class Uplink:
         self._outgoing = Outgoing(config.backlog_rate, config.repeats if config.one_way else None)
         self._link = Link(config, journal.next_bd_seq, self._post, now_ms)
         self._changed = threading.Condition()
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
+        self._commands: deque[Arrived] = deque(maxlen=COMMANDS)
         self._offered: list[Record] = []
         self._online = False
         self._stopping = False
@@ -113,7 +114,7 @@ class Uplink:
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join()
-        self._link.close()
+        self._link.end()
 
     @property
     def state(self) -> str:
@@ -132,11 +133,16 @@ class Uplink:
 
     def _post(self, event: Event) -> None:
         with self._changed:
-            if len(self._events) >= INBOX and isinstance(event, Arrived):
-                self.counters.dropped_events += 1
-                return
-            self._events.append(event)
+            if isinstance(event, Arrived) and host_of(event.topic) is None:
+                self.counters.dropped_commands += len(self._commands) == COMMANDS
+                self._commands.append(event)
+            else:
+                self._events.append(event)
             self._changed.notify()
+
+    @property
+    def _something_came(self) -> bool:
+        return bool(self._events or self._offered or self._commands)
 
     # The publisher's thread
 
@@ -155,14 +161,16 @@ class Uplink:
     def _wait(self, until_s: float | None) -> bool:
         """Wait for something to happen or fall due; return whether to stop."""
         with self._changed:
-            if not (self._events or self._offered or self._stopping):
+            if not (self._something_came or self._stopping):
                 self._changed.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
             return self._stopping
 
     def _turn(self) -> float | None:
         """Do everything there is to do; return when to wake at the latest."""
         with self._changed:
-            events, self._events = self._events, deque()
+            events: list[Event] = [*self._events, *self._commands]
+            self._events = []
+            self._commands.clear()
             offered, self._offered = self._offered, []
         self._outgoing.offered(offered)
         for event in events:
@@ -175,7 +183,9 @@ class Uplink:
 
     def _publish_what_is_due(self) -> float | None:
         beat_s = self._last_publish_s + IDLE_SHARE * self._config.broker.keepalive_s
-        while self._session.may_send and self._link.has_room and not (self._events or self._offered):
+        if self._session.rebirth_waits:
+            beat_s = min(beat_s, time.monotonic() + REBIRTH_GAP_MS / 1000)
+        while self._session.may_send and self._link.has_room and not self._something_came:
             now = time.monotonic()
             choice = self._outgoing.choose(int(now * 1000))
             if isinstance(choice, Rest):
@@ -322,7 +332,7 @@ class Uplink:
 
     def _say_goodbye(self) -> None:
         deadline = time.monotonic() + LAST_WORDS_S
-        while self._session.may_send and (self._events or self._offered) and time.monotonic() < deadline:
+        while self._session.may_send and self._offered and time.monotonic() < deadline:
             self._turn()
         if self._session.may_send:
             self._publish_node_death()

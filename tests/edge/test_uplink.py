@@ -34,7 +34,7 @@ class Edge:
     def __init__(self, folder: Path, broker: Broker, **settings: Any) -> None:
         table = {
             "node": "edge-1",
-            "broker": {"host": broker.host, "port": broker.port},
+            "broker": {"host": broker.host, "port": broker.port, "keepalive_s": settings.pop("keepalive_s", 15)},
             "journal": {"path": str(folder / "journal.db"), "max_bytes": settings.pop("max_bytes", 1 << 26)},
             "devices": [
                 {
@@ -56,13 +56,13 @@ class Edge:
         self.writer.start()
         self.uplink.start()
 
-    def read(self, value: float, kind: JournalClass = JournalClass.LIVE) -> None:
-        """Journal one reading of the level."""
+    def read(self, value: float, kind: JournalClass = JournalClass.LIVE, times: int = 1) -> None:
+        """Journal one reading of the level, so many times in one record."""
         tags = self.births.tags[DEVICE]
         now = int(time.time() * 1000)
         at = tags.installed.names.index("level")
         body = metrics_body(Readings([tags.aliases[at]], [now], [value], [0]), tags.types)
-        self.writer.submit(Entry(DEVICE, kind, body, now))
+        self.writer.submit(Entry(DEVICE, kind, body * times, now))
 
     def close(self) -> None:
         self.writer.stop()
@@ -110,7 +110,7 @@ def test_a_reading_is_on_the_wire_within_a_few_milliseconds(tmp_path: Path, mosq
             edge.read(float(n))
             host.wait(lambda n=n: len(host.records) > n, "the reading")  # type: ignore[misc]  # a default binds n
             delays.append(host.records[-1].seen.at_s - began)
-        assert sorted(delays)[25] < 0.02
+        assert sorted(delays)[25] < 0.02, delays
 
 
 def test_nothing_is_born_before_the_primary_host_is_online(tmp_path: Path, mosquitto: Broker) -> None:
@@ -227,9 +227,7 @@ def test_live_goes_before_the_backlog_of_a_cut(tmp_path: Path, mosquitto: Broker
             assert not live.historical
             assert len(host.records) < 100
             host.wait(lambda: len(set(host.numbers())) == 201, "the backlog")
-            assert edge.journal.unconfirmed(0, 1000) == [] or host.wait(
-                lambda: not edge.journal.unconfirmed(0, 1000), "confirmation"
-            )
+            host.wait(lambda: not edge.journal.unconfirmed(0, 1000), "confirmation of all of it")
 
 
 def test_s26_sigkill_of_the_broker_loses_nothing_and_backlog_comes_as_history(
@@ -257,8 +255,8 @@ def test_s26_holes_travel_as_records_of_the_node(tmp_path: Path, mosquitto: Brok
         born(host)
         mosquitto.kill()
         host.wait(lambda: edge.uplink.state != "online", "the cut")
-        for n in range(12_000):
-            edge.read(float(n))
+        for n in range(4_000):
+            edge.read(float(n), times=30)
         edge.writer.stop()
         mosquitto.start()
         born(host, 2)
@@ -267,7 +265,7 @@ def test_s26_holes_travel_as_records_of_the_node(tmp_path: Path, mosquitto: Brok
         assert holes
         lost = sum(int(edge.journal.lost[kind]) for kind in edge.journal.lost)
         delivered = {record.number for record in host.records if record.device == DEVICE}
-        assert len(delivered) + lost == 12_000
+        assert len(delivered) + lost == 4_000
         assert all(HOLE and '"reason":"evicted"' in str(record.values[0]) for record in holes)
 
 
@@ -283,8 +281,7 @@ def test_a_one_way_link_repeats_and_settles(tmp_path: Path, mosquitto: Broker, m
 
 
 def test_an_edge_with_nothing_to_say_still_beats(tmp_path: Path, mosquitto: Broker) -> None:
-    broker = {"host": mosquitto.host, "port": mosquitto.port, "keepalive_s": 1}
-    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto, broker=broker):
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto, keepalive_s=1):
         born(host)
         host.wait(lambda: len(host.of(MessageType.NDATA)) >= 3, "three heartbeats")
         beats = [seen.at_s for seen in host.of(MessageType.NDATA)]

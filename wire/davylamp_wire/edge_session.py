@@ -108,6 +108,11 @@ class EdgeSession:
         """Whether data may be published now."""
         return self.state is EdgeState.ONLINE
 
+    @property
+    def rebirth_waits(self) -> bool:
+        """Whether births were asked for too soon and wait for `tick`."""
+        return self._pending
+
     def connect(self, bd_seq: int, now_ms: int) -> bytes:
         """Return the will of the CONNECT that is about to be sent; the births of this connection carry its bdSeq.
 

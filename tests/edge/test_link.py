@@ -1,0 +1,189 @@
+"""What paho does behind our back, each case once (facts: API traps of paho-mqtt 2.2)."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from davylamp_edge.config import EdgeConfig
+from davylamp_edge.link import OUTSTANDING_BYTES, Connected, Connecting, Event, Link, Lost, pause_s
+from davylamp_wire.payload import BD_SEQ
+from davylamp_wire.topic import MessageType
+from support.edge_host import edge_host
+from support.services import Broker
+
+CONNACK = b"\x20\x02\x00\x00"
+
+
+class Watcher:
+    """A link and the events it posted."""
+
+    def __init__(self, port: int, post: Callable[[Event], None] | None = None, **broker: Any) -> None:
+        device = {"name": "a", "profile": "p", "driver": "modbus", "hazard_source": "h", "address": "x"}
+        config = EdgeConfig.model_validate(
+            {
+                "node": "edge-1",
+                "broker": {"host": "127.0.0.1", "port": port, **broker},
+                "journal": {"path": "unused"},
+                "devices": [device],
+            }
+        )
+        self.events: list[Event] = []
+        self._changed = threading.Condition()
+        self._numbers = iter(range(1000))
+        self.link = Link(config, lambda: next(self._numbers), post or self.take, lambda: 0)
+
+    def take(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def wait(self, kind: type[Event], times: int = 1) -> Event:
+        def found() -> list[Event]:
+            return [event for event in self.events if isinstance(event, kind)]
+
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(found()) >= times, 15), f"no {kind.__name__}: {self.events}"
+            return found()[times - 1]
+
+
+@contextmanager
+def watcher(port: int, **settings: Any) -> Iterator[Watcher]:
+    watching = Watcher(port, **settings)
+    watching.link.start()
+    try:
+        yield watching
+    finally:
+        watching.link.end()
+
+
+def connection(event: Event) -> int:
+    assert isinstance(event, Connected)
+    return event.connection
+
+
+@contextmanager
+def broker_that_stops_reading() -> Iterator[int]:
+    """A server that welcomes a client and then never reads again."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    taken: list[socket.socket] = []
+
+    def welcome() -> None:
+        try:
+            peer, _ = listener.accept()
+        except OSError:
+            return
+        taken.append(peer)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.recv(1024)
+        peer.sendall(CONNACK)
+
+    thread = threading.Thread(target=welcome)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        for peer in taken:
+            peer.close()
+
+
+def test_nothing_is_queued_before_the_session_is_open(mosquitto: Broker) -> None:
+    with watcher(mosquitto.port) as watching:
+        event = watching.wait(Connected)
+        assert not watching.link.publish("spBv1.0/davylamp/NDATA/edge-1", b"early")
+        assert watching.link.open(connection(event))
+        assert watching.link.publish("spBv1.0/davylamp/NDATA/edge-1", b"on time")
+
+
+def test_a_connection_that_is_gone_cannot_be_opened(mosquitto: Broker) -> None:
+    with watcher(mosquitto.port) as watching:
+        first = connection(watching.wait(Connected))
+        mosquitto.kill()
+        watching.wait(Lost)
+        assert not watching.link.open(first)
+        mosquitto.start()
+        second = connection(watching.wait(Connected, 2))
+        assert not watching.link.open(first)
+        assert watching.link.open(second)
+
+
+def test_an_exception_in_a_callback_does_not_end_the_thread(mosquitto: Broker) -> None:
+    failures: list[Event] = []
+
+    def fail(event: Event) -> None:
+        failures.append(event)
+        raise RuntimeError("a callback fails")
+
+    with edge_host(mosquitto) as host:
+        watching = Watcher(mosquitto.port, post=fail)
+        watching.link.start()
+        host.wait(lambda: any(isinstance(event, Connected) for event in failures), "the connection")
+        assert watching.link.open(connection(next(event for event in failures if isinstance(event, Connected))))
+        watching.link.publish("spBv1.0/davylamp/NDEATH/edge-1", b"")
+        host.wait(lambda: host.seen, "a message after the failure")
+        watching.link.end()
+
+
+def test_every_connect_carries_a_will_of_its_own_bdseq(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host, watcher(mosquitto.port) as watching:
+        watching.wait(Connected)
+        mosquitto.kill()
+        mosquitto.start()
+        watching.wait(Connected, 2)
+        numbers = [event.bd_seq for event in watching.events if isinstance(event, Connecting)]
+        assert numbers == sorted(set(numbers))
+        host.wait(lambda: host._client.is_connected(), "the host to be back")
+        assert watching.link._client is not None
+        sock = watching.link._client.socket()
+        assert isinstance(sock, socket.socket)
+        sock.shutdown(socket.SHUT_RDWR)
+        host.wait(lambda: host.of(MessageType.NDEATH), "the will")
+        assert host.of(MessageType.NDEATH)[0].message.value(BD_SEQ) == numbers[-1]
+
+
+def test_small_messages_do_not_wait_for_acknowledgements(mosquitto: Broker) -> None:
+    with watcher(mosquitto.port) as watching:
+        watching.wait(Connected)
+        assert watching.link._client is not None
+        sock = watching.link._client.socket()
+        assert isinstance(sock, socket.socket)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_paho_never_holds_more_than_its_share_and_a_stop_does_not_hang() -> None:
+    with broker_that_stops_reading() as port, watcher(port) as watching:
+        assert watching.link.open(connection(watching.wait(Connected)))
+        queued = 0
+        while watching.link.has_room and queued < 10_000:
+            assert watching.link.publish("spBv1.0/davylamp/NDATA/edge-1", bytes(20_000))
+            queued += 1
+        assert queued < 2_000
+        assert watching.link._outstanding <= OUTSTANDING_BYTES + 20_000
+        began = time.monotonic()
+        watching.link.end()
+        assert time.monotonic() - began < 8
+
+
+def test_a_broker_that_is_not_there_is_tried_again(free_port: Callable[[], int], tmp_path: Path) -> None:
+    broker = Broker(tmp_path, free_port())
+    with watcher(broker.port) as watching:
+        watching.wait(Lost)
+        broker.start()
+        try:
+            watching.wait(Connected)
+        finally:
+            broker.stop()
+
+
+@pytest.mark.parametrize("failures", range(12))
+def test_the_pause_before_a_reconnect_doubles_to_30_s_with_jitter(failures: int) -> None:
+    longest = min(30.0, 2.0**failures)
+    assert pause_s(failures, 1.0) == longest
+    assert pause_s(failures, 0.0) == max(1.0, longest / 2)
