@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
+from davylamp_alarms.transition import Condition
 from sqlalchemy.exc import OperationalError
 
 from davylamp_cloud.config import MonitorConfig, ReceiverConfig, SiteConfig
@@ -26,6 +27,7 @@ from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, Outcome, Outcomes
 from davylamp_cloud.replay import Restored, restore
+from davylamp_cloud.settings import system_alarm_id
 from davylamp_cloud.store.snapshots import oldest_snapshot, write_snapshot
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import Writer
@@ -36,6 +38,9 @@ CURSOR_S = 1.0
 """The cursor alone is stored this often; what lies between is evaluated again after a crash and brought nothing."""
 
 WAKE_S = 0.5
+REPLAY = "replay"
+"""Name of the alarm that a replay did not agree with what is stored."""
+
 SNAPSHOT_RECORDS = 20_000
 """Records after which a snapshot is due before its time, so that a replay stays short."""
 
@@ -139,11 +144,22 @@ class Monitor:
         notices = Notices(restored.evaluator.register, self._sites)
         receivers = self._receivers
         self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
-        if restored.differences:
-            LOG.error("replay differs from what is stored", first=restored.differences[0])
-            comment = "; ".join(restored.differences)[:500]
-            said = json.dumps({"op": "report", "name": "replay", "active": True, "comment": comment}).encode()
-            self._log.append([NewRecord(RecordKind.CHANGE, said, self._now_ms())])
+        if restored.differences or self._replay_alarm_stands():
+            self._report_replay(restored.differences)
+
+    def _replay_alarm_stands(self) -> bool:
+        assert self._evaluator is not None
+        name = system_alarm_id(REPLAY)
+        standing = self._evaluator.engine.standing()
+        return any(record.alarm == name and record.state.condition is Condition.ACTIVE for record in standing)
+
+    def _report_replay(self, differences: Sequence[str]) -> None:
+        """Say by a record of the log whether the replay agreed; the alarm follows from it like any other."""
+        if differences:
+            LOG.error("replay differs from what is stored", first=differences[0])
+        comment = "; ".join(differences)[:500]
+        said = {"op": "report", "name": REPLAY, "active": bool(differences), "comment": comment}
+        self._log.append([NewRecord(RecordKind.CHANGE, json.dumps(said).encode(), self._now_ms())])
 
     def _run(self) -> None:
         try:

@@ -1,0 +1,425 @@
+"""The monitor: what is stored of what the engine says, what a restart keeps, and what a person decides."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from davylamp_alarms.transition import Why
+from davylamp_cloud.config import ReceiverConfig
+from davylamp_cloud.log import Log, NewRecord, RecordKind
+from davylamp_cloud.store import schema
+from davylamp_cloud.store.verify import verify_chain
+from davylamp_wire.quality import Reason, bad
+from davylamp_wire.topic import MessageType
+from sqlalchemy import select, text
+from support.host import Host, host
+from support.speaker import Speaker, gas_point, limit
+
+REGULATOR = ReceiverConfig(name="park-bureau", url="https://regulator.example/", secret_env="NOT_READ_HERE")
+
+
+def say(running: Host, edge: Speaker, *values: float, **more: Any) -> None:
+    """Let an edge report values a second apart, and wait for the evaluation; it is born again after a restart."""
+    if not running.intake.nodes[f"{edge.group}/{edge.node}"].births:
+        born(running, edge)
+    for value in values:
+        edge.now_ms += 1000
+        running.now_ms = edge.now_ms
+        running.hear(edge.data([value], **more))
+    running.settle()
+
+
+def born(running: Host, edge: Speaker | None = None) -> Speaker:
+    speaker = edge or Speaker()
+    speaker.now_ms = max(speaker.now_ms, running.now_ms)
+    running.hear(*speaker.birth())
+    running.settle()
+    return speaker
+
+
+def test_a_leak_raises_both_levels_and_stores_them_with_their_words(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        say(running, born(running), 0.5, 5.0)
+        assert running.events() == ["L1 raised B", "L2 raised B"]
+        row = running.standing()["L2 live"]
+        assert (row["priority"], row["value"], row["limit"], row["tag_id"]) == (
+            "red",
+            5.0,
+            3.0,
+            "park/edge-1/store/gas",
+        )
+
+
+def test_s24_every_alarm_says_what_where_how_much_since_when_and_what_to_do_in_both_languages(
+    tmp_path: Path,
+) -> None:
+    with host(tmp_path) as running:
+        say(running, born(running), 5.0)
+        row = running.standing()["L2 live"]
+        for words in (
+            "监测报警·红",
+            "cl2-store 氯气库",
+            "氯气浓度（1#AT-101/A）",
+            "5 ppm ≥ 3 ppm",
+            "自 2025-10-09 16:53:21 起",
+        ):
+            assert words in row["text_zh"], words
+        for words in ("MONITORING RED", "chlorine store", "chlorine (1#AT-101/A)", "5 ppm ≥ 3 ppm", "since 2025-10-09"):
+            assert words in row["text_en"], words
+        assert row["text_zh"].endswith("核实并按处置卡操作")
+        assert row["text_en"].endswith("follow the handling card")
+
+
+def test_s21_a_notice_names_the_monitoring_scheme_and_no_government_colour(tmp_path: Path) -> None:
+    with host(tmp_path, receivers=[REGULATOR]) as running:
+        say(running, born(running), 5.0)
+        rows = running.state.rows(select(schema.OUTBOX))
+        data = json.loads(rows[0]["body"])["data"]
+        assert (data["scheme"], data["level"]) == ("monitoring", "red")
+        assert "非事故报告" in data["notice"]
+
+
+def test_s23_one_transition_is_one_row_one_id_and_one_outbox_row_a_receiver(tmp_path: Path) -> None:
+    with host(tmp_path, receivers=[REGULATOR]) as running:
+        edge = born(running)
+        say(running, edge, 5.0, 0.5, 5.0)
+        rows = running.state.transitions()
+        ids = [row["id"] for row in rows]
+        assert len(set(ids)) == len(ids)
+        assert [row["source_no"] for row in rows] == list(range(1, len(rows) + 1))
+        told = running.state.rows(select(schema.OUTBOX.c.transition).order_by(schema.OUTBOX.c.id))
+        red = [row["id"] for row in rows if row["priority"] in ("red", "orange")]
+        assert [row["transition"] for row in told] == red
+
+
+def test_an_acknowledgement_is_kept_with_its_name_over_a_restart(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+        row = running.standing()["L2 live"]
+        outcome = running.act("acknowledge", occurrence=row["occurrence"], version=row["version"])
+        assert [step["event"] for step in outcome.transitions] == ["acknowledged"]
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        row = running.standing()["L2 live"]
+        assert (row["letter"], row["acknowledged_by"]) == ("C", "li")
+        again = running.act("acknowledge", occurrence=row["occurrence"], version=row["version"])
+        assert not again.transitions
+        assert len(running.events()) == 3
+
+
+def test_a_command_on_an_older_version_is_refused_with_its_reason_and_the_refusal_is_kept(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        outcome = running.act("acknowledge", occurrence="cl2-store-99", version=1)
+        assert outcome.refusal is not None
+        assert outcome.refusal.why is Why.UNKNOWN
+        assert running.state.rows(select(schema.REFUSALS))[0]["subject"] == "cl2-store-99"
+
+
+def test_a_shelf_shows_until_when(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        say(running, born(running), 1.5)
+        until_ms = running.now_ms + 600_000
+        alarm = running.standing()["L1 live"]["alarm_id"]
+        running.act("shelve", alarm=alarm, comment="pump test", until_ms=until_ms)
+        row = running.standing()["L1 live"]
+        assert (row["letter"], row["shelved_until_ms"]) == ("G", until_ms)
+
+
+@pytest.mark.parametrize("lost_snapshots", [0, 1, 2])
+def test_a_killed_cloud_goes_on_without_losing_or_repeating_a_transition(tmp_path: Path, lost_snapshots: int) -> None:
+    """The monitor dies with its thread; what follows the last snapshot is replayed, compared and not stored again."""
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 0.5)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        say(running, edge, 5.0, 0.2)
+        row = running.standing()["L2 live"]
+        running.act("acknowledge", occurrence=row["occurrence"], version=row["version"])
+        before = running.state.transitions()
+        standing = running.standing()
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        newest = "SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?"
+        db.execute(f"DELETE FROM snapshots WHERE seq IN ({newest})", (lost_snapshots,))
+    db.close()
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        assert running.state.transitions() == before
+        assert running.standing() == standing
+        assert "SYSTEM live" not in running.standing()
+        say(running, edge, 5.0)
+        assert [row["source_no"] for row in running.state.transitions()] == list(range(1, len(running.events()) + 1))
+        assert verify_chain(running.state) is None
+
+
+def test_where_a_replay_differs_the_stored_transition_wins_and_an_alarm_says_so(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+        before = running.events()
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute("DELETE FROM snapshots")
+    db.close()
+    with sqlite3.connect(tmp_path / "log.db") as db:
+        db.execute("UPDATE records SET body = x'00' WHERE kind = 'data'")
+    db.close()
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert running.events()[: len(before)] == before
+        alarm = running.standing()["SYSTEM live"]
+        assert "replay" in alarm["alarm_id"]
+        assert "2 transitions are stored, 0 came out" in alarm["comment"]
+        say(running, edge, 6.0)
+        numbers = [row["id"] for row in running.state.transitions()]
+        assert len(set(numbers)) == len(numbers)
+        occurrences = {row["occurrence"] for row in running.state.transitions() if row["event"] == "raised"}
+        assert len(occurrences) == 5, "an occurrence's number is never given twice"
+        assert verify_chain(running.state) is None
+
+
+def test_a_replay_that_agrees_again_ends_that_alarm(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        running.change("report", name="replay", active=True)
+        assert running.standing()["SYSTEM live"]["condition"] == "active"
+    with host(tmp_path) as running:
+        running.settle()
+        assert running.standing()["SYSTEM live"]["condition"] == "normal"
+
+
+def test_first_limits_are_live_and_later_ones_are_proposals(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        edge.points = {"gas": gas_point(limits={"L1": limit(0.7), "L2": limit(3.0, deadband=0.3)})}
+        edge.now_ms += 1000
+        born(running, edge)
+        say(running, edge, 0.8)
+        assert running.events() == [], "what a birth wants is not in force before a person accepts it"
+        proposal = running.state.rows(select(schema.PROPOSALS))[0]
+        assert [difference[0] for difference in proposal["differences"]] == ["limits.L1"]
+        running.change("accept", proposal=proposal["id"], second="wang")
+        say(running, edge, 0.8)
+        assert running.events() == ["L1 raised B"]
+        assert running.state.limits(0)["version"] == 2  # type: ignore[index]  # it is there
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        assert running.state.limits(0)["settings"]["limits"]["L1"]["value"] == 0.7  # type: ignore[index]
+        assert running.standing()["L1 live"]["limit"] == 0.7
+
+
+def test_a_rejected_proposal_is_not_asked_about_again(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        edge.points = {"gas": gas_point(limits={"L1": limit(0.7)})}
+        edge.now_ms += 1000
+        born(running, edge)
+        proposal = running.state.rows(select(schema.PROPOSALS))[0]
+        running.change("reject", proposal=proposal["id"])
+    with host(tmp_path, now_ms=edge.now_ms + 1000) as running:
+        edge.device_zh = "another"  # type: ignore[attr-defined]  # the birth is the same but for its time
+        born(running, edge)
+        assert [row["state"] for row in running.state.rows(select(schema.PROPOSALS))] == ["rejected"]
+
+
+def test_new_words_for_a_known_tag_are_taken_at_once(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        edge.points = {"gas": gas_point(zh="一号氯气", plant_tag="AT-7")}
+        edge.now_ms += 1000
+        born(running, edge)
+        tag = running.state.tags()[0]
+        assert (tag["zh"], tag["plant_tag"]) == ("一号氯气", "AT-7")
+        assert running.state.rows(select(schema.PROPOSALS)) == []
+
+
+def test_what_a_tag_keeps_for_life_cannot_be_accepted_away(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        edge.hazard_source = "other-store"
+        edge.now_ms += 1000
+        born(running, edge)
+        proposal = running.state.rows(select(schema.PROPOSALS))[0]
+        outcome = running.change("accept", proposal=proposal["id"])
+        assert outcome.refusal is not None
+        assert "hazard_source" in outcome.refusal.en
+
+
+def test_s30_a_limit_nobody_verified_stays_unverified_in_the_register(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        born(running)
+        source = running.state.limits(0)["settings"]["limits"]["L2"]["source"]  # type: ignore[index]
+        assert (source["basis"], source["verified_by"]) == ("proposal", "")
+
+
+def test_s12_a_blind_detector_is_an_alarm_as_loud_as_what_it_guards_and_no_gas_alarm(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = born(running, Speaker(points={"a": gas_point(), "b": gas_point()}))
+        edge.now_ms += 1000
+        running.hear(edge.data([0.5, 0.5]))
+        for _ in range(60):
+            edge.now_ms = running.now_ms = edge.now_ms + 1000
+            running.hear(edge.data([None, 0.5], quality=bad(Reason.LOOP_LOW)))
+            running.tick()
+        running.settle()
+        row = running.standing()["FAULT live"]
+        assert row["priority"] == "red"
+        assert "BLIND: 1 of 2 points lost" in row["text_en"]
+        assert "失去监视：2 个测点中 1 个" in row["text_zh"]
+
+
+def test_s05_a_late_excursion_says_when_it_was_and_asks_for_the_field(tmp_path: Path) -> None:
+    with host(tmp_path, receivers=[REGULATOR]) as running:
+        edge = born(running)
+        say(running, edge, 0.5)
+        edge.now_ms += 60_000
+        backlog = [edge.data([value], historical=True, time_ms=edge.now_ms - ago) for value, ago in
+                   ((0.5, 50_000), (6.0, 40_000), (7.0, 20_000), (0.4, 10_000))]  # fmt: skip
+        running.hear(*backlog)
+        running.settle()
+        late = [row for row in running.state.transitions() if row["kind"] == "L2" and row["late"]]
+        assert late
+        data = json.loads(late[-1]["body"])
+        assert "during link loss, check the field" in data["text"]["en"]
+        assert "请到现场核实" in data["text"]["zh"]
+        assert any(json.loads(row["body"])["data"]["late"] for row in running.state.rows(select(schema.OUTBOX)))
+
+
+def test_s29_refusals_and_decisions_are_in_a_chain_with_who_and_what(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        running.act("acknowledge", occurrence="cl2-store-99", version=1)
+        edge.points = {"gas": gas_point(limits={"L1": limit(0.7)})}
+        edge.now_ms += 1000
+        born(running, edge)
+        proposal = running.state.rows(select(schema.PROPOSALS))[0]
+        running.change("accept", proposal=proposal["id"], second="wang")
+        rows = running.state.rows(select(schema.AUDIT))
+        assert [(row["action"], row["actor"]) for row in rows] == [
+            ("tag introduced", "park/edge-1"),
+            ("acknowledge refused", "li"),
+            ("settings accepted", "li"),
+        ]
+        assert json.loads(rows[2]["before"])["limits"]["L1"]["value"] == 1.0
+        assert json.loads(rows[2]["after"])["limits"]["L1"]["value"] == 0.7
+        assert verify_chain(running.state) is None
+
+
+TAMPERINGS = {
+    "edited": ("UPDATE transitions SET actor = 'nobody' WHERE source_no = 2", 2),
+    "edited value": ("UPDATE transitions SET value = 0.1 WHERE source_no = 1", 1),
+    "edited body": ("UPDATE transitions SET body = replace(body, 'red', 'blue') WHERE source_no = 2", 2),
+    "deleted": ("DELETE FROM transitions WHERE source_no = 2", 2),
+    "tail cut": ("DELETE FROM transitions WHERE source_no = 3", 3),
+    "head edited": ("UPDATE chain_heads SET hash = 'x' WHERE chain = 'cl2-store'", 3),
+    "renumbered": ("UPDATE transitions SET source_no = source_no + 10 WHERE source_no = 3", 3),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_s29_any_change_of_a_stored_transition_is_found(tmp_path: Path, name: str) -> None:
+    statement, number = TAMPERINGS[name]
+    with host(tmp_path) as running:
+        say(running, born(running), 5.0, 0.5)
+        assert len(running.events()) >= 3
+        with running.state.writing() as connection:
+            connection.execute(text("DELETE FROM transitions WHERE source_no > 3"))
+            third = connection.execute(text("SELECT hash FROM transitions WHERE source_no = 3")).scalar()
+            connection.execute(text(f"UPDATE chain_heads SET number = 3, hash = '{third}' WHERE chain = 'cl2-store'"))
+        assert verify_chain(running.state) is None
+        with running.state.writing() as connection:
+            connection.execute(text(statement))
+        found = verify_chain(running.state)
+        assert found is not None
+        assert (found.chain, found.number) == ("cl2-store", number)
+        running.state.close()
+        Path(tmp_path / "state.db").touch()
+
+
+def test_s29_an_inserted_transition_is_found(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        say(running, born(running), 5.0)
+        with running.state.writing() as connection:
+            row = dict(connection.execute(select(schema.TRANSITIONS)).mappings().first() or {})
+            forged = {**row, "id": "cl2-store-3", "source_no": 3, "version": 9}
+            connection.execute(schema.TRANSITIONS.insert(), forged)
+        found = verify_chain(running.state)
+        assert found is not None
+        assert found.number == 3
+
+
+def test_a_damaged_record_is_audited_and_the_rest_goes_on(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+    log = Log(tmp_path / "log.db")
+    junk = [(RecordKind.LINK, b"{}"), (RecordKind.COMMAND, b"junk")]
+    log.append([NewRecord(kind, body, edge.now_ms) for kind, body in junk])
+    log.close()
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        say(running, edge, 5.0)
+        assert "L2 live" in running.standing()
+        actions = [row["action"] for row in running.state.rows(select(schema.AUDIT))]
+        assert actions.count("record unreadable") == 2
+
+
+def test_listeners_hear_each_commit_after_it_is_stored(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        heard: list[tuple[int, int]] = []
+        running.monitor.on_commit(
+            lambda committed: heard.append((len(committed.transitions), len(running.state.transitions())))
+        )
+        say(running, born(running), 5.0)
+        running.settle()
+        told = [pair for pair in heard if pair[0]]
+        assert told == [(2, 2)]
+
+
+def test_live_values_survive_a_restart(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        say(running, born(running, edge), 0.25)
+        before = running.monitor.live.read(0)
+    with host(tmp_path) as running:
+        assert running.monitor.live.read(0) == before
+
+
+def test_the_log_may_be_trimmed_up_to_the_oldest_snapshot_and_the_next_start_still_works(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        say(running, born(running, edge), 5.0)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        say(running, edge, 5.1)
+        standing = running.standing()
+        gone = running.log.trim(running.monitor.needed(), edge.now_ms + 10**9, 0)
+        assert gone > 0
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        assert running.standing() == standing
+
+
+def test_a_cold_start_with_a_trimmed_log_and_no_snapshot_still_watches(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        say(running, born(running, edge), 0.5)
+        running.log.trim(running.log.last_seq, edge.now_ms + 10**9, 0)
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute("DELETE FROM snapshots")
+    db.close()
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        say(running, edge, 5.0)
+        assert running.events() == ["L1 raised B", "L2 raised B"]
+
+
+def test_two_edges_of_one_hazard_source_share_its_chain(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        one, two = born(running), born(running, Speaker(node="edge-2", device="vent"))
+        say(running, one, 5.0)
+        say(running, two, 5.0)
+        rows = running.state.transitions(hazard_source="cl2-store")
+        assert [row["source_no"] for row in rows] == [1, 2, 3, 4]
+        assert MessageType.NBIRTH  # both were born by their own
