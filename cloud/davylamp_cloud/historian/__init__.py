@@ -82,6 +82,20 @@ class Rows:
             texts,
         )
 
+    def between(self, start: int, end: int) -> "Rows":
+        """Return the rows from one position up to another, without copying columns."""
+        cut = slice(start, end)
+        return Rows(
+            self.seqs[cut],
+            self.tags[cut],
+            self.times_ms[cut],
+            self.values[cut],
+            self.qualities[cut],
+            self.births[cut],
+            self.marks[cut],
+            {at - start: text for at, text in self.texts.items() if start <= at < end},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Series:

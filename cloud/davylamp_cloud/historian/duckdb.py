@@ -77,15 +77,14 @@ class DuckDbHistorian:
         self._files = DayFiles(self._folder, MEMORY)
 
     def _write(self, rows: Rows, cursor: int) -> None:
-        days = days_of(rows.times_ms)
-        touched = [int(day) for day in np.unique(days)]
+        touched = _days_in(rows)
         lead = max([*touched, *self._files.present()[-1:]], default=None)
         if lead is None:
             return  # nothing was ever stored: there is no file to hold a cursor, and nothing to lose
         for day in touched:
             if day != lead:
-                self._write_day(day, rows.where(days == day), cursor, self._cursor)
-        self._write_day(lead, rows.where(days == lead), cursor, cursor)
+                self._write_day(day, _of_day(rows, day), cursor, self._cursor)
+        self._write_day(lead, rows if touched == [lead] else _of_day(rows, lead), cursor, cursor)
 
     def _write_day(self, day: int, rows: Rows, through: int, cursor: int) -> None:
         files = self._files
@@ -183,6 +182,18 @@ class DuckDbHistorian:
                 if through:
                     return cursor
         return 0
+
+
+def _days_in(rows: Rows) -> list[int]:
+    """Return the days rows belong to, oldest first; nearly always it is one, which two numbers tell."""
+    if not len(rows):
+        return []
+    first, last = day_of(int(rows.times_ms.min())), day_of(int(rows.times_ms.max()))
+    return [first] if first == last else [int(day) for day in np.unique(days_of(rows.times_ms))]
+
+
+def _of_day(rows: Rows, day: int) -> Rows:
+    return rows.where(days_of(rows.times_ms) == day)
 
 
 @contextmanager

@@ -186,13 +186,20 @@ def rows_of(records: Sequence[Record], births: BirthBook) -> tuple[Rows, int]:
     parts: list[_Part] = []
     aside = 0
     for record in records:
-        if record.kind is not RecordKind.DATA:
+        if not _has_readings(record, births):
             continue
         part, unknown = _part(record, births)
         aside += unknown
         if part is not None:
             parts.append(part)
     return _joined(parts), aside
+
+
+def _has_readings(record: Record, births: BirthBook) -> bool:
+    """True for data, and for the birth of a foreign edge: its values are readings, ours are not."""
+    if record.kind is RecordKind.BIRTH:
+        return bool(record.body) and not births.get(record.birth).own
+    return record.kind is RecordKind.DATA
 
 
 class _Part:
@@ -209,7 +216,7 @@ class _Part:
 
 def _part(record: Record, births: BirthBook) -> tuple[_Part | None, int]:
     try:
-        columns = decode_columns(record.body)
+        columns = decode_columns(record.body, births.datatypes(record.birth), record.time_ms)
     except ValueError:
         return None, 0
     part = _Part(record, columns, births)

@@ -7,7 +7,11 @@ the rest goes on.
 
 import json
 import os
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +36,11 @@ from davylamp_cloud.historian.influx_read import (
 
 LOG = structlog.get_logger()
 
-CHUNK_BYTES = 1 << 20
+PART_ROWS = 25_000
+PLAIN_LINES = 5_000
+IN_FLIGHT = 2
+"""Parts on their way at once; their order does not matter, for each reading has its own place."""
+
 COUNT_PAGE = 100_000
 QUARANTINE_BYTES = 64 << 20
 REFUSED_LINES = (400, 413, 422)
@@ -59,6 +67,7 @@ class InfluxHistorian:
         self._prefixes: dict[int, str] = {}
         self._fields: dict[int, str] = {}
         self._blocked: set[int] = set()
+        self._aside = threading.Lock()
         self.quarantined = 0
         self.expired = 0
         self._cursor = self._stored_cursor()
@@ -80,13 +89,21 @@ class InfluxHistorian:
         """Write rows, then the cursor."""
         fresh = self._set_aside(rows.where(rows.seqs > self._cursor))
         self._learn(fresh)
-        for chunk in _chunks(lines_of(fresh, self._prefixes, self._fields)):
-            self._write_lines(chunk)
+        with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="influx-write") as sender:
+            sent: deque[Future[None]] = deque()
+            for part in _parts(fresh):
+                lines = lines_of(part, self._prefixes, self._fields)  # while the parts before are on their way
+                if len(sent) == IN_FLIGHT:
+                    sent.popleft().result()
+                sent.append(sender.submit(self._write_lines, lines))
+            for part_sent in sent:
+                part_sent.result()
         self._keep_cursor(cursor)
 
     def write_plain(self, lines: Iterable[str]) -> None:
         """Write lines that are no readings (historian/announce.py), apart from the cursor."""
-        for chunk in _chunks(list(lines)):
+        rest = iter(lines)
+        while chunk := list(islice(rest, PLAIN_LINES)):
             self._write_lines(chunk)
 
     def read(self, tag: int, from_ms: int, to_ms: int, limit: int | None = None) -> Series:
@@ -187,9 +204,9 @@ class InfluxHistorian:
     def _quarantine(self, lines: Sequence[str], reason: str) -> None:
         if not self.quarantined:
             LOG.error("InfluxDB refuses readings", reason=reason, kept_in="influx-quarantine.lp")
-        self.quarantined += len(lines)
         path = self._folder / "influx-quarantine.lp"
-        with open(path, "a", encoding="utf-8") as file:
+        with self._aside, open(path, "a", encoding="utf-8") as file:
+            self.quarantined += len(lines)
             if file.tell() < QUARANTINE_BYTES:
                 file.write(f"# {reason}\n" + "".join(f"{line}\n" for line in lines))
 
@@ -231,18 +248,15 @@ class InfluxHistorian:
         self._cursor = cursor
 
 
-def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Yield lines in parts of about a megabyte."""
-    part: list[str] = []
-    size = 0
-    for line in lines:
-        part.append(line)
-        size += len(line)
-        if size >= CHUNK_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+def _parts(rows: Rows) -> Iterator[Rows]:
+    """Yield rows in parts of about PART_ROWS, cut between records: a record's lines are made together."""
+    edges = np.flatnonzero(np.diff(rows.seqs)) + 1
+    start = 0
+    while start < len(rows):
+        later = edges[np.searchsorted(edges, start + PART_ROWS) :]
+        end = int(later[0]) if len(later) else len(rows)
+        yield rows if end - start == len(rows) else rows.between(start, end)
+        start = end
 
 
 def _device_of(identity: int, names: Names) -> Device:

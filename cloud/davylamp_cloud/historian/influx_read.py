@@ -13,6 +13,8 @@ from davylamp_cloud.historian import Series, Trend
 from davylamp_cloud.historian.influx_lines import FIRST_MS, LAST_MS, MINUS_INFINITY, NS, PLUS_INFINITY, field_of
 
 CODE = 0xFFFF
+PICTURES = "davylamp_"
+"""Measurements of historian/announce.py begin so; they carry a device's tags too, and are no readings."""
 Answer = Sequence[Mapping[str, Any]]
 
 NO_TREND = Trend(
@@ -41,7 +43,7 @@ def trend_query(tag_id: str, from_ms: int, to_ms: int, step_ms: int) -> str:
 def series_of(answer: Answer, field: str, limit: int | None) -> Series:
     """Return the readings of an answer to `page_query`, of all measurements in one order of time."""
     rows: list[Sequence[Any]] = []
-    for series in answer:
+    for series in _of_readings(answer):
         columns = {name: at for at, name in enumerate(series["columns"])}
         order = [columns["time"], *(columns.get(field + suffix) for suffix in ("", "_q", "_t"))]
         rows += [[None if at is None else row[at] for at in order] for row in series["values"]]
@@ -62,7 +64,7 @@ def series_of(answer: Answer, field: str, limit: int | None) -> Series:
 def trend_of(answer: Answer) -> Trend:
     """Return the steps of an answer to `trend_query`; a step that two measurements share is put together."""
     steps: dict[int, tuple[float, float, float, int, int]] = {}
-    for series in answer:
+    for series in _of_readings(answer):
         for time, low, high, mean, count, doubtful in series["values"]:
             new = (_number(low), _number(high), _number(mean), int(count or 0), int(doubtful or 0))
             at = int(time) // NS
@@ -79,6 +81,10 @@ def trend_of(answer: Answer) -> Trend:
         np.array(counts, np.int64),
         np.array(doubtful, np.int64),
     )
+
+
+def _of_readings(answer: Answer) -> list[Mapping[str, Any]]:
+    return [series for series in answer if not series["name"].startswith(PICTURES)]
 
 
 def _together(
