@@ -23,7 +23,7 @@ from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.group_commit import GroupCommit
-from davylamp_cloud.historian import open_historian
+from davylamp_cloud.historian import open_historian, stored_cursor
 from davylamp_cloud.historian.feed import Feed
 from davylamp_cloud.ingest import Ingest
 from davylamp_cloud.log import Log
@@ -57,7 +57,7 @@ class App:
         undo.enter_context(only_one(folder))
         state = State(folder / "state.db")
         undo.callback(state.close)
-        log = Log(folder / "log.db", floor=state.cursor())
+        log = Log(folder / "log.db", floor=max(state.cursor(), stored_cursor(config.historian, folder)))
         undo.callback(log.close)
         historian = open_historian(config.historian, folder, log)
         undo.callback(historian.close)

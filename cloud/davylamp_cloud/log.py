@@ -167,6 +167,11 @@ class Log:
         return self._last
 
     @property
+    def newest_seq(self) -> int:
+        """Number of the newest record the file holds; below `last_seq` only when it was restored from a backup."""
+        return _scalar(self._reader(), "SELECT coalesce(max(seq), 0) FROM records")
+
+    @property
     def first_seq(self) -> int:
         """Number of the oldest record kept."""
         return _scalar(self._reader(), "SELECT coalesce(min(seq), 0) FROM records")
@@ -330,14 +335,24 @@ def _write_beside(connection: sqlite3.Connection, beside: Beside) -> None:
         "intervals = excluded.intervals, at_ms = excluded.at_ms",
         [(c.node, c.epoch, str(c.intervals), c.at_ms) for c in beside.confirmed],
     )
+    _write_holes(connection, beside.holes)
+    _write_quarantined(connection, beside.quarantined)
+
+
+def _write_holes(connection: sqlite3.Connection, holes: Sequence[Hole]) -> None:
+    """Write holes; an edge that lost more tells the larger hole again, in place of those it contains."""
+    same = "node = ? AND epoch = ? AND journal_class = ? AND reason = ? AND first >= ? AND last <= ?"
     connection.executemany(
-        "INSERT OR IGNORE INTO holes VALUES(?,?,?,?,?,?,?,?,?,?)",
+        f"DELETE FROM holes WHERE {same}",
+        [(h.node, h.epoch, h.journal_class, h.reason, h.first, h.last) for h in holes],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO holes VALUES(?,?,?,?,?,?,?,?,?,?)",
         [
             (h.node, h.epoch, h.first, h.last, h.journal_class, h.reason, h.first_ms, h.last_ms, h.count, h.at_ms)
-            for h in beside.holes
+            for h in holes
         ],
     )
-    _write_quarantined(connection, beside.quarantined)
 
 
 def _write_births(connection: sqlite3.Connection, births: Iterable[Birth]) -> None:

@@ -42,9 +42,15 @@ Reading = tuple[int, int, int, float, int]
 
 
 def rows(
-    readings: Sequence[Reading], texts: Mapping[int, str] | None = None, births: Mapping[int, int] | None = None
+    readings: Sequence[Reading],
+    texts: Mapping[int, str] | None = None,
+    births: Mapping[int, int] | None = None,
+    marks: Sequence[int] | None = None,
 ) -> Rows:
-    """Return readings as rows. Tags 0..3 belong to birth 1, 4..7 to birth 2, unless `births` says otherwise."""
+    """Return readings as rows. Tags 0..3 belong to birth 1, 4..7 to birth 2, unless `births` says otherwise.
+
+    `marks` are the edge's record numbers, by default the log's.
+    """
     seqs, tags, times, values, qualities = zip(*readings, strict=True) if readings else ((), (), (), (), ())
     said = births or {}
     return Rows(
@@ -54,7 +60,7 @@ def rows(
         np.array(values, np.float64),
         np.array(qualities, np.uint16),
         np.array([said.get(tag, 1 + tag // 4) for tag in tags], np.int32),
-        np.array(seqs, np.int64),
+        np.array(seqs if marks is None else marks, np.int64),
         dict(texts or {}),
     )
 

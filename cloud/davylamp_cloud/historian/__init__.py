@@ -144,6 +144,13 @@ class Historian(Protocol):
     def cursor(self) -> int:
         """Return the log number up to which everything is stored; 0 for a new store."""
 
+    def doubt(self, after: int, tags: int) -> None:
+        """Prepare for a log that was restored from a backup and lost everything after a number (SAFETY S27).
+
+        The edges send those readings again, under new numbers: they must not be stored twice, and what does not come
+        again must stay. The log knows `tags` tags; indices from there on may now be given to others.
+        """
+
     def read(self, tag: int, from_ms: int, to_ms: int, limit: int | None = None) -> Series:
         """Return a tag's readings with from <= source time < to, oldest first, at most `limit`."""
 

@@ -25,7 +25,7 @@ NAME = re.compile(r"^\d{4}-\d\d-\d\d\.duckdb$")
 TABLES = """
 CREATE TABLE IF NOT EXISTS {day}.readings(
   seq BIGINT, tag INTEGER, time_ms BIGINT, value DOUBLE, quality USMALLINT, text VARCHAR);
-CREATE TABLE IF NOT EXISTS {day}.progress(through BIGINT, cursor BIGINT);
+CREATE TABLE IF NOT EXISTS {day}.progress(through BIGINT, cursor BIGINT, doubt_from BIGINT, doubt_to BIGINT);
 """
 
 

@@ -13,6 +13,7 @@ batch 41..60 ──► 2026-11-22.duckdb  rows, through = 60
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ SELECT time_ms, value, quality, text FROM {schema}.readings
 WHERE tag = ? AND time_ms >= ? AND time_ms < ? ORDER BY time_ms, rowid LIMIT ?
 """
 
+ALREADY_THERE = """
+DELETE FROM {schema}.readings AS old USING incoming
+WHERE old.seq BETWEEN ? AND ? AND old.tag = incoming.tag AND old.time_ms = incoming.time_ms
+"""
+
 STEPS = """
 SELECT time_ms - (time_ms % $step + $step) % $step AS begins,
   min(value) FILTER (isfinite(value)) AS low, max(value) FILTER (isfinite(value)) AS high,
@@ -41,6 +47,17 @@ FROM {source} WHERE tag = $tag AND time_ms >= $from AND time_ms < $to GROUP BY b
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a file knows: how far it got, the store's cursor when it was the newest file, and which log numbers of
+    its rows are in doubt because the log lost them (none where both ends are 0)."""
+
+    through: int = 0
+    cursor: int = 0
+    doubt_from: int = 0
+    doubt_to: int = 0
+
+
 class DuckDbHistorian:
     """The embedded historian. Only this process opens the files; others ask its API."""
 
@@ -48,7 +65,7 @@ class DuckDbHistorian:
         self._folder = folder
         self._files = DayFiles(folder, MEMORY)
         self._writing = threading.Lock()
-        self._through: dict[int, int] = {}
+        self._progress: dict[int, Progress] = {}
         self._cursor = self._stored_cursor()
 
     @classmethod
@@ -72,7 +89,7 @@ class DuckDbHistorian:
 
     def _begin_again(self) -> None:
         """Open the files anew: after some errors (a full disk) DuckDB refuses everything until then."""
-        self._through.clear()
+        self._progress.clear()
         self._files.close()
         self._files = DayFiles(self._folder, MEMORY)
 
@@ -89,23 +106,36 @@ class DuckDbHistorian:
     def _write_day(self, day: int, rows: Rows, through: int, cursor: int) -> None:
         files = self._files
         with files.attached([day]) as (schema,), closing(files.connection()) as connection:
-            stored = self._through_of(day, schema, connection)
-            connection.begin()
-            try:
-                _insert(connection, schema, rows.where(rows.seqs > stored))
-                connection.execute(f"DELETE FROM {schema}.progress")
-                connection.execute(f"INSERT INTO {schema}.progress VALUES (?, ?)", [max(stored, through), cursor])
-                connection.commit()
-            except BaseException:
-                with suppress(duckdb.Error):
-                    connection.rollback()
-                raise
-            self._through[day] = max(stored, through)
+            was = self._progress_of(day, schema, connection)
+            now = replace(was, through=max(was.through, through), cursor=cursor)
+            with _committing(connection):
+                _insert(connection, schema, rows.where(rows.seqs > was.through), was)
+                _store(connection, schema, now)
+            self._progress[day] = now
 
-    def _through_of(self, day: int, schema: str, connection: duckdb.DuckDBPyConnection) -> int:
-        if day not in self._through:
-            self._through[day] = _progress(connection, schema)[0]
-        return self._through[day]
+    def _progress_of(self, day: int, schema: str, connection: duckdb.DuckDBPyConnection) -> Progress:
+        if day not in self._progress:
+            self._progress[day] = _progress(connection, schema)
+        return self._progress[day]
+
+    def doubt(self, after: int, tags: int) -> None:
+        """Expect everything after a log number again. What comes again takes the place of what is here.
+
+        Indices from `tags` on will be given to other tags: their rows are put aside under negative numbers.
+        """
+        with self._writing, _answering():
+            files = self._files
+            for day in files.present():
+                with files.attached([day]) as (schema,), closing(files.connection()) as connection:
+                    was = _progress(connection, schema)
+                    if was.through <= after:
+                        continue
+                    first = min(was.doubt_from or after + 1, after + 1)
+                    self._progress[day] = replace(was, doubt_from=first, doubt_to=was.through)
+                    aside = f"UPDATE {schema}.readings SET tag = -1 - tag WHERE seq > ? AND tag >= ?"
+                    with _committing(connection):
+                        connection.execute(aside, [after, tags])
+                        _store(connection, schema, self._progress[day])
 
     def read(self, tag: int, from_ms: int, to_ms: int, limit: int | None = None) -> Series:
         """Return a tag's readings, day after day until the limit."""
@@ -128,7 +158,7 @@ class DuckDbHistorian:
             old = [day for day in self._files.present()[:-1] if day < day_of(before_ms)]
             gone = [day for day in old if self._files.remove(day)]
             for day in gone:
-                self._through.pop(day, None)
+                self._progress.pop(day, None)
             return len(gone)
 
     def close(self) -> None:
@@ -178,9 +208,9 @@ class DuckDbHistorian:
         with closing(self._files.connection()) as connection:
             for day in reversed(self._files.present()):
                 with self._files.attached([day]) as (schema,):
-                    through, cursor = _progress(connection, schema)
-                if through:
-                    return cursor
+                    found = _progress(connection, schema)
+                if found.through:
+                    return found.cursor
         return 0
 
 
@@ -205,7 +235,20 @@ def _answering() -> Iterator[None]:
         raise HistorianUnavailable(f"DuckDB: {error}") from error
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, schema: str, rows: Rows) -> None:
+@contextmanager
+def _committing(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """One transaction, undone when the block raises."""
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        with suppress(duckdb.Error):
+            connection.rollback()
+        raise
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, schema: str, rows: Rows, was: Progress) -> None:
     """Append rows. DuckDB finds `incoming` by its name in this frame, which costs 1 ms less than to register it."""
     if not len(rows):
         return
@@ -223,13 +266,21 @@ def _insert(connection: duckdb.DuckDBPyConnection, schema: str, rows: Rows) -> N
             text[at] = exact
         incoming["text"] = text
         columns.append("text")
+    if was.doubt_to:
+        connection.execute(ALREADY_THERE.format(schema=schema), [was.doubt_from, was.doubt_to])
     names = ", ".join(columns)
     connection.execute(f"INSERT INTO {schema}.readings({names}) SELECT {names} FROM incoming")
 
 
-def _progress(connection: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int]:
-    found = connection.execute(f"SELECT through, cursor FROM {schema}.progress").fetchone()
-    return (0, 0) if found is None else (int(found[0]), int(found[1]))
+def _progress(connection: duckdb.DuckDBPyConnection, schema: str) -> Progress:
+    found = connection.execute(f"SELECT through, cursor, doubt_from, doubt_to FROM {schema}.progress").fetchone()
+    return Progress() if found is None else Progress(*found)
+
+
+def _store(connection: duckdb.DuckDBPyConnection, schema: str, now: Progress) -> None:
+    connection.execute(f"DELETE FROM {schema}.progress")
+    columns = [now.through, now.cursor, now.doubt_from, now.doubt_to]
+    connection.execute(f"INSERT INTO {schema}.progress VALUES (?, ?, ?, ?)", columns)
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, query: str, arguments: list[Any]) -> int:

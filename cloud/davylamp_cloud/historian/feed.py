@@ -66,6 +66,7 @@ class Feed:
         self._set_aside = 0
         self._expired_s = -EXPIRE_S
         self._thread = threading.Thread(target=self._run, name="historian-feed", daemon=True)
+        self._recognise()
 
     @property
     def position(self) -> int:
@@ -98,6 +99,13 @@ class Feed:
             "down_since_ms": self._down_since_ms,
             "last_error": self._last_error,
         }
+
+    def _recognise(self) -> None:
+        """Notice a log that was restored from a backup: the record the store stands at is not in it."""
+        newest = self._log.newest_seq
+        if newest < self._position:
+            LOG.warning("log is older than history", log=newest, history=self._position)
+            self._historian.doubt(newest, len(self._log.births))
 
     def _run(self) -> None:
         try:

@@ -163,3 +163,26 @@ def test_count_agrees_with_what_is_read(historian: Historian) -> None:
     given = [(1, n % 2, T + n // 3, float(n), 0 if n % 5 else bad(Reason.COMM)) for n in range(300)]
     historian.write(rows(given), 1)
     assert historian.count(0) == len(everything(historian, 0)) == 150
+
+
+def test_s27_after_the_log_was_restored_what_comes_again_is_stored_once(store: Store) -> None:
+    """The log lost 6..10; the edge sends 6..8 again under new numbers, and 9, 10 are gone at the edge."""
+    given = [(n, n % 2, T + n, float(n), 0) for n in range(1, 11)]
+    store.open().write(rows(given), 10)
+    historian = store.open()
+    historian.doubt(5, tags=8)
+    historian.write(rows([(n + 5, n % 2, T + n, float(n), 0) for n in range(6, 9)], marks=range(6, 9)), 13)
+    found = [*everything(historian, 0).values, *everything(historian, 1).values]
+    assert sorted(found) == [float(n) for n in range(1, 11)]
+    assert store.open().cursor() == 13
+
+
+def test_s27_an_index_given_to_another_tag_does_not_inherit_its_history(tmp_path: Path) -> None:
+    """Tag 5 was born after the backup: the restored log may give its index to a stranger. DuckDB stores indices."""
+    store = Store.fresh(config_of("duckdb", str), tmp_path / "data")
+    historian = store.open()
+    historian.write(rows([(1, 4, T, 4.0, 0), (2, 5, T, 5.0, 0)]), 2)
+    historian.doubt(1, tags=5)
+    assert everything(historian, 4).values.tolist() == [4.0]
+    assert len(everything(historian, 5)) == 0
+    store.end()
