@@ -1,0 +1,251 @@
+"""The real agent as a process of its own, killed in the middle: what was journaled is not lost and goes on."""
+
+import asyncio
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from davylamp_edge.journal import Journal
+from davylamp_wire.payload import BD_SEQ, EPOCH
+from davylamp_wire.topic import MessageType, Topic
+from support.edge_host import EdgeHost, edge_host
+from support.field import Plc, plc
+from support.services import Broker, free_port, stop
+
+NODE = Topic(MessageType.NCMD, "davylamp", "edge-1")
+EDGE = [sys.executable, "-m", "davylamp_edge"]
+PROFILE = """
+zh = "试验台"
+en = "rig"
+[points.count]
+zh = "计数"
+en = "count"
+unit = ""
+type = "uint16"
+scan_s = 0.05
+address = {modbus = "holding:0"}
+[points.switch]
+zh = "开关"
+en = "switch"
+unit = ""
+kind = "status"
+type = "bool"
+scan_s = 0.5
+journal_class = "event"
+address = {modbus = "coil:0"}
+"""
+
+
+def config_of(folder: Path, broker: Broker, address: str, **settings: Any) -> Path:
+    """Write a config and its profile; return the config's path."""
+    (folder / "profiles/test").mkdir(parents=True, exist_ok=True)
+    (folder / "profiles/test/rig.toml").write_text(PROFILE)
+    text = {"report": "every", "max_bytes": 1 << 26, "status": 0, **settings}
+    status = f"[status]\nport = {text['status']}\n" if text["status"] else ""
+    path = folder / "edge.toml"
+    path.write_text(
+        f'node = "edge-1"\nreport = "{text["report"]}"\nprofiles = "profiles"\nbacklog_rate = 5000\n'
+        f'[broker]\nhost = "{broker.host}"\nport = {broker.port}\n'
+        f'[journal]\npath = "journal.db"\nmax_bytes = {text["max_bytes"]}\n{status}'
+        f'[[devices]]\nname = "rig"\nprofile = "rig"\ndriver = "modbus"\nhazard_source = "hall-1"\n'
+        f'address = "{address}"\n'
+    )
+    return path
+
+
+class Process:
+    """A running `davylamp-edge`."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self.log = config.with_suffix(".log")
+        self.start()
+
+    def start(self) -> None:
+        with open(self.log, "ab") as log:
+            self.running = subprocess.Popen([*EDGE, "run", str(self.config)], stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        self.running.kill()
+        self.running.wait(10)
+
+    def terminate(self) -> int:
+        self.running.send_signal(signal.SIGTERM)
+        return self.running.wait(15)
+
+
+@contextmanager
+def edge_process(config: Path) -> Iterator[Process]:
+    process = Process(config)
+    try:
+        yield process
+    except BaseException:
+        print(process.log.read_text())
+        raise
+    finally:
+        stop(process.running)
+
+
+async def came(host: EdgeHost, until: Any, what: str) -> None:
+    await asyncio.to_thread(host.wait, until, what)
+
+
+async def counting(rig: Plc) -> None:
+    """Change the device's counter as fast as the edge can see it."""
+    number = 0
+    while True:
+        number = (number + 1) % 65_536
+        await rig.write("holding", 0, [number])
+        await asyncio.sleep(0.01)  # the plant's own pace
+
+
+def counts(host: EdgeHost) -> list[Any]:
+    """Return the values of the counter by record number, each record once."""
+    once = {record.number: record for record in host.records if record.device == "rig"}
+    return [value for _, record in sorted(once.items()) for value in record.values]
+
+
+async def test_s26_sigkill_of_the_edge_loses_nothing_that_was_journaled(tmp_path: Path, mosquitto: Broker) -> None:
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
+        plant = group.create_task(counting(rig))
+        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+            await came(host, lambda: len(host.records) > 30, "records")
+            edge.kill()
+            on_disk = last_journaled(tmp_path)
+            aliases = births(host, -1)
+            edge.start()
+            await came(host, lambda: len(host.of(MessageType.NBIRTH)) == 2, "the second birth")
+            await came(host, lambda: (host.stored.highest or 0) > on_disk + 20, "what came after")
+            await came(host, lambda: not host.stored.missing(1, on_disk), "what was journaled before")
+            first, second = (seen.message for seen in host.of(MessageType.NBIRTH))
+            assert second.value(EPOCH) == first.value(EPOCH)
+            assert second.value(BD_SEQ) == (int(str(first.value(BD_SEQ))) + 1) % 256
+            assert births(host, -1) == aliases
+            assert edge.terminate() == 0
+            await came(host, lambda: len(host.of(MessageType.NDEATH)) == 2, "the will, and the goodbye")
+        plant.cancel()
+
+
+def last_journaled(folder: Path) -> int:
+    """Return the highest number in a journal nobody has open."""
+    with Journal.open(folder / "journal.db", 1 << 26) as journal:
+        return journal.last_record
+
+
+def births(host: EdgeHost, which: int) -> dict[str, int | None]:
+    """Return the aliases of the newest device birth."""
+    return {metric.name: metric.alias for metric in host.of(MessageType.DBIRTH)[which].message.metrics}
+
+
+async def test_s26_three_kills_in_a_row_lose_nothing(tmp_path: Path, mosquitto: Broker) -> None:
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
+        plant = group.create_task(counting(rig))
+        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+            for life in range(1, 4):
+                await came(host, lambda life=life: len(host.of(MessageType.NBIRTH)) == life, f"birth {life}")
+                seen = len(host.records)
+                await came(host, lambda seen=seen: len(host.records) > seen + 10, "records")
+                edge.kill()
+                edge.start()
+            await came(host, lambda: len(host.of(MessageType.NBIRTH)) == 4, "the last birth")
+            highest = host.stored.highest or 0
+            await came(host, lambda: not host.stored.missing(1, highest), "every number")
+            assert edge.terminate() == 0
+            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number to the end")
+        plant.cancel()
+
+
+async def test_s26_sigkill_of_the_broker_in_a_run_of_the_real_agent_loses_nothing(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
+        plant = group.create_task(counting(rig))
+        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+            await came(host, lambda: len(host.records) > 20, "records")
+            mosquitto.kill()
+            await asyncio.sleep(0.5)  # the cut itself
+            mosquitto.start()
+            await came(host, lambda: len(host.of(MessageType.NBIRTH)) == 2, "the second birth")
+            await came(host, lambda: any(not r.historical for r in host.records[-5:]), "live records again")
+            assert edge.terminate() == 0
+            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
+        plant.cancel()
+        values = [value for value in counts(host) if not isinstance(value, bool)]
+        assert all((b - a) % 65_536 < 100 for a, b in itertools.pairwise(values))
+
+
+async def test_the_status_pages_tell_how_it_is(tmp_path: Path, mosquitto: Broker) -> None:
+    port = free_port()
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig:
+        config = config_of(tmp_path, mosquitto, rig.address, status=port)
+        with edge_host(mosquitto) as host, edge_process(config) as edge:
+            await came(host, lambda: host.records, "a record")
+            health = json.loads(await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/healthz"))
+            assert health == {"node": "edge-1", "uplink": "online", "journal": "ok", "devices_silent": []}
+            metrics = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics")
+            assert 'davylamp_edge_uplink_online{node="edge-1"} 1' in metrics
+            assert 'davylamp_edge_device_answers{node="edge-1",device="rig"} 1' in metrics
+            assert edge.terminate() == 0
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+async def test_a_device_that_falls_silent_turns_bad_and_stays_born(tmp_path: Path, mosquitto: Broker) -> None:
+    with edge_host(mosquitto) as host:
+        async with plc(holding=[7] * 8, coils=[True] * 8) as rig:
+            config = config_of(tmp_path, mosquitto, rig.address, report="changes")
+            process = Process(config)
+            await came(host, lambda: host.records, "a record")
+        try:
+            await came(host, lambda: any(bad(seen) for seen in host.of(MessageType.DDATA)), "bad quality")
+            assert host.of(MessageType.DDEATH) == []
+        finally:
+            stop(process.running)
+
+
+def bad(seen: Any) -> bool:
+    return any(metric.quality >> 8 == 2 for metric in seen.message.metrics)
+
+
+def test_a_second_agent_on_the_same_journal_is_refused(tmp_path: Path, mosquitto: Broker) -> None:
+    config = config_of(tmp_path, mosquitto, "127.0.0.1:1")
+    with Journal.open(tmp_path / "journal.db", 1 << 26):
+        done = subprocess.run(
+            [sys.executable, "-m", "davylamp_edge", "run", str(config)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "another process" in done.stderr
+
+
+@pytest.mark.torture
+async def test_s26_kills_at_random_moments_lose_nothing(tmp_path: Path, mosquitto: Broker) -> None:
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
+        plant = group.create_task(counting(rig))
+        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+            for life in range(40):
+                await asyncio.sleep(0.3 + (life * 7919 % 100) / 50)  # a different moment each time
+                if life % 4 == 3:
+                    mosquitto.kill()
+                    mosquitto.start()
+                else:
+                    edge.kill()
+                    edge.start()
+            highest = host.stored.highest or 0
+            await asyncio.to_thread(host.wait, lambda: not host.stored.missing(1, highest), "every number", 60.0)
+            assert edge.terminate() == 0
+        plant.cancel()
