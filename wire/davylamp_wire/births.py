@@ -87,10 +87,10 @@ def _set_value(made: sparkplug_pb2.Metric, datatype: int, value: Value) -> None:
         made.string_value = value
     elif datatype == SparkplugType.BOOLEAN and not isinstance(value, str):
         made.boolean_value = bool(value)
-    elif datatype == SparkplugType.FLOAT and not isinstance(value, str):
-        made.float_value = float(value or 0.0)
-    elif datatype == SparkplugType.DOUBLE and not isinstance(value, str):
-        made.double_value = float(value or 0.0)
+    elif datatype == SparkplugType.FLOAT and isinstance(value, float | int):
+        made.float_value = value
+    elif datatype == SparkplugType.DOUBLE and isinstance(value, float | int):
+        made.double_value = value
     else:
         raise TypeError
 

@@ -61,9 +61,9 @@ def part(layout: Layout, flat: Bytes, count: int, types: Types | None) -> Part:
         values, texts = _wholes(layout, flat.reshape(count, layout.stride), keys[0], types)
         return keys, values, qualities, texts
     values = layout.floats(flat, count)
-    square = values.dot(values)
-    if square != square and not layout.quality:
-        # Only a NaN makes the sum of squares one; a NaN is never good, whoever says so.
+    highest = np.maximum.reduce(values)
+    if highest != highest and not layout.quality:
+        # A NaN among values makes their highest one, and is never good, whoever says so.
         qualities = np.where(np.isnan(values), NOT_A_NUMBER, GOOD).astype(np.uint16)
     return keys, values, qualities, {}
 

@@ -8,6 +8,7 @@ A metric of a regular payload is 22 bytes, the same ones at the same place in ev
     length
 """
 
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
@@ -147,8 +148,19 @@ def _integer(value: Value, tag: bytes, low: int, high: int, mask: int) -> bytes:
     return tag + varint(integer(value, low, high, mask))
 
 
-def _float(value: Value, tag: bytes, pack: Callable[[Value], bytes]) -> bytes:
-    return tag + pack(value)
+def _float(value: Value) -> bytes:
+    """Return a Float; a double beyond its range is the infinity IEEE 754 rounds it to, and raises what it must."""
+    try:
+        return _FLOAT + _pack_float(value)
+    except OverflowError:
+        return _FLOAT + _pack_float(math.copysign(math.inf, float(value or 0)))
+
+
+def _double(value: Value) -> bytes:
+    return _DOUBLE + _pack_double(value)
+
+
+_pack_float, _pack_double = struct.Struct("<f").pack, struct.Struct("<d").pack
 
 
 def _boolean(value: Value) -> bytes:
@@ -178,8 +190,8 @@ def _encoder(datatype: SparkplugType) -> Callable[[Value], bytes]:
 _ENCODERS: dict[int, Callable[[Value], bytes]] = {
     **{datatype: _encoder(datatype) for datatype in BITS},
     **dict.fromkeys(TEXTS, _text),
-    SparkplugType.FLOAT: partial(_float, tag=_FLOAT, pack=struct.Struct("<f").pack),
-    SparkplugType.DOUBLE: partial(_float, tag=_DOUBLE, pack=struct.Struct("<d").pack),
+    SparkplugType.FLOAT: _float,
+    SparkplugType.DOUBLE: _double,
     SparkplugType.BOOLEAN: _boolean,
 }
 

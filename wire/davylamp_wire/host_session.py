@@ -123,6 +123,7 @@ class HostSession:
     _born_at_ms: int = 0
     _order: Order = field(default_factory=Order)
     _held: list[Letter] = field(default_factory=list)
+    _aside: list[Letter] = field(default_factory=list)
     _asking: Asking = field(init=False)
     _death_due_ms: int = 0
     _fresh: bool = False
@@ -163,6 +164,7 @@ class HostSession:
         if self._is_silent(now_ms):
             effects += self._do(NodeEvent.SILENCE, None, now_ms)
         effects += self._give_up_gaps(now_ms)
+        effects += self._give_up_aside(now_ms)
         effects += self._give_up_held(now_ms)
         return [*effects, *self._ask(now_ms)]
 
@@ -185,7 +187,8 @@ class HostSession:
     def _take(self, letter: Letter, now_ms: int) -> Iterable[Effect]:
         """A node is born: what waited belongs to the session before if it was sent before, else to this one."""
         message = decode(letter.payload)
-        sent_ms, waiting, held = letter.head.sent_ms, self._order.take_all(), self._held
+        sent_ms, held = letter.head.sent_ms, self._held
+        waiting = self._take_waiting()
         for old in waiting:
             if old.sent_before(sent_ms) and not old.told:
                 yield from self._deliver(old)
@@ -231,6 +234,9 @@ class HostSession:
             now = self.own and letter.is_data
             self._order.keep(letter, told=now)
             yield from self._deliver(letter) if now else ()
+        elif place is Place.BEHIND and not (self.own and letter.is_data):
+            # A straggler, or the first of a session whose NBIRTH another topic delays: that shows in a moment.
+            self._aside.append(letter)
         else:
             yield from self._deliver(letter)
 
@@ -275,7 +281,7 @@ class HostSession:
         return ()
 
     def _bury(self, _: None, now_ms: int) -> Iterable[Effect]:
-        for letter in self._order.take_all():
+        for letter in self._take_waiting():
             yield from () if letter.told else self._deliver(letter)
         yield NodeDied(DeathReason.WILL, self.bd_seq, now_ms)
         self._forget_births()
@@ -285,9 +291,14 @@ class HostSession:
         yield NodeDied(DeathReason.SILENCE, self.bd_seq, now_ms)
 
     def _forget(self, letter: Letter, now_ms: int) -> Iterable[Effect]:
-        """The will of a node that was told dead already."""
+        """The will of a node that was told dead already; what still waited is told with its births."""
+        for waiting in self._take_waiting():
+            yield from () if waiting.told else self._deliver(waiting)
         self._forget_births()
-        return ()
+
+    def _take_waiting(self) -> list[Letter]:
+        waiting, self._aside = [*self._aside, *self._order.take_all()], []
+        return waiting
 
     def _forget_births(self) -> None:
         self._node = None
@@ -319,6 +330,10 @@ class HostSession:
         self._asking.want(f"seq {self._order.expected} is missing")
         for letter in self._order.take_all():
             yield from () if letter.told else self._deliver(letter)
+
+    def _give_up_aside(self, now_ms: int) -> Iterable[Effect]:
+        while self._aside and now_ms - self._aside[0].at_ms >= self.patience.reorder_ms:
+            yield from self._deliver(self._aside.pop(0))
 
     def _give_up_held(self, now_ms: int) -> Iterable[Effect]:
         if any(now_ms - letter.at_ms >= self.patience.reorder_ms for letter in self._held):

@@ -1,0 +1,64 @@
+"""What stands around the readings of a payload our edges write: the time sent and the record number, then the seq."""
+
+SEQ = 0x18
+
+
+def _pattern(shape: str) -> tuple[int, int, int]:
+    """Return length, mask and wanted value of a byte pattern: ``..`` is any byte, ``+.`` goes on, ``-.`` ends."""
+    marks = {"..": (0x00, 0), "+.": (0x80, 0x80), "-.": (0x80, 0)}
+    pairs = [marks.get(part) or (0xFF, int(part, 16)) for part in shape.split()]
+    mask, want = (int.from_bytes(bytes(column), "little") for column in zip(*pairs, strict=True))
+    return len(pairs), mask, want
+
+
+_TIME = "+. +. +. +. +. -."
+_SENT = _pattern(f"08 {_TIME}")
+_RECORD = _pattern(f"08 {_TIME} 12 .. 10 +. +. -. 18 {_TIME} 30 01 58")
+_OLD_RECORD = _pattern(f"08 {_TIME} 12 .. 10 +. +. -. 18 {_TIME} 28 01 30 01 58")
+_FRONT = _SENT[0]
+
+
+def front_of(payload: bytes) -> tuple[int, int | None, bool, int]:
+    """Return when the payload was sent, its record number, whether that is backlog, and where the readings begin.
+
+    They begin at 0 where the front is not what our edges write, and all of this has to be found otherwise.
+    """
+    for historical, (length, mask, want) in ((False, _RECORD), (True, _OLD_RECORD)):
+        bits = int.from_bytes(payload[:length], "little")
+        if bits & mask == want:
+            number, end = _varint(payload, length)
+            if end == _FRONT + 2 + payload[_FRONT + 1]:
+                return _time(bits >> 8), number, historical, end
+    length, mask, want = _SENT
+    bits = int.from_bytes(payload[:length], "little")
+    return (_time(bits >> 8), None, False, length) if bits & mask == want else (0, None, False, 0)
+
+
+def _time(bits: int) -> int:
+    """Return the varint of six bytes in the low bits of an integer."""
+    return (
+        bits & 0x7F
+        | bits >> 1 & 0x3F80
+        | bits >> 2 & 0x1FC000
+        | bits >> 3 & 0xFE00000
+        | bits >> 4 & 0x7F0000000
+        | bits >> 5 & 0x3F800000000
+    )
+
+
+def _varint(payload: bytes, at: int) -> tuple[int, int]:
+    """Return a varint and where it ends; where it is none, an end where nothing can be."""
+    value = shift = 0
+    for place in range(at, min(at + 10, len(payload))):
+        byte = payload[place]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place + 1
+        shift += 7
+    return 0, -1
+
+
+def seq_of(tail: bytes) -> int | None:
+    """Return the seq that is all of a payload's tail; None where it is something else."""
+    seq, end = _varint(tail, 1)
+    return seq if tail[0] == SEQ and end == len(tail) else None
