@@ -181,6 +181,11 @@ class Book:
         self.keys.pop(record.occurrence, None)
         self.repeats.pop(record.key, None)
 
+    def number_on(self, hazard_source: str, transitions: int, occurrences: int) -> None:
+        """Raise a hazard source's counters to numbers already given."""
+        for counter, given in ((self.source_numbers, transitions), (self.occurrence_numbers, occurrences)):
+            counter[hazard_source] = max(counter.get(hazard_source, 0), given)
+
     def move_clock(self, jump_ms: int) -> None:
         """Let host times keep their distance from now after the host's clock was set."""
         self.shelves = {k: replace(shelf, until_ms=shelf.until_ms + jump_ms) for k, shelf in self.shelves.items()}

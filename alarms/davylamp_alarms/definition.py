@@ -145,14 +145,16 @@ class Changes:
     """An edit of the register, from a birth (nobody's name) or from a person.
 
     `tags` are new ones, appended in order: the first takes the next free index. `alarms` are new or replace the one
-    with the same id; `removed` are alarm ids. An edit that would end a standing alarm needs `by` and a different
-    `second`, and is journaled as closed by limit change (SAFETY S20).
+    with the same id; `removed` are alarm ids; `shifts_ms` replaces the shift changes where it is given. An edit that
+    would end a standing alarm needs `by` and a different `second`, and is journaled as closed by limit change
+    (SAFETY S20).
     """
 
     at_ms: int
     tags: tuple[TagDef, ...] = ()
     alarms: tuple[AlarmDef, ...] = ()
     removed: tuple[str, ...] = ()
+    shifts_ms: tuple[int, ...] | None = None
     by: str = ""
     second: str = ""
     comment: str = ""

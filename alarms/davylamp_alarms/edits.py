@@ -20,7 +20,7 @@ from davylamp_alarms.columns import ALWAYS
 from davylamp_alarms.commands import actor_of, two_persons
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import FALLING, LIMIT_KINDS, NO_TAG, AlarmDef, Changes, Kind, alarm_id
-from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
+from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.rules import RULES
@@ -37,6 +37,8 @@ def redefine(memory: Memory, seq: int, changes: Changes) -> list[Transition] | R
     """Make the edit whole, or refuse it whole."""
     if mistake := _mistake(memory, changes):
         return Refusal(seq, Why.BAD_EDIT, f"修改无效：{mistake}", f"bad edit: {mistake}")
+    if changes.shifts_ms is not None:
+        memory.shifts_ms = tuple(sorted(changes.shifts_ms))
     before = [(alarm, definition(memory, alarm.id)) for alarm in changes.alarms]
     edited = [alarm for alarm, known in before if alarm != known]
     replaced = [alarm for alarm, known in before if known is not None and alarm != known]
@@ -152,7 +154,7 @@ def _forget(memory: Memory, removed: list[str]) -> None:
     tags = np.array(sorted({place[0] for place in places if place}), np.int32)
     if rows:
         memory.layout.remove(rows)
-        _relink(memory)
+        memory.slots.arrange(memory.layout.rows)
         settle_bands(memory, tags)
     for name in removed:
         memory.book.shelves.pop(name, None)
@@ -167,22 +169,12 @@ def _write(memory: Memory, changes: Changes, edited: list[AlarmDef]) -> None:
     memory.grow_nodes()
     moved = layout.put([alarm for alarm in edited if alarm.tag != NO_TAG])
     if not np.array_equal(moved, np.arange(len(moved))):
-        _relink(memory)
+        memory.slots.arrange(memory.layout.rows)
     for alarm in edited:
         if alarm.tag == NO_TAG:
             memory.node(alarm.node)
             memory.lone.setdefault(alarm.id, Lone(alarm)).definition = alarm
     memory.clock.sweep_ms = -ALWAYS
-
-
-def _relink(memory: Memory) -> None:
-    """Let slots know the new places of their rows; the slots of removed rows go with them."""
-    rows, slots = memory.layout.rows, memory.slots
-    holders = np.flatnonzero(rows.slot[: rows.n] != NO_SLOT)
-    keep = rows.slot[holders].astype(np.int64)
-    slots.reorder(keep)
-    slots.row[: slots.n] = holders
-    rows.slot[holders] = np.arange(len(holders))
 
 
 def _evaluate(memory: Memory, seq: int, changes: Changes, edited: list[AlarmDef]) -> Iterator[Step]:

@@ -95,6 +95,10 @@ class Engine:
         self._memory.seq = seq
         return edits.redefine(self._memory, seq, changes)
 
+    def number_on(self, hazard_source: str, transitions: int, occurrences: int) -> None:
+        """Give no number up to these again: for a start without a snapshot, beside transitions already stored (S23)."""
+        self._memory.book.number_on(hazard_source, transitions, occurrences)
+
     # looking
 
     def standing(self) -> list[Record]:

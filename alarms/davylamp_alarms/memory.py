@@ -95,7 +95,7 @@ class Memory:
             priority=shared.priority,
             hazard_source=layout.sources.values[shared.source],
             limit=float(layout.rows.limit[row]) if measured else None,
-            latch=shared.latch,
+            latch=shared.latch or kind is Kind.OVER_RANGE,  # whatever the profile says (SAFETY S11)
             scan_ms=of_tag.scan_ms,
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from davylamp_wire.quality import GOOD, Level
@@ -17,6 +18,8 @@ from davylamp_alarms.memory import Memory
 from davylamp_alarms.rules import RULES, Rule, Samples, load
 from davylamp_alarms.steps import Step, What
 
+T = TypeVar("T", bound=np.generic)
+
 SLACK_MS = 1_000
 """A source stamp further ahead of its edge's clock than this counts as that clock plus this: a stamp from the future
 must not keep later readings out of the present (SAFETY S2)."""
@@ -28,6 +31,8 @@ NOT_CURRENT, CURRENT, PLAIN = 0, 1, 2
 def evaluate(memory: Memory, batch: Batch) -> list[Step]:
     """Move every alarm the readings touch, and remember the readings."""
     steps: list[Step] = []
+    if int(batch.tag.min()) < 0 or int(batch.tag.max()) >= memory.layout.tags.n:
+        raise IndexError(f"the batch names tags beyond the {memory.layout.tags.n} there are")
     batch = _placed(memory, batch)
     for part in rounds(batch, memory.layout.tags.n):
         _round(memory, part, steps)
@@ -36,7 +41,7 @@ def evaluate(memory: Memory, batch: Batch) -> list[Step]:
 
 def _placed(memory: Memory, batch: Batch) -> Batch:
     """Return the batch with stamps from the future brought back to their edge's clock."""
-    if not len(batch) or int((batch.time_ms - batch.arrival_ms).max()) <= memory.ahead_ms + SLACK_MS:
+    if int((batch.time_ms - batch.arrival_ms).max()) <= memory.ahead_ms + SLACK_MS:
         return batch
     latest = batch.arrival_ms + memory.offset_of(batch.tag.astype(np.int64)) + SLACK_MS
     return replace(batch, time_ms=np.minimum(batch.time_ms, latest))
@@ -99,10 +104,15 @@ def _where(tag: Indices) -> NDArray[np.intp] | slice:
     return tag.astype(np.intp)
 
 
+def _gather(column: NDArray[T], where: NDArray[np.intp] | slice) -> NDArray[T]:
+    """Return a column's places; `evaluate` has checked that they exist, so the faster unchecked form will do."""
+    return column[where] if isinstance(where, slice) else column.take(where, mode="clip")
+
+
 def _round(memory: Memory, part: Batch, steps: list[Step]) -> None:
     tags, where, value = memory.layout.tags, _where(part.tag), part.value
-    calm = (value > tags.low[where]) & (value < tags.high[where]) & (part.quality == GOOD)
-    fresh = part.time_ms > tags.time_ms[where]
+    calm = (value > _gather(tags.low, where)) & (value < _gather(tags.high, where)) & (part.quality == GOOD)
+    fresh = part.time_ms > _gather(tags.time_ms, where)
     quiet = calm & fresh
     if part.late.any():
         quiet &= ~part.late

@@ -46,6 +46,16 @@ class Slots(Columns):
             rows.slot[missing] = np.arange(where.start, where.stop)
         return rows.slot[wanted]
 
+    def arrange(self, rows: AlarmRows) -> None:
+        """Put slots in the order of their rows, wherever those lie now; slots of removed rows go.
+
+        The order in which rows were first excited is the engine's own affair: this takes it out of a snapshot.
+        """
+        holders = np.flatnonzero(rows.slot[: rows.n] != NO_SLOT)
+        self.reorder(rows.slot[holders].astype(np.int64))
+        self.row[: self.n] = holders
+        rows.slot[holders] = np.arange(len(holders))
+
     def following(self, slots: Indices) -> Bools:
         """Return where the late lane follows an excursion; `NO_SLOT` never does."""
         if not self.n:

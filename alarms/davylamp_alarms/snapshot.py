@@ -27,7 +27,8 @@ Snapshot = Mapping[str, NDArray[Any] | bytes]
 
 
 def save(memory: Memory) -> dict[str, NDArray[Any] | bytes]:
-    """Return everything the memory holds."""
+    """Return everything the memory holds; equal memories give equal bytes."""
+    memory.slots.arrange(memory.layout.rows)
     clock = memory.clock
     head = {
         "version": VERSION,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.definition import AlarmDef, Changes, Kind, PointKind, Register
 from davylamp_alarms.engine import Engine
@@ -146,7 +147,7 @@ class Run:
         return Command(op, "li", self.now_ms, occurrence=occurrence, version=version)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(logs, st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40), max_size=4))
 def test_cuts_and_restarts_change_nothing(log: list[tuple[str, Any]], cuts: set[int], saves: set[int]) -> None:
     one = Run(Engine(REGISTER))
@@ -203,6 +204,22 @@ def _conditions(stream: list[tuple[int, int, float, int]]) -> set[str]:
         if tag == 0 and quality >> 8 < 2 and value >= 90:
             assert ALARMS[0].id in heard
     return {r.alarm for r in engine.standing() if r.state.condition == "active"}
+
+
+def test_the_state_of_a_tag_with_four_limits_fits_in_250_bytes() -> None:
+    tags = tuple(tag_def(f"LT-{n}") for n in range(1_000))
+    kinds = (Kind.HH, Kind.H, Kind.L, Kind.LL, Kind.FAULT, Kind.STALE)
+    alarms = tuple(alarm(tag, n, kind, 50, on_delay_ms=3_000) for n, tag in enumerate(tags) for kind in kinds)
+    assert Engine(Register(tags, alarms)).nbytes <= 250 * len(tags)
+
+
+def test_a_batch_that_names_an_unknown_tag_is_refused_before_it_changes_anything() -> None:
+    engine = Engine(REGISTER)
+    before = engine.snapshot()
+    for tag in (-1, len(TAGS)):
+        with pytest.raises(IndexError):
+            engine.apply(Batch.of([0], [tag], [0], [0.0], [GOOD], [False], [0]))
+    assert same(engine.snapshot(), {**before, "head": engine.snapshot()["head"]})
 
 
 def _ordered(said: list[Any]) -> bool:

@@ -265,6 +265,13 @@ def test_s23_each_transition_has_its_own_number_without_a_gap() -> None:
     assert all("." not in t.id for t in plant.told)
 
 
+def test_s23_no_number_is_given_twice_where_transitions_are_stored_already() -> None:
+    plant = tank()
+    plant.engine.number_on("tank-farm", 100, 40)
+    told = plant.read(85)[0]
+    assert (told.source_no, told.occurrence) == (101, "tank-farm-41")
+
+
 def test_s25_transitions_carry_time_and_scan_period_so_that_ties_can_be_shown() -> None:
     plant = tank()
     told = [*plant.read(95), *plant.read(1, after_s=0.4, tag=1)]

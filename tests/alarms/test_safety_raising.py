@@ -381,6 +381,13 @@ def test_s07_it_speaks_again_at_shift_change() -> None:
     assert told[0].due_ms == START_MS + 600_000
 
 
+def test_s07_shifts_can_change_while_the_engine_runs() -> None:
+    plant = Plant([GAS], [alarm(GAS, 0, Kind.L2, 50)])
+    plant.acknowledge(plant.read(60)[0])
+    plant.edit(shifts_ms=((plant.now_ms + 60_000) % 86_400_000,))
+    assert events(plant.wait(60)) == ["L2 re_alarmed B"]
+
+
 def test_s07_only_standing_reds_do() -> None:
     plant = Plant([LEVEL, GAS], [alarm(LEVEL, 0, Kind.HH, 90), alarm(GAS, 1, Kind.L2, 50, latch=True)])
     plant.acknowledge(plant.read(95)[0])

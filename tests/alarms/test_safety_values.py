@@ -70,6 +70,12 @@ def test_s11_over_range_stays_latched_when_the_sensor_falls_back_to_zero() -> No
     assert events(plant.reset(plant.told[-1])) == ["OVER_RANGE reset D"]
 
 
+def test_s11_over_range_latches_whatever_its_definition_says() -> None:
+    plant = Plant([CO], [alarm(CO, 0, Kind.OVER_RANGE)])
+    plant.read(0, quality=OVER)
+    assert events(plant.read(0)) == ["OVER_RANGE cleared E"]
+
+
 def test_s11_a_latch_is_not_reset_while_the_condition_stands() -> None:
     plant = detector()
     raised = plant.read(0, quality=OVER)[0]
