@@ -140,8 +140,8 @@ class OpcuaDevice:
     async def start(self) -> None:
         """Listen. Raises: OSError where the port is taken."""
         relay = Relay(self._line)
-        await relay.start(self._config.host, self._config.port)
         self._relay = relay
+        await relay.start(self._config.host, self._config.port)
         server = Server()
         await server.init()
         # Behind the relay, on a port of the system's choice; clients keep to the address they dialled.

@@ -11,6 +11,8 @@ from davylamp_simulators.line import Line
 from davylamp_simulators.scenario import LineMode
 
 CHUNK = 1 << 16
+LAST_ANSWERS_S = 0.3
+"""How long a relay that stops goes on handing answers to what it had let through."""
 
 
 class Relay:
@@ -23,6 +25,7 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
+        self._stopping = False
         line.watch(self._line_moved)
 
     def aim(self, host: str, port: int) -> None:
@@ -74,8 +77,9 @@ class Relay:
                 await asyncio.sleep(self._line.delay_s)
             while self._line.mode is LineMode.DEAD:
                 await self._moved.wait()
-            writer.write(data)
-            await writer.drain()
+            if not self._stopping:
+                writer.write(data)
+                await writer.drain()
         writer.close()
 
     @contextmanager
@@ -88,10 +92,13 @@ class Relay:
             writer.close()
 
     async def stop(self) -> None:
-        """Close every connection and the port."""
+        """Let no more requests through, hand over the last answers, close every connection and the port."""
         if self._server is None:
             return
         self._server.close()
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_ANSWERS_S)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -133,7 +133,7 @@ class Site:
     async def run(self) -> None:
         """Wait until the plant's clock dies, which only a mistake in this package can bring about."""
         assert self._ticker is not None
-        await asyncio.shield(self._ticker)
+        await self._ticker
 
     async def _stop_clock(self) -> None:
         assert self._ticker is not None

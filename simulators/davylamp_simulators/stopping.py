@@ -1,0 +1,22 @@
+"""Ending on SIGTERM or Ctrl-C, cleanly, at any moment."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+
+async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end, or until a signal cancels it; it then cleans up as on any cancellation."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
