@@ -46,7 +46,8 @@ class Journal:
     holes: list[Hole] = field(default_factory=list)
 
     def add_hole(self, hole: Hole) -> None:
-        """Take note of numbers that will never come."""
+        """Take note of numbers that will never come; a larger hole of a class replaces those it contains."""
+        self.holes = [other for other in self.holes if not (_same(other, hole) and _within(other, hole))]
         self.holes.append(hole)
         self.close_holes()
 
@@ -66,8 +67,7 @@ class Journal:
         """Return how many numbers within a hole are lost to holes of other classes that lie wholly in it."""
         most: dict[str, int] = {}
         for other in self.holes:
-            inside = hole.first <= other.first and other.last <= hole.last
-            if inside and other.journal_class != hole.journal_class:
+            if _within(other, hole) and other.journal_class != hole.journal_class:
                 most[other.journal_class] = max(most.get(other.journal_class, 0), other.count)
         return sum(most.values())
 
@@ -119,6 +119,14 @@ def journals_of(
 
 def _covers(numbers: Intervals, hole: Hole) -> bool:
     return not numbers.missing(hole.first, hole.last)
+
+
+def _same(one: Hole, other: Hole) -> bool:
+    return (one.journal_class, one.reason) == (other.journal_class, other.reason)
+
+
+def _within(inner: Hole, outer: Hole) -> bool:
+    return outer.first <= inner.first and inner.last <= outer.last
 
 
 def _count_within(numbers: Intervals, first: int, last: int) -> int:

@@ -60,6 +60,15 @@ def test_what_lies_beside_a_record_is_in_its_transaction(log: Log) -> None:
     log.close()
 
 
+def test_a_larger_hole_takes_the_place_of_those_it_contains(log: Log) -> None:
+    small, other = Hole("n", "e", 3, 4, "live", "full", 1, 2, 2, 5), Hole("n", "e", 3, 3, "bulk", "full", 1, 2, 1, 5)
+    large = Hole("n", "e", 3, 9, "live", "full", 1, 9, 6, 7)
+    for hole in (small, other, large):
+        log.append([], Beside(holes=[hole]))
+    assert log.holes() == [other, large]
+    log.close()
+
+
 def test_a_refused_transaction_leaves_nothing_and_uses_no_number(log: Log) -> None:
     birth = log.births.introduce(said(Named(16384, 10, "gas", "p/e/s/gas")), b"", 1)
     log.append([record()], Beside(births=[birth]))
