@@ -1,0 +1,131 @@
+"""What is special to DuckDB: day files, retention, a disk that is full, readers beside the writer."""
+
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from davylamp_cloud.historian.days import ATTACHED, LAST_DAY, day_of
+from davylamp_cloud.historian.duckdb import DuckDbHistorian
+from support import writing
+from support.history import MIDNIGHT_MS, everything, rows
+
+T = MIDNIGHT_MS
+DAY = 86_400_000
+
+
+@pytest.fixture
+def historian(tmp_path: Path) -> Iterator[DuckDbHistorian]:
+    historian = DuckDbHistorian(tmp_path)
+    yield historian
+    historian.close()
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.duckdb"))
+
+
+def test_there_is_a_file_per_utc_day_of_source_time(historian: DuckDbHistorian, tmp_path: Path) -> None:
+    historian.write(rows([(1, 0, T - 1, 1.0, 0), (1, 0, T, 2.0, 0), (1, 0, T + DAY, 3.0, 0)]), 1)
+    assert files(tmp_path) == ["2023-11-14.duckdb", "2023-11-15.duckdb", "2023-11-16.duckdb"]
+
+
+def test_wild_clocks_are_kept_in_the_first_and_last_day_there_is(historian: DuckDbHistorian, tmp_path: Path) -> None:
+    historian.write(rows([(1, 0, -(1 << 60), 1.0, 0), (1, 0, 1 << 60, 2.0, 0), (1, 0, T, 3.0, 0)]), 1)
+    assert files(tmp_path) == ["1970-01-01.duckdb", "2023-11-15.duckdb", "9999-12-31.duckdb"]
+    assert everything(historian, 0).values.tolist() == [1.0, 3.0, 2.0]
+    assert day_of(1 << 60) == LAST_DAY
+
+
+def test_a_year_of_days_is_written_and_read_with_few_files_open(historian: DuckDbHistorian) -> None:
+    days = 5 * ATTACHED
+    historian.write(rows([(1, 0, T + n * DAY, float(n), 0) for n in range(days)]), 1)
+    assert everything(historian, 0).values.tolist() == [float(n) for n in range(days)]
+    assert len(historian._files._attached) <= ATTACHED
+
+
+def test_retention_unlinks_files_and_keeps_the_cursor(tmp_path: Path) -> None:
+    historian = DuckDbHistorian(tmp_path)
+    historian.write(rows([(n, 0, T + n * DAY, float(n), 0) for n in range(4)]), 4)
+    assert historian.expire(T + 2 * DAY + 5) == 2
+    assert files(tmp_path) == ["2023-11-17.duckdb", "2023-11-18.duckdb"]
+    assert historian.expire(T + 99 * DAY) == 1
+    assert everything(historian, 0).values.tolist() == [3.0]
+    historian.close()
+    again = DuckDbHistorian(tmp_path)
+    assert again.cursor() == 4
+    again.close()
+
+
+def test_a_backlog_of_yesterday_alone_moves_the_cursor(tmp_path: Path) -> None:
+    historian = DuckDbHistorian(tmp_path)
+    historian.write(rows([(1, 0, T, 1.0, 0)]), 1)
+    historian.write(rows([(2, 0, T - DAY, 2.0, 0)]), 2)
+    historian.close()
+    again = DuckDbHistorian(tmp_path)
+    assert again.cursor() == 2
+    again.close()
+
+
+def test_reading_beside_writing_sees_whole_batches(historian: DuckDbHistorian) -> None:
+    seen: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.append(len(everything(historian, 0)))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for number in range(1, 40):
+        historian.write(rows([(number, 0, T + number * 10 + n, 1.0, 0) for n in range(10)]), number)
+    done.set()
+    thread.join()
+    assert seen == sorted(seen)
+    assert all(count % 10 == 0 for count in seen)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from davylamp_cloud.historian import HistorianUnavailable
+from davylamp_cloud.historian.duckdb import DuckDbHistorian
+from support.history import MIDNIGHT_MS, everything, rows
+import signal
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+historian = DuckDbHistorian(Path(sys.argv[1]))
+big = [rows([(n, 0, MIDNIGHT_MS + n * 20000 + k, k * 0.1 + n, 0) for k in range(20000)]) for n in range(1, 30)]
+historian.write(big[0], 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, resource.RLIM_INFINITY))
+stored = 1
+try:
+    for n, batch in enumerate(big[1:], 2):
+        historian.write(batch, n)
+        stored = n
+except HistorianUnavailable as error:
+    print("refused")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+for n in range(stored + 1, 30):
+    historian.write(big[n - 1], n)
+print(historian.cursor(), len(everything(historian, 0)))
+historian.close()
+"""
+
+
+def test_a_disk_that_was_full_takes_the_same_rows_once_there_is_room(tmp_path: Path) -> None:
+    """A file-size limit stands in for the full disk: the kernel refuses the write in the same place."""
+    assert resource.RLIMIT_FSIZE >= 0
+    tests = str(Path(writing.__file__).parent.parent)
+    child = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)],
+        env={"PYTHONPATH": tests},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert child.stdout.split() == ["refused", "29", str(29 * 20000)], child.stderr
