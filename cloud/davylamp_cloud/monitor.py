@@ -238,7 +238,7 @@ def shifts_ms(sites: Sequence[SiteConfig], now_ms: int) -> tuple[int, ...]:
 
 def _committed(work: Work, rows: Sequence[Mapping[str, Any]]) -> Committed:
     nodes = tuple(dict.fromkeys(change.node for change in work.links))
-    return Committed(work.seq, tuple(rows), nodes, work.register_changed)
+    return Committed(work.seq, tuple(rows), nodes, work.register_changed, work.clock_ms)
 
 
 def _outcomes(work: Work, rows: Sequence[Mapping[str, Any]]) -> list[Outcome]:

@@ -27,12 +27,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """One commit of the monitor: how far it got, what it stored, and which tags have a new value."""
+    """One commit of the monitor: how far it got, what it stored, and which tags have a new value.
+
+    `clock_ms` is the newest tick in it, UTC; 0 without one. A console that sees none for ten seconds shouts (S13).
+    """
 
     seq: int
     transitions: tuple[Mapping[str, Any], ...] = ()
     links: tuple[str, ...] = ()
     register_changed: bool = False
+    clock_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

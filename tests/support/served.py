@@ -274,4 +274,4 @@ class Plant:
 
     def publish(self, *transitions: dict[str, Any]) -> None:
         """Tell the monitor's listeners of a commit, as the monitor does."""
-        self.monitor._outcomes.publish(Committed(self._seq, transitions), [])
+        self.monitor._outcomes.publish(Committed(self._seq, transitions, clock_ms=self.now_ms()), [])

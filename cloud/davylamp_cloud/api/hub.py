@@ -58,7 +58,7 @@ class Hub:
         self.changes = 0
         self.number = 0
         self._transitions: deque[tuple[int, Mapping[str, Any]]] = deque(maxlen=KEPT_TRANSITIONS)
-        self._committed_ms = cloud.now_ms()
+        self._ticked_ms = cloud.now_ms()
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         self._standing = (0, Standing())
@@ -77,7 +77,7 @@ class Hub:
             self._loop.call_soon_threadsafe(self._note, committed)
 
     def _note(self, committed: Committed) -> None:
-        self._committed_ms = self.cloud.now_ms()
+        self._ticked_ms = max(self._ticked_ms, committed.clock_ms)
         self.changes += 1
         for transition in committed.transitions:
             self.number += 1
@@ -105,10 +105,10 @@ class Hub:
         return [transition for at, transition in self._transitions if at > number]
 
     def heartbeat(self) -> Heartbeat:
-        """Return how the engine fares: it is as old as its last commit, or as the oldest record it has not seen."""
+        """Return how the engine fares: it is as old as its newest tick, or as the oldest record it has not seen."""
         now_ms = self.cloud.now_ms()
         lag = self.cloud.monitor.lag()
-        age_ms = max(now_ms - self._committed_ms, lag.ms, 0)
+        age_ms = max(now_ms - self._ticked_ms, lag.ms, 0)
         return Heartbeat(now_ms, now_ms - age_ms, age_ms, self.cloud.monitor.position, lag.records)
 
     async def standing(self) -> Standing:

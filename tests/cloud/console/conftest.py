@@ -1,5 +1,6 @@
 """A duty room: the real server and the real Chromium."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ ARGS = [
     "--no-first-run",
 ]
 
+EXPECTED = re.compile("409|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED")
+"""A refused act and a server that is gone: the browser logs them, the page handles them."""
+
 Opens = Callable[..., Page]
 
 
@@ -35,12 +39,12 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 
 @pytest.fixture
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; nothing is downloaded."""
+    """Debian's Chromium, for one test: a sync Playwright that outlived it would break async tests."""
     program = binary("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGS)
-        yield browser
-        browser.close()
+        launched = playwright.chromium.launch(executable_path=program, args=ARGS)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture
@@ -60,4 +64,4 @@ def open_page(plant: Plant, chromium: Browser) -> Iterator[Opens]:
         return page
 
     yield open_
-    assert not [line for line in complaints if "409" not in line], complaints
+    assert not [line for line in complaints if not EXPECTED.search(line)], complaints

@@ -58,7 +58,7 @@ const HOLD_MS = 1000;
 const SETTLE_MS = 300;
 let held = null;
 let holdUntil = 0;
-let movedAt = -Infinity;
+let settling = 0;
 
 function showAlarms(html) {
   if (performance.now() < holdUntil) {
@@ -69,7 +69,14 @@ function showAlarms(html) {
   const order = rowOrder();
   swapAlarms(html);
   held = null;
-  if (order !== rowOrder()) movedAt = performance.now();
+  if (order !== rowOrder()) settle();
+}
+
+function settle() {
+  const list = byId("alarms");
+  list.classList.add("moving");
+  clearTimeout(settling);
+  settling = setTimeout(() => list.classList.remove("moving"), SETTLE_MS);
 }
 
 const rowOrder = () => [...document.querySelectorAll("#alarm-list .alarm")].map((row) => row.id).join();
@@ -82,7 +89,7 @@ function release() {
 
 function guardPress(event) {
   if (!event.isTrusted || event.detail === 0 || !event.target.closest("#alarms [data-act]")) return;
-  if (performance.now() - movedAt > SETTLE_MS) return;
+  if (!byId("alarms").classList.contains("moving")) return;
   event.stopImmediatePropagation();
   event.preventDefault();
   message(words.moved, "note");

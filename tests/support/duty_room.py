@@ -1,0 +1,65 @@
+"""A duty room on the real path: an edge's payloads, the log, the engine, state.db, the API and the console.
+
+Only broker and edge process are left out; `Speaker` makes the bytes they would bring.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from davylamp_cloud.api import HttpServer, create_app
+from davylamp_cloud.cloud import Cloud, utc_ms
+from davylamp_cloud.config import CloudConfig, TokenConfig
+from davylamp_cloud.console import mount
+from davylamp_cloud.historian.duckdb import DuckDbHistorian
+
+from support.host import Host, host
+from support.served import Quiet
+from support.speaker import Speaker
+
+
+class DutyRoom:
+    """A served cloud with one edge. Its clock is the real one: the page has its own."""
+
+    def __init__(self, running: Host, edge: Speaker, url: str) -> None:
+        self.running, self.edge, self.url = running, edge, url
+
+    def say(self, *values: float) -> None:
+        """Let the edge report one value for each of its points, now."""
+        self.running.now_ms = self.edge.now_ms = max(utc_ms(), self.edge.now_ms + 1)
+        self.running.hear(self.edge.data(values))
+        self.running.settle()
+
+    def tick(self) -> None:
+        """Let the cloud's clock tick."""
+        self.running.now_ms = max(utc_ms(), self.running.now_ms)
+        self.running.settle()
+
+
+@contextmanager
+def duty_room(folder: Path, edge: Speaker | None = None, tokens: tuple[TokenConfig, ...] = ()) -> Iterator[DutyRoom]:
+    """Give a duty room whose edge is born, for the length of a with block."""
+    with host(folder, now_ms=utc_ms()) as running:
+        edge = edge or Speaker()
+        edge.now_ms = running.now_ms
+        historian = DuckDbHistorian(folder / "history")
+        quiet = Quiet(nodes={})
+        cloud = Cloud(
+            CloudConfig(data_dir=folder, tokens=tokens),
+            running.log,
+            running.commits,
+            running.state,
+            running.monitor,
+            historian,
+            quiet,
+            quiet,
+            quiet,
+        )
+        server = HttpServer(mount(create_app(cloud)), "127.0.0.1", 0, running.failures.append)
+        try:
+            running.hear(*edge.birth())
+            running.settle()
+            yield DutyRoom(running, edge, server.start())
+        finally:
+            server.stop()
+            historian.close()
