@@ -13,13 +13,14 @@ from typing import Any
 from davylamp_alarms.definition import Changes
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
-from davylamp_wire.describe import DeviceDescription
 
+from davylamp_cloud.introduction import described
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import slice_of
 from davylamp_cloud.register import Introduced, Register, Tag
 from davylamp_cloud.settings import Settings, system_alarm, system_alarm_id
+from davylamp_cloud.tags import Birth
 
 FIXED = ("hazard_source", "kind", "silence_s", "scan_s")
 """Settings a tag keeps for life: the engine's columns and the hash chain are laid out by them."""
@@ -167,11 +168,16 @@ class Evaluator:
         self.live.store(batch.tag, batch.time_ms, batch.value, batch.quality, batch.arrival_ms, found.texts)
 
     def _birth(self, record: Record, work: Work) -> None:
-        birth = self._log.birth(record.birth)
+        slim = self._log.births.get(record.birth)
+        if not self.register.knows(slim):
+            self._introduce(record, self._log.birth(record.birth), work)
+        if not slim.own:
+            self._data([record], work)
+
+    def _introduce(self, record: Record, birth: Birth, work: Work) -> None:
         if not birth.description:
             return
-        said = DeviceDescription.decode(birth.description)
-        found = self.register.introduce(record.seq, record.time_ms, birth, said, birth.own)
+        found = self.register.introduce(record.seq, record.time_ms, birth, described(birth.description), birth.own)
         if found.changes is not None:
             answer = self.engine.redefine(record.seq, found.changes)
             if isinstance(answer, Refusal):
@@ -180,8 +186,6 @@ class Evaluator:
                 work.steps += self._steps(answer, record)
             self.live.grow(len(self.register))
         work.introduced.append((record.seq, found))
-        if not birth.own:
-            self._data([record], work)
 
     def _link(self, record: Record, work: Work) -> None:
         said = json.loads(record.body)
@@ -211,6 +215,9 @@ class Evaluator:
             work.steps += self._steps(self._report(record, said), record)
         elif said["op"] in ("accept", "reject"):
             self._decide(record, said, work)
+        elif said["op"] == "shifts":
+            changes = Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"]))
+            self.engine.redefine(record.seq, changes)
         elif said["op"] == "device_died":
             work.removed.append(LinkChange(record.seq, f"{said['node']}/{said['device']}", False, "", record.time_ms))
         elif said["op"] == "limits":

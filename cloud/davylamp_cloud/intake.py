@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from davylamp_wire.decode import decode
+from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Confirmation, Intervals
 from davylamp_wire.payload import CONFIRM, HOLE, REBIRTH, BirthMetric, SparkplugType, command_payload
 from davylamp_wire.session import (
@@ -31,7 +32,7 @@ from davylamp_wire.session import (
 from davylamp_wire.topic import MessageType, Topic, host_of, parse_topic
 
 from davylamp_cloud.edge_node import EdgeNode, Journal, journals_of, silent_nodes
-from davylamp_cloud.introduction import node_id, said_by_device, said_by_node
+from davylamp_cloud.introduction import node_id, outline, said_by_device, said_by_node
 from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
 from davylamp_cloud.tags import CONTROL, Birth, Said
 
@@ -166,7 +167,8 @@ class Intake:
             if born.epoch is not None and born.epoch not in node.journals:
                 node.journals[born.epoch] = Journal(born.epoch, Intervals(), Intervals())
                 node.epoch_ms = born.message.timestamp or 0
-            said = said_by_node(node.group, node.name, born.message)
+            digest = outline(node.id, "", born.epoch is not None, born.message)
+            said = self._births.known(digest) or said_by_node(node.group, node.name, born.message)
             birth = self._birth(node, said, born.payload, born.birth, now_ms)
             node.controls = _controls(birth)
             node.owes = born.epoch is not None
@@ -174,16 +176,18 @@ class Intake:
 
     def _device_born(self, node: EdgeNode, born: DeviceBorn, now_ms: int) -> None:
         if not born.again:
-            said = said_by_device(node.group, node.name, born.device, born.message, node.session.own)
+            own, message = node.session.own, born.message
+            digest = outline(node.id, slug(born.device), own, message)
+            said = self._births.known(digest) or said_by_device(node.group, node.name, born.device, message, own)
             self._birth(node, said, born.payload, born.birth, now_ms)
 
-    def _birth(self, node: EdgeNode, said: Said, payload: bytes, number: int, now_ms: int) -> Birth:
+    def _birth(self, node: EdgeNode, said: Said | Birth, payload: bytes, number: int, now_ms: int) -> Birth:
         """Log a birth. What was said before in the same words is stored once; the values of a foreign one are kept."""
-        known = self._births.known(said.digest)
-        birth = known or self._births.introduce(said, payload, now_ms)
+        known = isinstance(said, Birth)
+        birth = said if isinstance(said, Birth) else self._births.introduce(said, payload, now_ms)
         beside = NOTHING if known else Beside(births=[birth])
-        body = b"" if known and said.own else payload
-        record = NewRecord(RecordKind.BIRTH, body, now_ms, node.id, said.device, birth.id)
+        body = b"" if known and birth.own else payload
+        record = NewRecord(RecordKind.BIRTH, body, now_ms, node.id, birth.device, birth.id)
         node.births[number] = birth.id
         self._outside.submit([record], lambda _: self._guarded(lambda: self._owe(node)), beside)
         return birth

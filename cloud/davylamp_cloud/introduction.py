@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from davylamp_wire.describe import DeviceDescription, description_of, slug
 from davylamp_wire.names import name_alias
-from davylamp_wire.payload import EPOCH, Message, Metric, is_own
+from davylamp_wire.payload import DESCRIPTION, EPOCH, OUR_QUALITY, QUALITY, Message, Metric, is_own
+from davylamp_wire.profile import Point
 
 from davylamp_cloud.register import NODE_DEVICE
 from davylamp_cloud.tags import Named, Said
@@ -15,6 +18,16 @@ from davylamp_cloud.tags import Named, Said
 def node_id(group: str, node: str) -> str:
     """Return the id of an edge node; ids of foreign edges become slugs."""
     return f"{slug(group)}/{slug(node)}"
+
+
+def outline(node: str, device: str, own: bool, birth: Message) -> str:
+    """Return the digest of everything a birth says but its values; the same words give the same digest.
+
+    Cheap, because each edge says the same again whenever it connects: only what is new is read any closer.
+    """
+    words = birth.value(DESCRIPTION) if own else [sorted(_told(metric)) for metric in birth.metrics]
+    metrics = [(metric.name, metric.alias, metric.datatype) for metric in birth.metrics]
+    return hashlib.sha256(json.dumps([node, device, own, words, metrics]).encode()).hexdigest()
 
 
 def said_by_node(group: str, node: str, birth: Message) -> Said:
@@ -28,9 +41,32 @@ def said_by_device(group: str, node: str, device: str, birth: Message, own: bool
 
     Raises ValueError where our own description is there and does not fit.
     """
-    name = slug(device)
-    said = description_of(name, birth, hazard_source=slug(group)) if own else _foreign(name, birth, group)
+    name, text = slug(device), birth.value(DESCRIPTION)
+    said = described(text) if own and isinstance(text, str) else _foreign(name, birth, group)
     return _said(node_id(group, node), name, own, said, birth)
+
+
+def described(text: str) -> DeviceDescription:
+    """Return a description; points that many devices share are read once.
+
+    Raises ValueError saying what is wrong.
+    """
+    try:
+        said = json.loads(text)
+        points = {name: _point(json.dumps(point)) for name, point in said["points"].items()}
+        return DeviceDescription.model_validate({**said, "points": {}}).model_copy(update={"points": points})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return DeviceDescription.decode(text)
+
+
+@lru_cache(maxsize=4096)
+def _point(text: str) -> Point:
+    return Point.model_validate_json(text)
+
+
+def _told(metric: Metric) -> list[tuple[str, str]]:
+    changing = (QUALITY, OUR_QUALITY)
+    return [(key, str(value)) for key, value in metric.properties.items() if key not in changing]
 
 
 def _foreign(device: str, birth: Message, group: str) -> DeviceDescription:
@@ -40,17 +76,18 @@ def _foreign(device: str, birth: Message, group: str) -> DeviceDescription:
 
 def _said(node: str, device: str, own: bool, said: DeviceDescription | None, birth: Message) -> Said:
     prefix = f"{node}/{device or NODE_DEVICE}"
-    named = [_named(metric, prefix, said) for metric in birth.metrics]
+    points = {} if said is None else said.points
+    named = [_named(metric, prefix, points) for metric in birth.metrics]
     metrics = tuple(sorted(named, key=lambda metric: not metric.tag_id))
-    description = "" if said is None else said.encode()
-    what = json.dumps([node, device, own, description, [(m.alias, m.datatype, m.point) for m in metrics]])
-    return Said(node, device, own, description, metrics, hashlib.sha256(what.encode()).hexdigest())
+    text = birth.value(DESCRIPTION) if own else None
+    description = text if isinstance(text, str) else "" if said is None else said.encode()
+    return Said(node, device, own, description, metrics, outline(node, device, own, birth))
 
 
-def _named(metric: Metric, device: str, said: DeviceDescription | None) -> Named:
+def _named(metric: Metric, device: str, points: Mapping[str, Point]) -> Named:
     alias = name_alias(metric.name) if metric.alias is None else metric.alias
     alias -= (alias >> 63) << 64  # as the columns have it: unsigned from 2**63 on shows as negative
     point = slug(metric.name)
-    if said is None or is_own(metric.name) or point not in said.points:
+    if is_own(metric.name) or point not in points:
         return Named(alias, metric.datatype, metric.name)
     return Named(alias, metric.datatype, point, f"{device}/{point}")

@@ -144,6 +144,7 @@ class Monitor:
         notices = Notices(restored.evaluator.register, self._sites)
         receivers = self._receivers
         self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
+        self._change({"op": "shifts", "shifts_ms": shifts_ms(self._sites, self._now_ms())})
         if restored.differences or self._replay_alarm_stands():
             self._report_replay(restored.differences)
 
@@ -158,7 +159,9 @@ class Monitor:
         if differences:
             LOG.error("replay differs from what is stored", first=differences[0])
         comment = "; ".join(differences)[:500]
-        said = {"op": "report", "name": REPLAY, "active": bool(differences), "comment": comment}
+        self._change({"op": "report", "name": REPLAY, "active": bool(differences), "comment": comment})
+
+    def _change(self, said: Mapping[str, Any]) -> None:
         self._log.append([NewRecord(RecordKind.CHANGE, json.dumps(said).encode(), self._now_ms())])
 
     def _run(self) -> None:

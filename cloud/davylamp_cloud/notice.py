@@ -11,7 +11,7 @@ from davylamp_wire.profile import Text
 
 from davylamp_cloud.config import SiteConfig
 from davylamp_cloud.register import Register
-from davylamp_cloud.settings import action_of
+from davylamp_cloud.settings import Settings, action_of
 from davylamp_cloud.telling import Subject, tell
 
 SCHEME = "monitoring"
@@ -42,6 +42,10 @@ class Notices:
             "unit": subject.unit,
             "text": {"zh": text.zh, "en": text.en},
         }
+
+    def text_of(self, settings: Settings) -> str:
+        """Return settings as canonical JSON."""
+        return self._register.text_of(settings)
 
     def tag_index(self, step: Transition) -> int:
         """Return the index of a transition's tag; -1 for links and the system."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from davylamp_alarms.definition import AlarmDef, Changes, Priority, guarded_priority
 from davylamp_wire.describe import DeviceDescription
-from davylamp_wire.profile import Text
+from davylamp_wire.profile import Point, Text
 
+from davylamp_cloud.chain import canonical
 from davylamp_cloud.settings import (
     Settings,
     alarm_defs,
@@ -22,6 +23,7 @@ from davylamp_cloud.settings import (
     link_alarm,
     settings_of,
     tag_def,
+    templates_of,
 )
 from davylamp_cloud.tags import Birth
 
@@ -75,6 +77,7 @@ class Introduced:
     """What a birth changes in the register: `changes` is for the engine, the rest for the store."""
 
     at_ms: int
+    birth: int = 0
     changes: Changes | None = None
     new: list[Tag] = field(default_factory=list)
     described: list[Tag] = field(default_factory=list)
@@ -103,7 +106,8 @@ class Register:
         self._guarded: dict[Key, int] = {}
         self._comm: dict[Key, int] = {}
         self._interned: dict[str, Settings] = {}
-        self._loudest: dict[int, Priority] = {}
+        self._kept: dict[int, _Kept] = {}
+        self._wanted: dict[tuple[int, str], tuple[Point, Settings]] = {}
         self._met: set[int] = set()
         for tag in tags:
             self._add(tag)
@@ -122,19 +126,25 @@ class Register:
         """Return how many guarded points a hazard source has, all in all or through one node or device."""
         return self._guarded.get(tuple(part for part in (hazard_source, node, device) if part is not None), 0)
 
+    def knows(self, birth: Birth) -> bool:
+        """True where a birth says nothing that was not heard before."""
+        return birth.id in self._met or (self.current and self._described_by(birth))
+
+    def text_of(self, settings: Settings) -> str:
+        """Return settings as canonical JSON, written once for all tags that share them."""
+        return self._of(settings).text
+
     def introduce(self, seq: int, at_ms: int, birth: Birth, said: DeviceDescription, own: bool) -> Introduced:
         """Take on a birth: new tags with first settings, new words for known tags, proposals for what differs."""
-        found = Introduced(at_ms)
-        if birth.id in self._met or (self.current and self._described_by(birth)):
-            return found
+        found = Introduced(at_ms, birth.id)
         self._met.add(birth.id)
         for idx, name in sorted(zip(birth.indices, birth.names, strict=True)):
             if idx < 0 or name not in said.points:
                 continue
             found.new += self._fill_up_to(idx, seq)
-            wanted = _tag_of(idx, birth, name, said, own, seq)
+            wanted = self._tag_of(idx, birth, name, said, own, seq)
             if idx == len(self.tags):
-                self._add(replace(wanted, settings=self._intern(wanted.settings)))
+                self._add(wanted)
                 found.new.append(self.tags[idx])
             else:
                 self._meet(self.tags[idx], wanted, at_ms, found)
@@ -144,7 +154,7 @@ class Register:
 
     def alarms_of(self, tag: Tag) -> tuple[AlarmDef, ...]:
         """Return the definitions of a tag's alarms, that of its device's silence included."""
-        defs = alarm_defs(tag.tag_id, tag.idx, tag.node, tag.settings)
+        defs = alarm_defs(tag.tag_id, tag.idx, tag.node, self._of(tag.settings).templates)
         if not is_comm_ok(tag.tag_id):
             return defs
         return (*defs, comm_alarm(tag.tag_id, tag.idx, tag.node, tag.settings, self._guard(_device_key(tag))))
@@ -172,7 +182,11 @@ class Register:
         if replace(described, birth=known.birth) != known:
             self.tags[known.idx] = described
             found.described.append(described)
-        if wanted.settings != known.settings and not self._asked(known.idx, wanted.settings):
+        if (
+            wanted.settings is not known.settings
+            and wanted.settings != known.settings
+            and not self._asked(known.idx, wanted.settings)
+        ):
             name = f"{known.idx}-{wanted.born_seq}"
             what = differences(known.settings, wanted.settings)
             found.proposals.append(Proposal(name, known.idx, wanted.born_seq, wanted.settings, what, at_ms))
@@ -234,43 +248,66 @@ class Register:
         """Let a device and a link be as loud as the loudest thing they guard (SAFETY S12); they never get quieter."""
         if not is_guarded(tag.settings):
             return
-        loudest = self._loudest.get(id(tag.settings))
-        if loudest is None:
-            loudest = guarded_priority(alarm_defs(tag.tag_id, tag.idx, tag.node, tag.settings))
-            self._loudest[id(tag.settings)] = loudest
+        loudest = self._of(tag.settings).loudest
         for key in ((tag.settings.hazard_source, tag.node), _device_key(tag)):
             self._guards[key] = max(self._guard(key), loudest)
 
     def _guard(self, key: Key) -> Priority:
         return self._guards.get(key, Priority.YELLOW)
 
+    def _of(self, settings: Settings) -> "_Kept":
+        """Return what follows from settings; kept together with them, so that their identity stays theirs."""
+        kept = self._kept.get(id(settings))
+        if kept is None or kept.settings is not settings:
+            templates = templates_of(settings)
+            kept = _Kept(settings, templates, guarded_priority(templates), canonical(settings.json_form()))
+            self._kept[id(settings)] = kept
+        return kept
+
     def _intern(self, settings: Settings) -> Settings:
         """Return one object for equal settings: a hundred thousand tags share a few profiles."""
         return self._interned.setdefault(settings.model_dump_json(), settings)
 
+    def _settings_of(self, point: Point, hazard_source: str) -> Settings:
+        """Return the settings a point wants; the same point of many devices is looked at once."""
+        key = (id(point), hazard_source)
+        known = self._wanted.get(key)
+        if known is None or known[0] is not point:
+            known = self._wanted[key] = (point, self._intern(settings_of(point, hazard_source)))
+        return known[1]
+
+    def _tag_of(self, idx: int, birth: Birth, name: str, said: DeviceDescription, own: bool, seq: int) -> Tag:
+        point = said.points[name]
+        device = birth.device or NODE_DEVICE
+        return Tag(
+            idx=idx,
+            tag_id=f"{birth.node}/{device}/{name}",
+            node=birth.node,
+            device=device,
+            point=name,
+            text=Text(zh=point.zh, en=point.en),
+            device_text=Text(zh=said.zh, en=said.en),
+            settings=self._settings_of(point, said.hazard_source),
+            plant_tag=point.plant_tag,
+            datatype=point.type,
+            profile=said.profile,
+            profile_version=said.profile_version,
+            states=tuple(sorted(point.states.items())),
+            own=own,
+            birth=birth.id,
+            born_seq=seq,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What follows from settings alone."""
+
+    settings: Settings
+    templates: tuple[AlarmDef, ...]
+    loudest: Priority
+    text: str
+
 
 def _device_key(tag: Tag) -> Key:
     return tag.settings.hazard_source, tag.node, tag.device
-
-
-def _tag_of(idx: int, birth: Birth, name: str, said: DeviceDescription, own: bool, seq: int) -> Tag:
-    point = said.points[name]
-    device = birth.device or NODE_DEVICE
-    return Tag(
-        idx=idx,
-        tag_id=f"{birth.node}/{device}/{name}",
-        node=birth.node,
-        device=device,
-        point=name,
-        text=Text(zh=point.zh, en=point.en),
-        device_text=Text(zh=said.zh, en=said.en),
-        settings=settings_of(point, said.hazard_source),
-        plant_tag=point.plant_tag,
-        datatype=point.type,
-        profile=said.profile,
-        profile_version=said.profile_version,
-        states=tuple(sorted(point.states.items())),
-        own=own,
-        birth=birth.id,
-        born_seq=seq,
-    )

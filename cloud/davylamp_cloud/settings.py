@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from davylamp_alarms.definition import (
+    NO_TAG,
     AlarmDef,
     Kind,
     PointKind,
@@ -84,24 +85,45 @@ def tag_def(tag_id: str, node: str, settings: Settings) -> TagDef:
     )
 
 
-def alarm_defs(tag_id: str, tag: int, node: str, settings: Settings) -> tuple[AlarmDef, ...]:
-    """Return every alarm of a tag: its limits, over-range where it guards, and what tells that it is blind."""
-    limits = tuple(_limit_alarms(tag_id, tag, settings))
-    guards = (*limits, *_over_range(tag_id, tag, settings))
-    return tuple(_grouped((*guards, *_blindness(tag_id, tag, settings, guards)), node))
+def alarm_defs(tag_id: str, tag: int, node: str, templates: Iterable[AlarmDef]) -> tuple[AlarmDef, ...]:
+    """Return the alarms of a tag, made from the templates of its settings."""
+    group = node.split("/", 1)[0]
+    return tuple(
+        AlarmDef(
+            alarm_id(tag_id, t.kind),
+            tag,
+            t.kind,
+            t.priority,
+            t.hazard_source,
+            t.limit,
+            t.deadband,
+            t.on_delay_ms,
+            t.off_delay_ms,
+            t.latch,
+            "",
+            group,
+        )
+        for t in templates
+    )
+
+
+def templates_of(settings: Settings) -> tuple[AlarmDef, ...]:
+    """Return every alarm of a tag with these settings: its limits, over-range where it guards, and its blindness."""
+    guards = (*_limit_alarms(settings), *_over_range(settings))
+    return (*guards, *_blindness(settings, guards))
 
 
 def comm_alarm(tag_id: str, tag: int, node: str, settings: Settings, guarded: Priority) -> AlarmDef:
     """Return the alarm of a device that does not answer, as loud as what the device guards (SAFETY S12)."""
     alarm = AlarmDef(alarm_id(tag_id, Kind.COMM), tag, Kind.COMM, guarded, settings.hazard_source, limit=COMM_LIMIT)
-    return next(_grouped((alarm,), node))
+    return replace(alarm, group=node.split("/", 1)[0])
 
 
 def link_alarm(node: str, hazard_source: str, guarded: Priority) -> AlarmDef:
     """Return the alarm that a hazard source is not seen through an edge node."""
     name = link_alarm_id(node, hazard_source)
     alarm = AlarmDef(name, -1, Kind.LINK, guarded, hazard_source, node=node)
-    return next(_grouped((alarm,), node))
+    return replace(alarm, group=node.split("/", 1)[0])
 
 
 def system_alarm(name: str) -> AlarmDef:
@@ -130,13 +152,13 @@ def action_of(settings: Settings, kind: Kind) -> Text | None:
     return limit.action if limit else None
 
 
-def _limit_alarms(tag_id: str, tag: int, settings: Settings) -> Iterator[AlarmDef]:
+def _limit_alarms(settings: Settings) -> Iterator[AlarmDef]:
     for name, limit in settings.limits.items():
         kind = Kind(name)
         standard = default_priority(kind, PointKind(settings.kind))
         yield AlarmDef(
-            id=alarm_id(tag_id, kind),
-            tag=tag,
+            id="",
+            tag=NO_TAG,
             kind=kind,
             priority=Priority.of(limit.priority) if limit.priority else standard,
             hazard_source=settings.hazard_source,
@@ -148,22 +170,17 @@ def _limit_alarms(tag_id: str, tag: int, settings: Settings) -> Iterator[AlarmDe
         )
 
 
-def _over_range(tag_id: str, tag: int, settings: Settings) -> Iterator[AlarmDef]:
+def _over_range(settings: Settings) -> Iterator[AlarmDef]:
     """Yield the latched over-range alarm of a detector: its value may fall back to zero (SAFETY S9, S11)."""
     if settings.kind in (PointKind.GAS, PointKind.FIRE) and settings.range is not None:
         kind, point = Kind.OVER_RANGE, PointKind(settings.kind)
         priority = default_priority(kind, point)
         source = settings.hazard_source
-        yield AlarmDef(alarm_id(tag_id, kind), tag, kind, priority, source, limit=settings.range[1], latch=True)
+        yield AlarmDef("", NO_TAG, kind, priority, source, limit=settings.range[1], latch=True)
 
 
-def _blindness(tag_id: str, tag: int, settings: Settings, guards: Iterable[AlarmDef]) -> Iterator[AlarmDef]:
+def _blindness(settings: Settings, guards: Iterable[AlarmDef]) -> Iterator[AlarmDef]:
     if not is_guarded(settings):
         return
     for kind in (Kind.FAULT, Kind.STALE):
-        yield AlarmDef(alarm_id(tag_id, kind), tag, kind, guarded_priority(guards), settings.hazard_source)
-
-
-def _grouped(alarms: Iterable[AlarmDef], node: str) -> Iterator[AlarmDef]:
-    """Yield alarms under their operating position: one per Sparkplug group until configured otherwise."""
-    return (replace(alarm, group=node.split("/", 1)[0]) for alarm in alarms)
+        yield AlarmDef("", NO_TAG, kind, guarded_priority(guards), settings.hazard_source)

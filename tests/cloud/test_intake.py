@@ -14,7 +14,7 @@ from support.speaker import Speaker, gas_point
 
 
 def kinds(running: Host) -> list[str]:
-    return [record.kind for record in running.log.read(0) if record.kind is not RecordKind.TICK]
+    return [record.kind for record in running.log.read(0) if record.kind not in (RecordKind.TICK, RecordKind.CHANGE)]
 
 
 def last_confirmed(running: Host) -> str:

@@ -301,7 +301,7 @@ def test_s29_refusals_and_decisions_are_in_a_chain_with_who_and_what(tmp_path: P
         running.change("accept", proposal=proposal["id"], second="wang")
         rows = running.state.rows(select(schema.AUDIT))
         assert [(row["action"], row["actor"]) for row in rows] == [
-            ("tag introduced", "park/edge-1"),
+            ("tags introduced", "park/edge-1"),
             ("acknowledge refused", "li"),
             ("settings accepted", "li"),
         ]

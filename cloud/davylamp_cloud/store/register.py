@@ -1,11 +1,10 @@
 """The register on disk: tags, versions of settings, proposals; written by slice, read back as of a record."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from davylamp_wire.profile import Text
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, String, bindparam, or_, select, type_coerce, update
 
 from davylamp_cloud.evaluate import Decision, Work
 from davylamp_cloud.register import Proposal, Register, Tag
@@ -15,19 +14,21 @@ from davylamp_cloud.store import schema
 Row = dict[str, Any]
 
 
-def write_register(connection: Connection, work: Work) -> None:
-    """Store what births brought and persons decided."""
+def write_register(connection: Connection, work: Work, text_of: Callable[[Settings], str]) -> None:
+    """Store what births brought and persons decided; `text_of` writes settings as JSON."""
     for seq, found in work.introduced:
         if found.new:
             connection.execute(schema.TAGS.insert(), [tag_row(tag) for tag in found.new])
-            connection.execute(schema.LIMITS.insert(), [_limits_row(tag, seq, found.at_ms) for tag in found.new])
+            connection.execute(
+                schema.LIMITS.insert(), [_limits_row(tag, seq, found.at_ms, text_of) for tag in found.new]
+            )
         if found.described:
             _describe(connection, found.described)
         for proposal in found.proposals:
             _supersede(connection, proposal)
             connection.execute(schema.PROPOSALS.insert(), _proposal_row(proposal))
     for decision in work.decisions:
-        _decide(connection, decision)
+        _decide(connection, decision, text_of)
 
 
 def load_register(connection: Connection, seq: int) -> Register:
@@ -74,13 +75,13 @@ def tag_row(tag: Tag) -> Row:
     }
 
 
-def _limits_row(tag: Tag, seq: int, at_ms: int) -> Row:
+def _limits_row(tag: Tag, seq: int, at_ms: int, text_of: Callable[[Settings], str]) -> Row:
     return {
         "tag": tag.idx,
         "version": tag.version,
         "from_seq": seq,
         "to_seq": None,
-        "settings": tag.settings.json_form(),
+        "settings": text_of(tag.settings),
         "accepted_by": tag.accepted_by,
         "accepted_ms": at_ms,
     }
@@ -111,7 +112,7 @@ def _supersede(connection: Connection, proposal: Proposal) -> None:
     connection.execute(update(table).where(*older).values(state="superseded", decided_seq=proposal.seq))
 
 
-def _decide(connection: Connection, decision: Decision) -> None:
+def _decide(connection: Connection, decision: Decision, text_of: Callable[[Settings], str]) -> None:
     state = "accepted" if decision.accepted else "rejected"
     made = {"state": state, "decided_by": decision.by, "decided_ms": decision.at_ms, "decided_seq": decision.seq}
     if decision.proposal is not None:
@@ -121,7 +122,7 @@ def _decide(connection: Connection, decision: Decision) -> None:
         limits = schema.LIMITS
         live = (limits.c.tag == decision.after.idx, limits.c.to_seq.is_(None))
         connection.execute(update(limits).where(*live).values(to_seq=decision.seq))
-        connection.execute(limits.insert(), _limits_row(decision.after, decision.seq, decision.at_ms))
+        connection.execute(limits.insert(), _limits_row(decision.after, decision.seq, decision.at_ms, text_of))
         _describe(connection, [decision.after])
 
 
@@ -131,11 +132,12 @@ def _settings_as_of(connection: Connection, seq: int) -> dict[int, tuple[Setting
     holds = (table.c.from_seq <= seq, or_(table.c.to_seq.is_(None), table.c.to_seq > seq))
     interned: dict[str, Settings] = {}
     found = {}
-    for row in connection.execute(select(table).where(*holds)).mappings():
-        text = json.dumps(row["settings"], sort_keys=True)
-        if text not in interned:
-            interned[text] = Settings.model_validate(row["settings"])
-        found[row["tag"]] = (interned[text], row["version"], row["accepted_by"])
+    text = type_coerce(table.c.settings, String).label("text")
+    for row in connection.execute(select(table.c.tag, table.c.version, table.c.accepted_by, text).where(*holds)):
+        settings = interned.get(row.text)
+        if settings is None:
+            settings = interned[row.text] = Settings.model_validate_json(row.text)
+        found[row.tag] = (settings, row.version, row.accepted_by)
     return found
 
 

@@ -7,7 +7,6 @@ Only the monitor writes here, in one transaction per slice of the log, except fo
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -22,6 +21,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+
+from davylamp_cloud.store.json_text import JsonText
 
 METADATA = MetaData()
 
@@ -48,7 +49,7 @@ TAGS = Table(
     Column("device_zh", String, nullable=False),
     Column("device_en", String, nullable=False),
     Column("confirmed", Boolean, nullable=False, comment="false: a foreign edge, which cannot resend"),
-    Column("states", JSON, nullable=False, comment='{"1": {"zh": …, "en": …}}'),
+    Column("states", JsonText, nullable=False, comment='{"1": {"zh": …, "en": …}}'),
     Column("birth", Integer, nullable=False, comment="the birth that introduced or last described it"),
     Column("born_seq", BigInteger, nullable=False),
     Column("limits_version", Integer, nullable=False),
@@ -62,7 +63,7 @@ LIMITS = Table(
     Column("version", Integer, primary_key=True),
     Column("from_seq", BigInteger, nullable=False, comment="in force from this record of the log on"),
     Column("to_seq", BigInteger, comment="null: in force now"),
-    Column("settings", JSON, nullable=False, comment="register.Settings: limits by kind with sources, range, silence"),
+    Column("settings", JsonText, nullable=False, comment="settings.Settings: limits with sources, range, silence"),
     Column("accepted_by", String, nullable=False),
     Column("accepted_ms", BigInteger, nullable=False),
 )
@@ -73,8 +74,8 @@ PROPOSALS = Table(
     Column("id", String, primary_key=True, comment="<tag idx>-<log seq>"),
     Column("tag", Integer, ForeignKey("tags.idx"), nullable=False),
     Column("seq", BigInteger, nullable=False, comment="the birth's record"),
-    Column("settings", JSON, nullable=False, comment="what the birth wants"),
-    Column("differences", JSON, nullable=False, comment="[[field, live, proposed], …]"),
+    Column("settings", JsonText, nullable=False, comment="what the birth wants"),
+    Column("differences", JsonText, nullable=False, comment="[[field, live, proposed], …]"),
     Column("state", String, nullable=False, comment="open, accepted, rejected, superseded"),
     Column("proposed_ms", BigInteger, nullable=False),
     Column("decided_by", String),
@@ -96,7 +97,7 @@ _STEP: tuple[tuple[str, Any, bool], ...] = (
     ("quality", Integer, False),
     ("acknowledged", Boolean, False),
     ("latched", Boolean, False),
-    ("suppressions", JSON, False),
+    ("suppressions", JsonText, False),
     ("letter", String, False),
     ("value", Float, True),
     ("limit", Float, True),
@@ -204,7 +205,7 @@ DELIVERIES = Table(
     Column("receiver", String, nullable=False),
     Column("status", String, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Column("detail", JSON, nullable=False),
+    Column("detail", JsonText, nullable=False),
     Index("deliveries_by_transition", "transition"),
 )
 

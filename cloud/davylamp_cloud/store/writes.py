@@ -9,6 +9,8 @@ from sqlalchemy.dialects.sqlite import insert
 from davylamp_cloud.chain import Head, canonical, link
 from davylamp_cloud.evaluate import Step, Work
 from davylamp_cloud.notice import Notices
+from davylamp_cloud.register import Tag
+from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.alarms import write_alarms
 from davylamp_cloud.store.register import write_register
@@ -34,7 +36,7 @@ class Writer:
     def write(self, connection: Connection, work: Work) -> list[Row]:
         """Store a slice's work with its cursor; return the rows of its transitions."""
         self._pending = dict(self._heads)
-        write_register(connection, work)
+        write_register(connection, work, self._notices.text_of)
         rows = self._transitions(connection, work.steps)
         write_alarms(connection, rows, work.shelved_until_ms)
         _write_acts(connection, work)
@@ -76,7 +78,7 @@ class Writer:
 
     def _write_audit(self, connection: Connection, work: Work) -> None:
         rows = []
-        for content in _audits(work):
+        for content in _audits(work, self._notices.text_of):
             head = self._pending.get(AUDIT_CHAIN, Head())
             row, self._pending[AUDIT_CHAIN] = link(head, {"number": head.number + 1, **content})
             rows.append(row)
@@ -138,24 +140,32 @@ def _write_acts(connection: Connection, work: Work) -> None:
             put(connection, table, rows)
 
 
-def _audits(work: Work) -> Iterator[Row]:
+def _audits(work: Work, text_of: Callable[[Settings], str]) -> Iterator[Row]:
     """Yield what is in no transition and must still be in a chain: decisions, refusals, new tags, damage (S29)."""
     for decision in work.decisions:
         action = "settings accepted" if decision.accepted else "settings rejected"
-        before, after = (canonical(tag.settings.json_form()) for tag in (decision.before, decision.after))
+        before, after = (text_of(tag.settings) for tag in (decision.before, decision.after))
         actor, subject = decision.by, decision.after.tag_id
         yield _audit(decision.at_ms, decision.seq, actor, action, subject, before, after)
     for refused in work.refused:
         what = f"{refused.op} refused"
         yield _audit(refused.at_ms, refused.seq, refused.by, what, refused.subject, "", refused.refusal.en)
     for seq, found in work.introduced:
-        for tag in found.new:
-            after = canonical(tag.settings.json_form())
-            yield _audit(found.at_ms, seq, tag.node, "tag introduced", tag.tag_id, "", after)
+        if found.new:
+            device, after = f"{found.new[0].node}/{found.new[0].device}", _first_settings(found.new, text_of)
+            yield _audit(found.at_ms, seq, found.new[0].node, "tags introduced", device, "", after)
     for gone in work.removed:
         yield _audit(gone.at_ms, gone.seq, gone.node, "device removed by its edge", gone.node, "", "")
     for damage in work.unreadable:
         yield _audit(damage.at_ms, damage.seq, "", "record unreadable", str(damage.seq), "", damage.reason)
+
+
+def _first_settings(tags: Sequence[Tag], text_of: Callable[[Settings], str]) -> str:
+    """Return the settings a birth put in force, each written once with the points it holds for."""
+    points: dict[str, list[str]] = {}
+    for tag in tags:
+        points.setdefault(text_of(tag.settings), []).append(tag.point)
+    return canonical({",".join(names): text for text, names in points.items()})
 
 
 def _audit(at_ms: int, seq: int, actor: str, action: str, subject: str, before: str, after: str) -> Row:
