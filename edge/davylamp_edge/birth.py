@@ -54,8 +54,7 @@ class Tags:
 def tags_of(journal: Journal, installed: Installed) -> Tags:
     """Return a device's tags, with an alias for each that it keeps for ever."""
     types = [datatype_of(point) for point in installed.points]
-    names = zip(installed.names, types, strict=True)
-    aliases = tuple(journal.alias(installed.name, name, datatype) for name, datatype in names)
+    aliases = tuple(journal.aliases(installed.name, list(zip(installed.names, types, strict=True))))
     count = len(aliases)
     by_alias: dict[int, int] = dict(zip(aliases, types, strict=True))
     return Tags(installed, aliases, by_alias, [None] * count, [UNKNOWN] * count, [None] * count)

@@ -7,6 +7,7 @@
 Safe from several threads: one lock, one connection. A record number is given once in an epoch, whatever happens.
 """
 
+import itertools
 import sqlite3
 import threading
 import time
@@ -40,6 +41,7 @@ DAMAGED_KEPT = 100
 INSERT = "INSERT INTO records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
 COLUMNS = "SELECT number, class, device, first_ms, crc, body FROM records"
 IN_CLASS = f"{COLUMNS} WHERE class = ? AND number BETWEEN ? AND ? ORDER BY number LIMIT ?"
+NAME = "INSERT INTO aliases(alias, name, datatype) VALUES(?, ?, ?)"
 DESCRIBED = "SELECT description FROM devices WHERE name = ?"
 OF_DEVICE = "SELECT 1 FROM records WHERE device = ? AND number BETWEEN ? AND ? LIMIT 1"
 BY_NUMBER = f"{COLUMNS} WHERE number = ?"
@@ -105,6 +107,7 @@ class Journal:
                 self._holes[row[0]] = hole_in(row[5])
         if loss is not None:
             self._losses.append((loss, LossReason.JOURNAL_DAMAGED))
+        self.aliases(NODE, [(RECORD, SparkplugType.UINT64), (HOLE, SparkplugType.STRING)])
         self._skip_numbers_given_in_memory()
         self.append([])
         self._shrink()
@@ -156,14 +159,19 @@ class Journal:
 
         A metric whose datatype changes gets another alias, so that old records keep their meaning.
         """
-        key = (name_of(device, metric), datatype)
+        return self.aliases(device, [(metric, datatype)])[0]
+
+    def aliases(self, device: str, metrics: Sequence[tuple[str, int]]) -> list[int]:
+        """Return the aliases of a device's metrics, name and datatype each, in one transaction."""
+        keys = [(name_of(device, metric), datatype) for metric, datatype in metrics]
         with self._lock:
-            found = self._names.aliases.get(key)
-            if found is None:
-                found = self._names.next_alias
-                self._db.execute("INSERT INTO aliases(alias, name, datatype) VALUES(?, ?, ?)", (found, *key))
-                self._names.aliases[key] = found
-            return found
+            known = self._names.aliases
+            fresh = [key for key in dict.fromkeys(keys) if key not in known]
+            given = dict(zip(fresh, itertools.count(self._names.next_alias), strict=False))
+            if given:
+                self._in_transaction(NAME, [(alias, *key) for key, alias in given.items()])
+                known.update(given)
+            return [known[key] for key in keys]
 
     def record_alias(self, device: str) -> int:
         """Return the alias of a device's record metric; it also stands for the device in the rows."""
@@ -234,6 +242,9 @@ class Journal:
 
     def _append_on_disk(self, entries: Sequence[Entry]) -> list[Record]:
         held = self._spare.first(self._budget.batch_bytes)
+        for device in {entry.device for entry in entries}:
+            # Before the transaction: one that is rolled back must not take an alias with it that memory knows.
+            self.record_alias(device)
         self._db.execute("BEGIN IMMEDIATE")
         sizes = [*(len(record.body) for record in held), *(len(entry.body) for entry in entries)]
         losses = [*self._losses, *self._let_go(), *self._room_for(sizes)]
@@ -340,6 +351,15 @@ class Journal:
         for record in numbered:
             self._spare.hold(record)
         return numbered
+
+    def _in_transaction(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(statement, rows)
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError:
+            self._rollback()
+            raise
 
     def _rollback(self) -> None:
         if self._db.in_transaction:
