@@ -19,19 +19,20 @@ class Backoff:
     def __init__(self, jitter: Jitter = random.random) -> None:
         self._jitter = jitter
         self._failures = 0
-        self._until_s = 0.0
+        self.until_s = 0.0
+        """When the rest ends."""
 
     def fail(self, now_s: float, *, least_s: float = 0.0) -> None:
         """Note a failure; rest at least ``least_s`` from ``now_s``."""
         step = min(LONGEST_S, FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
-        self._until_s = now_s + max(least_s, step * (0.5 + self._jitter()))
+        self.until_s = now_s + max(least_s, step * (0.5 + self._jitter()))
 
     def succeed(self) -> None:
         """Forget every failure."""
         self._failures = 0
-        self._until_s = 0.0
+        self.until_s = 0.0
 
     def rests(self, now_s: float) -> bool:
         """Return whether it is too early to try again."""
-        return now_s < self._until_s
+        return now_s < self.until_s

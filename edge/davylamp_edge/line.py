@@ -102,12 +102,19 @@ class Line:
                 await self._until(poll.due_s)
                 if not self._stopping:
                     await self._scan(device, poll, clock())
-                    missed = poll.next_due(clock())
-                    device.status.late += 0 if device.lost else missed
+                    self._schedule(device, poll, clock())
         finally:
             for device in self._devices:
                 device.post.send()
             await self._driver.close()
+
+    def _schedule(self, device: _Device, poll: Poll, now_s: float) -> None:
+        """Move a poll on. A lost device is tried when its rest is over, however rarely it is polled otherwise."""
+        missed = poll.next_due(now_s)
+        if device.lost:
+            poll.due_s = min(poll.due_s, max(now_s, device.backoff.until_s, self._backoff.until_s))
+        else:
+            device.status.late += missed
 
     async def _until(self, due_s: float) -> None:
         loop = asyncio.get_running_loop()

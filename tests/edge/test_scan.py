@@ -148,6 +148,16 @@ async def test_a_device_that_dies_turns_bad_at_once_and_comes_back_whole() -> No
         assert [value for value, _ in by_name(collector, scanner, "comm_ok")] == [True, True, False, False, True]
 
 
+async def test_a_rarely_polled_device_is_tried_again_as_soon_as_its_rest_is_over(free_port: Callable[[], int]) -> None:
+    port = free_port()
+    config = edge_config(device(f"127.0.0.1:{port}"))
+    profiles = rig(a=at("holding:0", scan_s=3600.0))
+    async with scanning(config, profiles, jitter=lambda: 0.0) as (scanner, collector):
+        await collector.until(lambda: by_name(collector, scanner, "a"))
+        async with plc(holding=[7], port=port):
+            await collector.until(lambda: by_name(collector, scanner, "a")[-1] == (7, GOOD))
+
+
 async def test_hung_and_dead_devices_delay_no_other(free_port: Callable[[], int]) -> None:
     async def silence(frame: bytes) -> None:
         return None
@@ -323,6 +333,26 @@ async def test_a_drivers_own_mistake_costs_its_request_only(monkeypatch: pytest.
         async with scanning(edge_config(device(running.address)), rig(a=at("holding:0"))) as (scanner, collector):
             await collector.until(lambda: by_name(collector, scanner, "comm_ok"))
     assert by_name(collector, scanner, "a") == [(None, bad(Reason.DEVICE_FAULT))]
+
+
+async def test_s28_nothing_but_reads_ever_reaches_a_plc() -> None:
+    """Every frame of a scan, a loss, a refusal and a recovery is one of the four read functions."""
+    frames: list[bytes] = []
+    moods = itertools.cycle(["answer", "refuse", "answer", "silence", "hang up"])
+
+    async def answer(frame: bytes) -> bytes | None:
+        frames.append(frame)
+        mood = next(moods)
+        size = 2 * asked(frame)[1] if frame[7] > 2 else 1
+        replies = {"answer": reply_to(frame, bytes(size)), "refuse": exception_to(frame, 2), "hang up": b""}
+        return replies.get(mood)
+
+    async with rogue(answer) as address:
+        profiles = rig(a=at("holding:0"), b=at("input:0"), c=at("coil:0", type="bool"), d=at("discrete:0", type="bool"))
+        config = edge_config(device(address, timeout_s=0.1))
+        async with scanning(config, profiles, jitter=lambda: -0.5) as (scanner, collector):
+            await collector.until(lambda: len(frames) >= 60 and scanner.statuses["rig1"].losses >= 3)
+    assert {frame[7] for frame in frames} == {1, 2, 3, 4}
 
 
 async def test_two_protocols_are_scanned_side_by_side(free_port: Callable[[], int]) -> None:
