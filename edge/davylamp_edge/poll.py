@@ -12,10 +12,11 @@ from davylamp_edge.drivers import Decoded, DeviceRefused, DeviceUnreachable, Dri
 from davylamp_edge.install import Installed
 from davylamp_edge.report import Post
 
-ASK_AGAIN_S = 60.0
-"""How long an address the device does not have is reported bad without being asked for again."""
+ASK_AGAIN_S = 10.0
+"""How long an address the device does not have is reported bad without being asked for again. Not longer: a PLC that is
+starting up refuses what it will answer soon, and a gas point must not stay blind for that."""
 PLAN_AGAIN_S = 600.0
-"""How long a block stays split after a refusal: a PLC that is starting up refuses what it will answer later."""
+"""How long a block stays split after a refusal, unless one of the refused addresses is answered before."""
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ class Poll:
         if track.refused is not None:
             track.refused = None
             self.refusals.pop(self._names(track), None)
+            self._plan_again_s = now_s if self._plan_again_s is not None else None
         track.suppressor.report(decoded, arrived_ms, post.report)
         post.send_what_waited()
         return []
