@@ -91,7 +91,7 @@ def test_a_backward_range_is_refused() -> None:
         Intervals().add_range(5, 3)
 
 
-def test_a_million_numbers_in_order_stay_one_interval() -> None:
+def test_a_hundred_thousand_numbers_in_order_stay_one_interval() -> None:
     confirmed = Intervals()
     for number in range(100_000):
         confirmed = confirmed.add(number)

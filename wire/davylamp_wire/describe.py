@@ -1,15 +1,17 @@
 """What a birth says about a device, so that the cloud takes it on without a second configuration."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from typing import Any
 
 from pydantic import ValidationError
 
 from davylamp_wire.config import Section
-from davylamp_wire.payload import DESCRIPTION, RECORD, SPARKPLUG_TYPE, Message, Metric, SparkplugType
+from davylamp_wire.payload import DESCRIPTION, SPARKPLUG_TYPE, Message, Metric, SparkplugType, is_own
 from davylamp_wire.profile import DataType, Point, Slug
 
-NOT_POINTS = (DESCRIPTION, RECORD)
+SLUG_LENGTH = 64
 
 
 class DeviceDescription(Section):
@@ -30,13 +32,38 @@ class DeviceDescription(Section):
 
     @classmethod
     def decode(cls, text: str) -> "DeviceDescription":
-        """Return a description. Raises: ValueError, saying what is wrong."""
+        """Return a description; keys that only a newer edge knows are passed over.
+
+        A config with an unknown key is refused, because a person sits at it. A birth is not: refusing it would blind
+        the cloud to a device that is well.
+
+        Raises: ValueError saying what is wrong.
+        """
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"the {DESCRIPTION} metric does not fit: {where}: {first['msg']}") from None
+            unknown = [item["loc"] for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"]
+            if not unknown:
+                raise ValueError(_mistake(error)) from None
+        try:
+            return cls.model_validate(_without(json.loads(text), unknown))
+        except ValidationError as error:
+            raise ValueError(_mistake(error)) from None
+
+
+def _mistake(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"the {DESCRIPTION} metric does not fit: {where}: {first['msg']}"
+
+
+def _without(said: dict[str, Any], places: Iterable[tuple[int | str, ...]]) -> dict[str, Any]:
+    for *parents, key in places:
+        table: Any = said
+        for parent in parents:
+            table = table[parent]
+        del table[key]
+    return said
 
 
 def datatype_of(point: Point) -> SparkplugType:
@@ -65,15 +92,22 @@ def description_of(device: str, birth: Message, *, hazard_source: str) -> Device
     own = birth.find(DESCRIPTION)
     if own is not None and isinstance(own.value, str):
         return DeviceDescription.decode(own.value)
-    points = {slug(metric.name): _foreign_point(metric) for metric in birth.metrics if metric.name not in NOT_POINTS}
+    points = {slug(metric.name): _foreign_point(metric) for metric in birth.metrics if not is_own(metric.name)}
     return DeviceDescription(
         name=device, profile="foreign", hazard_source=hazard_source, zh=device, en=device, points=points
     )
 
 
 def slug(name: str) -> str:
-    """Return a metric's name as a slug: what may not stand in an id becomes ``_``."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64] or "_"
+    """Return a foreign name as a slug: what may not stand in an id becomes ``_``.
+
+    A name that had to be changed ends in a mark of its own, so that ``a/b`` and ``a b`` never become one tag.
+    """
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)
+    if plain == name and 0 < len(name) <= SLUG_LENGTH:
+        return name
+    mark = blake2b(name.encode(errors="surrogatepass"), digest_size=3).hexdigest()
+    return f"{plain[: SLUG_LENGTH - len(mark) - 1]}-{mark}"
 
 
 _FOREIGN_TYPE: Mapping[int, DataType] = {
