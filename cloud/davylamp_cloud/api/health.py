@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 
 from davylamp_cloud.api.gate import Reader
-from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
+from davylamp_cloud.api.parts import REFUSALS, CloudParts
 
 router = APIRouter(tags=["health"])
 
@@ -66,7 +66,14 @@ def health(parts: CloudParts, actor: Reader) -> Health:
     """Say how every part fares."""
     cloud, beat = parts.cloud, parts.hub.heartbeat()
     outbox = dict(cloud.outbox.status())
-    behind = list(_behind(parts, beat.engine_age_ms, outbox))
+    historian, ingest = dict(cloud.feed.status()), dict(cloud.ingest.status())
+    found = {
+        "engine": beat.engine_age_ms > ENGINE_SILENT_MS,
+        "monitor": beat.lag_records > cloud.config.monitor.max_lag_records,
+        "historian": historian.get("down_since_ms") is not None,
+        "broker": ingest.get("connected") is False,
+    }
+    behind = [name for name, is_behind in found.items() if is_behind] + _late_receivers(outbox)
     return Health(
         status="behind" if "engine" in behind else "ready",
         behind=behind,
@@ -74,18 +81,12 @@ def health(parts: CloudParts, actor: Reader) -> Health:
         log_seq=cloud.log.last_seq,
         engine_age_ms=beat.engine_age_ms,
         monitor=dict(cloud.monitor.status()),
-        historian=dict(cloud.feed.status()),
-        ingest=dict(cloud.ingest.status()),
+        historian=historian,
+        ingest=ingest,
         outbox=outbox,
     )
 
 
-def _behind(parts: Parts, engine_age_ms: int, outbox: dict[str, Any]) -> list[str]:
-    lag = parts.cloud.monitor.lag()
-    late_receivers = [name for name, lane in outbox.get("receivers", {}).items() if not lane.get("accepting", True)]
-    found = {
-        "engine": engine_age_ms > ENGINE_SILENT_MS,
-        "monitor": lag.records > parts.cloud.config.monitor.max_lag_records,
-        "historian": parts.cloud.log.last_seq - parts.cloud.historian.cursor() > 100_000,
-    }
-    return [name for name, is_behind in found.items() if is_behind] + [f"receiver {name}" for name in late_receivers]
+def _late_receivers(outbox: dict[str, Any]) -> list[str]:
+    lanes = outbox.get("receivers", {})
+    return [f"receiver {name}" for name, lane in lanes.items() if not lane.get("accepting", True)]

@@ -45,7 +45,10 @@ class _Now(Collector):
         yield from _log_and_readers(self._parts)
         yield from _alarms(self._parts)
         yield from _outbox(self._parts)
-        yield from _ingest(self._parts.cloud.ingest.status())
+        ingest = self._parts.cloud.ingest.status()
+        yield from _ingest(ingest)
+        connected = ingest.get("connected") is not False
+        yield _gauge("davylamp_broker_connected", "1 while ingest has its broker", connected)
         yield _gauge("davylamp_console_screens", "Screens that watch live", self._parts.hub.screens)
 
 
@@ -61,8 +64,9 @@ def _log_and_readers(parts: Parts) -> Iterator[Metric]:
     yield _gauge("davylamp_monitor_lag_records", "Records the engine has not evaluated yet", lag.records)
     yield _gauge("davylamp_monitor_lag_seconds", "Age of the oldest record not evaluated yet", lag.ms / 1000)
     yield _gauge("davylamp_engine_age_seconds", "Time since the engine last committed", beat.engine_age_ms / 1000)
-    behind = max(0, cloud.log.last_seq - cloud.historian.cursor())
-    yield _gauge("davylamp_historian_lag_records", "Records the historian has not stored yet", behind)
+    feed = cloud.feed.status()
+    yield _gauge("davylamp_historian_lag_records", "Records not in the historian yet", feed.get("lag_records", 0))
+    yield _gauge("davylamp_historian_up", "1 while the historian takes rows", feed.get("down_since_ms") is None)
     yield _gauge("davylamp_tags", "Tags in the register", len(cloud.log.births))
 
 

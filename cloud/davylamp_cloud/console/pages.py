@@ -11,14 +11,13 @@ from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.actor import SESSION_MS, Actor
 from davylamp_cloud.api.alarms import Act, Shelve, on_alarm, on_occurrence, second_person, view_of
-from davylamp_cloud.api.edges import edges
 from davylamp_cloud.api.errors import ApiError
 from davylamp_cloud.api.gate import COOKIE, Acknowledger, Resetter, Shelver, client_of, from_own_page, gate_of
 from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.language import Bilingual, Language, both, choose, mark
 from davylamp_cloud.api.parts import CloudParts, Occurrence, Parts, Words
 from davylamp_cloud.api.tags import page_of_tags
-from davylamp_cloud.console.parts import alarm_values, tags_html
+from davylamp_cloud.console.parts import alarm_values, edge_values, tags_html
 from davylamp_cloud.console.render import Reader, zone_of
 from davylamp_cloud.console.shelving import shelve_values
 from davylamp_cloud.console.words import page_words, spans
@@ -44,13 +43,13 @@ async def page(request: Request, parts: CloudParts) -> Response:
         return RedirectResponse("/login", 303)
     reader = reader_of(request, parts)
     standing = await parts.hub.standing()
-    found = await run_in_threadpool(edges, parts, actor)
+    found = await run_in_threadpool(edge_values, parts, actor)
     html = reader.render(
         "page.html",
         actor=actor,
-        edges=found,
         spans=spans(reader),
         page_words=page_words(reader),
+        **found,
         **alarm_values(reader, actor, standing),
     )
     response = HTMLResponse(html, headers={"Cache-Control": "no-store"})

@@ -1,6 +1,5 @@
 """The page's moving parts as HTML: alarms, counts, edges, tags. Pure but for what is handed in."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +7,12 @@ from davylamp_wire.quality import Level, level
 
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.board import Standing, board, counts
+from davylamp_cloud.api.edges import edges
+from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.api.permissions import Permission
 from davylamp_cloud.api.sse import Event
 from davylamp_cloud.api.tags import TagPage
-from davylamp_cloud.api.views import AlarmView, EdgeView, TagView
+from davylamp_cloud.api.views import AlarmView, TagView
 from davylamp_cloud.api.words import number, quality_words
 from davylamp_cloud.console.render import Reader
 
@@ -67,9 +68,15 @@ def _lost(reader: Reader, alarm: AlarmView) -> str:
     return next((part for part in parts if part.startswith(("失去监视", "BLIND:"))), "")
 
 
-def edge_events(reader: Reader, edges: Sequence[EdgeView]) -> list[Event]:
+def edge_values(parts: Parts, actor: Actor) -> dict[str, Any]:
+    """Return what the template of edges and devices needs; reads the disk."""
+    broker_lost = parts.cloud.ingest.status().get("connected") is False
+    return {"edges": edges(parts, actor), "broker_lost": broker_lost}
+
+
+def edge_events(reader: Reader, parts: Parts, actor: Actor) -> list[Event]:
     """Return edges and devices as HTML."""
-    return [Event("edges", reader.render("parts/edges.html", edges=edges))]
+    return [Event("edges", reader.render("parts/edges.html", **edge_values(parts, actor)))]
 
 
 def tags_html(reader: Reader, page: TagPage) -> str:

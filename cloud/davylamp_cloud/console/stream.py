@@ -12,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.edges import edges
 from davylamp_cloud.api.events import Watch, Watched, values_of
 from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.language import Language
@@ -105,7 +104,7 @@ class Screen:
         version = (hub.edges_version, int(self._parts.cloud.now_ms() / (EDGES_S * 1000)))
         made = self._shared.get("edges", self._kind, version)
         if made is None:
-            made = edge_events(self._reader, await run_in_threadpool(edges, self._parts, self._actor))
+            made = await run_in_threadpool(edge_events, self._reader, self._parts, self._actor)
             self._shared.put("edges", self._kind, version, made)
         if made == self._edges_sent:
             return []

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from davylamp_cloud.config import Role, TokenConfig
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import DutyRoom, duty_room
 
@@ -25,6 +26,26 @@ def page(room: DutyRoom, chromium: Browser) -> Page:
     room.tick()
     found.wait_for_selector("#pulse:not(.waiting)")
     return found
+
+
+def test_a_person_signs_in_acts_under_their_own_name_and_signs_out(tmp_path: Path, chromium: Browser) -> None:
+    (tmp_path / "token").write_text("open-sesame")
+    token = TokenConfig(name="zhang-wei", role=Role.OPERATOR, token_file=tmp_path / "token")
+    with duty_room(tmp_path / "cloud", tokens=(token,)) as room:
+        room.say(4.8)
+        page = chromium.new_context(locale="zh-CN").new_page()
+        page.goto(room.url)
+        page.locator("[name=token]").fill("wrong")
+        page.get_by_role("button", name="登录").click()
+        expect(page.get_by_role("alert")).to_contain_text("令牌不被识别")
+        page.locator("[name=token]").fill("open-sesame")
+        page.get_by_role("button", name="登录").click()
+        page.wait_for_selector("#tags .tags")
+        press(page, ".alarm.red", "确认")
+        expect(page.locator(".alarm.red")).to_contain_text("已确认")
+        assert room.running.standing()["L2 live"]["acknowledged_by"] == "zhang-wei"
+        page.get_by_role("button", name="退出").click()
+        expect(page.locator("[name=token]")).to_be_visible()
 
 
 def press(page: Page, row: str, name: str) -> None:

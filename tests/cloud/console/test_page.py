@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from davylamp_wire.profile import LimitKind
 from davylamp_wire.quality import Reason, bad
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from support.served import Plant, limit
 
 
@@ -91,6 +91,26 @@ def test_the_sound_is_off_until_a_click_arms_it_and_each_priority_has_its_own(pl
         page.wait_for_selector(f'html[data-sounding="{heard}"]')
     plant.alarm(tag, "L2", "red")
     page.wait_for_selector('html[data-sounding="red"]')
+
+
+def test_each_sound_is_really_played_with_its_own_notes(plant: Plant, chromium: Browser) -> None:
+    tag = chlorine(plant)
+    page = chromium.new_context(locale="zh-CN").new_page()
+    page.add_init_script(
+        "window.played = []; const start = OscillatorNode.prototype.start;"
+        "OscillatorNode.prototype.start = function (at) {"
+        " played.push(this.frequency.value); return start.call(this, at); }"
+    )
+    page.goto(plant.serve())
+    plant.alarm(tag, "L2", "red")
+    page.wait_for_selector('html[data-sounding="red"]')
+    assert page.evaluate("() => played.length") == 0, "nothing sounds before a person armed it"
+    page.locator("#sound").click()
+    plant.publish()
+    deadline = time.monotonic() + 10
+    while 960 not in page.evaluate("() => played") and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    assert {960, 720} <= set(page.evaluate("() => played"))
 
 
 def test_s05_a_late_alarm_has_its_own_sound_and_says_when(plant: Plant, open_page: Any) -> None:
