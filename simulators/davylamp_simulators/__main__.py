@@ -110,6 +110,9 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--influx-url", help="where InfluxDB is, for --historian influxdb")
     parser.add_argument("--influx-token-file", type=Path, help="InfluxDB's token, where it asks for one")
     parser.add_argument("--influx-bucket", default="davylamp", help="default davylamp")
+    parser.add_argument(
+        "--broker", choices=("auto", "mosquitto", "amqtt"), default="auto", help="default: Mosquitto if installed"
+    )
     parser.add_argument("--lang", choices=("zh", "en"), default="zh", help="language of the story (default zh)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep configs, logs, ledger and databases here")
     parser.add_argument("--port", type=int, default=0, help="the console's port (default: any free one)")
@@ -141,7 +144,10 @@ async def _serve(plant: Plant, given: argparse.Namespace) -> int:
         fields = {"at_ms": now_ms(), "device": device, "simulated_s": round(simulated_s, 1), **text.model_dump()}
         say(fields, f"{simulated_s:8.1f} s  {device}  {getattr(text, given.lang)}")
 
-    site = Site(plant, tell)
+    def started() -> None:
+        say({"at_ms": now_ms(), "clock": "started"}, "the plant's clock runs" if given.lang == "en" else "装置开始运行")
+
+    site = Site(plant, tell, started)
 
     async def serve() -> None:
         async with site:

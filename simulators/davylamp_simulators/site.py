@@ -91,11 +91,12 @@ def _source(config: DeviceConfig, plant: Plant) -> Source:
 
 
 class Site:
-    """Serves a plant from `async with` to its end. `failed` is set when the clock's task has died."""
+    """Serves a plant from `async with` to its end. `started` is called when the plant's clock starts."""
 
-    def __init__(self, plant: Plant, tell: Tell | None = None) -> None:
+    def __init__(self, plant: Plant, tell: Tell | None = None, started: Callable[[], None] | None = None) -> None:
         self._config = plant.config
         self._tell = tell
+        self._started = started
         self._ledger = Ledger(plant.config.ledger) if plant.config.ledger else None
         self.devices = [Device(device, plant, self._ledger) for device in plant.config.devices]
         self._ticker: asyncio.Task[None] | None = None
@@ -144,6 +145,8 @@ class Site:
         loop = asyncio.get_running_loop()
         if self._config.start == "first-read":
             await asyncio.gather(*(device.was_read.wait() for device in self.devices))
+        if self._started:
+            self._started()
         start_s, ticks = loop.time(), 0
         while True:
             self._move(loop.time() - start_s)

@@ -13,10 +13,16 @@ async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, _cancel_once, task)
     try:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _cancel_once(task: asyncio.Task[None]) -> None:
+    """Cancel a task that is not being cancelled yet: a second Ctrl-C must not cut the cleaning-up short."""
+    if not task.cancelling():
+        task.cancel()

@@ -1,0 +1,90 @@
+"""The demo's figures, by the definitions of DESIGN.md (Numbers to reach)."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from davylamp_simulators.ledger import Comparison
+from davylamp_simulators.regulator import Received, transition_of
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run came to. The first nine are promised; the others say what the first do not count.
+
+    `latency_ms_*` is None where no alarm was raised and told. `peak_rss_mb` is per process.
+    """
+
+    readings_served: int
+    readings_stored: int
+    readings_lost: int
+    alarms_raised: int
+    notices_delivered: int
+    notices_duplicate: int
+    latency_ms_p50: float | None
+    latency_ms_p99: float | None
+    peak_rss_mb: dict[str, float]
+    readings_abandoned: int = 0
+    readings_stored_twice_or_unserved: int = 0
+    l2_delivered: int = 0
+    acknowledged: int = 0
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them as JSON has them."""
+        return asdict(self)
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """Return the smallest value that at least this share of all do not exceed; None of none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+def latencies_ms(received: Iterable[Received]) -> list[int]:
+    """Return for each raise that came live: receipt, less the later of reply and due time."""
+    return [
+        one.at_ms - max(int(one.data["time_ms"]), int(one.data.get("due_ms") or 0))
+        for one in received
+        if one.body.get("type") == "alarm.raised" and not one.again and not one.data.get("late")
+    ]
+
+
+def figures_of(
+    comparison: Comparison,
+    raised: int,
+    received: Sequence[Received],
+    peaks_mb: dict[str, float],
+    seconds: float,
+) -> Figures:
+    """Return the figures of a run from what was held against the ledger and what the regulator believed."""
+    names: dict[str, set[str]] = {}
+    for one in received:
+        names.setdefault(transition_of(one.body), set()).add(one.id)
+    took = latencies_ms(received)
+    return Figures(
+        readings_served=_served(comparison),
+        readings_stored=comparison.matched + len(comparison.extra),
+        readings_lost=len(comparison.lost),
+        alarms_raised=raised,
+        notices_delivered=len({one.id for one in received}),
+        notices_duplicate=sum(len(ids) - 1 for ids in names.values()),
+        latency_ms_p50=percentile(took, 0.50),
+        latency_ms_p99=percentile(took, 0.99),
+        peak_rss_mb=peaks_mb,
+        readings_abandoned=len(comparison.abandoned),
+        readings_stored_twice_or_unserved=len(comparison.extra),
+        l2_delivered=sum(1 for one in received if is_l2(one) and not one.again),
+        acknowledged=len({one.data["occurrence"] for one in received if one.body.get("type") == "alarm.acknowledged"}),
+        seconds=round(seconds, 1),
+    )
+
+
+def _served(comparison: Comparison) -> int:
+    return comparison.matched + len(comparison.lost) + len(comparison.in_flight) + len(comparison.abandoned)
+
+
+def is_l2(one: Received) -> bool:
+    """Return whether a notice raises a gas alarm of the second level."""
+    return one.body.get("type") == "alarm.raised" and one.data.get("kind") == "L2"
