@@ -6,12 +6,16 @@ crash would lose.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined
 from davylamp_cloud.tags import Birth
+
+PACE_S = 0.005
+"""Shortest time from one commit to the next: a lone record does not wait, a stream is written in batches."""
 
 Done = Callable[[list[int]], None]
 
@@ -42,6 +46,7 @@ class GroupCommit:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self.commits = 0
+        self._committed_s = 0.0
 
     def start(self) -> None:
         """Start the thread."""
@@ -91,6 +96,10 @@ class GroupCommit:
         """Wait for submissions; nothing comes back when the thread is to end."""
         with self._ready:
             self._ready.wait_for(lambda: self._queue or self._stopping)
+        rest_s = self._committed_s + PACE_S - time.monotonic()
+        if rest_s > 0 and not self._stopping:
+            time.sleep(rest_s)
+        with self._ready:
             batch, self._queue = self._queue[: self._most], self._queue[self._most :]
             return batch
 
@@ -98,6 +107,7 @@ class GroupCommit:
         records = [record for submission in batch for record in submission.records]
         seqs = self._log.append(records, _merged(batch))
         self.commits += 1
+        self._committed_s = time.monotonic()
         at = 0
         for submission in batch:
             until = at + len(submission.records)

@@ -86,6 +86,13 @@ class Ingest:
             self._say(online=False)
         self._client.disconnect()
         self._client.loop_stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop the client, whose wake-up sockets close only with its last reference (paho 2.2)."""
+        client = self._client
+        client.on_pre_connect = client.on_connect = client.on_disconnect = client.on_message = None
+        del self._client
 
     def offsets(self) -> Mapping[str, int]:
         """Return edge clock minus host clock by node, in milliseconds."""

@@ -15,6 +15,7 @@ from davylamp_cloud.register import NODE_DEVICE
 from davylamp_cloud.tags import Named, Said
 
 
+@lru_cache(maxsize=1 << 16)
 def node_id(group: str, node: str) -> str:
     """Return the id of an edge node; ids of foreign edges become slugs."""
     return f"{slug(group)}/{slug(node)}"

@@ -239,18 +239,18 @@ class Register:
         if is_comm_ok(tag.tag_id):
             self._comm[_device_key(tag)] = tag.idx
         self._weigh(tag)
-        if is_guarded(tag.settings):
-            source = tag.settings.hazard_source
+        if self._of(tag.settings).guarded:
+            source, guarded = tag.settings.hazard_source, self._guarded
             for key in ((source,), (source, tag.node), _device_key(tag)):
-                self._guarded[key] = self._guarded.get(key, 0) + 1
+                guarded[key] = guarded.get(key, 0) + 1
 
     def _weigh(self, tag: Tag) -> None:
         """Let a device and a link be as loud as the loudest thing they guard (SAFETY S12); they never get quieter."""
-        if not is_guarded(tag.settings):
-            return
-        loudest = self._of(tag.settings).loudest
-        for key in ((tag.settings.hazard_source, tag.node), _device_key(tag)):
-            self._guards[key] = max(self._guard(key), loudest)
+        kept = self._of(tag.settings)
+        if kept.guarded:
+            for key in ((tag.settings.hazard_source, tag.node), _device_key(tag)):
+                if kept.loudest > self._guards.get(key, Priority.YELLOW):
+                    self._guards[key] = kept.loudest
 
     def _guard(self, key: Key) -> Priority:
         return self._guards.get(key, Priority.YELLOW)
@@ -260,7 +260,8 @@ class Register:
         kept = self._kept.get(id(settings))
         if kept is None or kept.settings is not settings:
             templates = templates_of(settings)
-            kept = _Kept(settings, templates, guarded_priority(templates), canonical(settings.json_form()))
+            loudest, text = guarded_priority(templates), canonical(settings.json_form())
+            kept = _Kept(settings, templates, is_guarded(settings), loudest, text)
             self._kept[id(settings)] = kept
         return kept
 
@@ -305,6 +306,7 @@ class _Kept:
 
     settings: Settings
     templates: tuple[AlarmDef, ...]
+    guarded: bool
     loudest: Priority
     text: str
 

@@ -4,9 +4,11 @@ What a replay brings forth is not stored and not told again. Where it differs, t
 the monitoring system says so, and start-up goes on (DESIGN, "The engine is a function of the log").
 """
 
+import gc
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,7 @@ from davylamp_cloud.register import Register
 from davylamp_cloud.settings import tag_def
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.register import load_register
-from davylamp_cloud.store.snapshots import Snapshot, load_snapshots
+from davylamp_cloud.store.snapshots import Snapshot, load_snapshot
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import load_heads
 
@@ -46,7 +48,7 @@ class Restored:
 def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> Restored:
     """Bring engine, register and live values to the monitor's committed cursor."""
     cursor = state.cursor()
-    with state.reading() as connection:
+    with state.reading() as connection, _without_gc():
         heads = load_heads(connection)
         start, evaluator = _begin(connection, log, live, cursor, shifts_ms)
         stored = _stored(connection, start, cursor)
@@ -56,6 +58,16 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
     if differences:
         evaluator.engine = _numbered_on(evaluator.engine, heads, state)
     return Restored(evaluator, heads, cursor, replayed, differences)
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Keep the collector from walking a hundred thousand new tags again and again; none of them is garbage."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def compare(stored: Iterable[Mapping[str, Any]], made: Iterable[Transition]) -> Iterable[str]:
@@ -86,7 +98,9 @@ def _begin(
     connection: Connection, log: Log, live: Live, cursor: int, shifts_ms: tuple[int, ...]
 ) -> tuple[int, Evaluator]:
     """Return the newest snapshot's state; without one the beginning, or the register alone where the log is trimmed."""
-    for seq, snapshot in load_snapshots(connection, cursor):
+    found = load_snapshot(connection, cursor)
+    if found is not None:
+        seq, snapshot = found
         live.load(snapshot)
         register = load_register(connection, seq)
         register.current = False

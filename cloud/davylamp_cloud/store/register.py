@@ -1,6 +1,8 @@
 """The register on disk: tags, versions of settings, proposals; written by slice, read back as of a record."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from davylamp_wire.profile import Text
@@ -12,6 +14,12 @@ from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 
 Row = dict[str, Any]
+
+READ = (
+    "idx", "tag_id", "node", "device", "point", "zh", "en", "device_zh", "device_en", "plant_tag", "datatype",
+    "profile", "profile_version", "confirmed", "birth", "born_seq",
+)  # fmt: skip
+"""Columns a tag is made of again, in the order `_tag_of` takes them."""
 
 
 def write_register(connection: Connection, work: Work, text_of: Callable[[Settings], str]) -> None:
@@ -34,12 +42,10 @@ def write_register(connection: Connection, work: Work, text_of: Callable[[Settin
 def load_register(connection: Connection, seq: int) -> Register:
     """Return the register as it was after the record `seq` of the log."""
     settings = _settings_as_of(connection, seq)
-    tags = [
-        _tag_of(row, *settings[row["idx"]])
-        for row in connection.execute(
-            select(schema.TAGS).where(schema.TAGS.c.born_seq <= seq).order_by(schema.TAGS.c.idx)
-        ).mappings()
-    ]
+    table = schema.TAGS
+    columns = [table.c[name] for name in READ]
+    query = select(*columns, type_coerce(table.c.states, String)).where(table.c.born_seq <= seq).order_by(table.c.idx)
+    tags = [_tag_of(row, settings[row[0]]) for row in connection.execute(query)]
     return Register(tags, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
 
 
@@ -157,24 +163,38 @@ def _rejected_as_of(connection: Connection, seq: int) -> Iterator[tuple[int, Set
         yield row["tag"], Settings.model_validate(row["settings"])
 
 
-def _tag_of(row: Any, settings: Settings, version: int, accepted_by: str) -> Tag:
+def _tag_of(row: Any, settings: tuple[Settings, int, str]) -> Tag:
+    """Return a row of READ and states as a tag; a restart does this for every tag there is."""
+    idx, tag_id, node, device, point, zh, en, device_zh, device_en, plant, datatype, profile, version, own, *rest = row
+    birth, born_seq, states = rest
+    live, limits_version, accepted_by = settings
     return Tag(
-        idx=row["idx"],
-        tag_id=row["tag_id"],
-        node=row["node"],
-        device=row["device"],
-        point=row["point"],
-        text=Text(zh=row["zh"], en=row["en"]),
-        device_text=Text(zh=row["device_zh"], en=row["device_en"]),
-        settings=settings,
-        plant_tag=row["plant_tag"],
-        datatype=row["datatype"],
-        profile=row["profile"],
-        profile_version=row["profile_version"],
-        states=tuple((name, Text(**text)) for name, text in row["states"].items()),
-        own=row["confirmed"],
-        birth=row["birth"],
-        born_seq=row["born_seq"],
-        version=version,
-        accepted_by=accepted_by,
+        idx,
+        tag_id,
+        node,
+        device,
+        point,
+        _text(zh, en),
+        _text(device_zh, device_en),
+        live,
+        plant,
+        datatype,
+        profile,
+        version,
+        _states(states),
+        own,
+        birth,
+        born_seq,
+        limits_version,
+        accepted_by,
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _text(zh: str, en: str) -> Text:
+    return Text(zh=zh, en=en)
+
+
+@lru_cache(maxsize=1 << 12)
+def _states(text: str) -> tuple[tuple[str, Text], ...]:
+    return tuple((name, Text(**words)) for name, words in json.loads(text).items())

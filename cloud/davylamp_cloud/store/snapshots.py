@@ -28,11 +28,12 @@ def write_snapshot(connection: Connection, seq: int, at_ms: int, snapshot: Mappi
     connection.execute(delete(table).where(table.c.seq.not_in(newest.scalar_subquery())))
 
 
-def load_snapshots(connection: Connection, upto: int) -> list[tuple[int, Snapshot]]:
-    """Return the stored snapshots this version can read, newest first; none is newer than the record `upto`."""
+def load_snapshot(connection: Connection, upto: int) -> tuple[int, Snapshot] | None:
+    """Return the newest stored snapshot this version can read and its record, none newer than the record `upto`."""
     table = schema.SNAPSHOTS
     query = select(table).where(table.c.seq <= upto, table.c.engine_version == VERSION).order_by(table.c.seq.desc())
-    return [(row["seq"], unpacked(row["body"])) for row in connection.execute(query).mappings()]
+    row = connection.execute(query.limit(1)).mappings().first()
+    return None if row is None else (row["seq"], unpacked(row["body"]))
 
 
 def oldest_snapshot(connection: Connection) -> int:

@@ -1,0 +1,181 @@
+"""The host application on a real broker: STATE, births asked for, confirmations that arrive."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from davylamp_cloud.config import BrokerConfig, MonitorConfig
+from davylamp_cloud.ingest import Ingest
+from davylamp_cloud.outcomes import Committed
+from davylamp_wire.decode import decode
+from davylamp_wire.payload import CONFIRM, REBIRTH
+from davylamp_wire.topic import HostState, state_topic
+from paho.mqtt.enums import CallbackAPIVersion
+from support.cloud_process import until
+from support.host import Host
+from support.services import Broker
+from support.speaker import Speaker
+
+STATE = state_topic("davylamp")
+
+
+class Wire:
+    """A client that hears everything and can speak as an edge."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self._ready = threading.Event()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="wire")
+        self._client.on_connect = lambda client, *_: client.subscribe("spBv1.0/#", qos=1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = lambda _c, _u, m: self.heard.append((m.topic, bytes(m.payload), m.retain))
+        self._client.connect(broker.host, broker.port)
+        self._client.loop_start()
+        assert self._ready.wait(10)
+
+    def say(self, *messages: tuple[str, bytes]) -> None:
+        for topic, payload in messages:
+            self._client.publish(topic, payload).wait_for_publish(5)
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1, retain=True).wait_for_publish(5)
+
+    def states(self) -> list[HostState]:
+        return [HostState.decode(payload) for topic, payload, _ in list(self.heard) if topic == STATE]
+
+    def commands(self, name: str) -> list[Any]:
+        found = [decode(p).value(name) for topic, p, _ in list(self.heard) if "/NCMD/" in topic]
+        return [value for value in found if value is not None]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+        del self._client
+
+
+@pytest.fixture
+def wire(mosquitto: Broker) -> Iterator[Wire]:
+    running = Wire(mosquitto)
+    yield running
+    running.close()
+
+
+def utc_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def ingesting(
+    folder: Path, broker: Broker, now_ms: Callable[[], int] = utc_ms, bounds: MonitorConfig | None = None
+) -> Iterator[tuple[Host, Ingest]]:
+    host = Host(folder, now_ms=utc_ms()).start()
+    settings = BrokerConfig(host=broker.host, port=broker.port)
+    lag = host.monitor.lag
+    ingest = Ingest("davylamp", settings, bounds or MonitorConfig(), host.log, host.commits, lag, now_ms)
+    ingest.start()
+    try:
+        yield host, ingest
+    finally:
+        ingest.stop()
+        host.stop()
+
+
+def test_the_host_says_that_it_is_there_and_that_it_goes_with_one_timestamp(
+    tmp_path: Path, mosquitto: Broker, wire: Wire
+) -> None:
+    with ingesting(tmp_path, mosquitto):
+        until(lambda: wire.states(), "STATE")
+    until(lambda: len(wire.states()) == 2, "the goodbye")
+    online, offline = wire.states()
+    assert (online.online, offline.online) == (True, False)
+    assert online.timestamp_ms == offline.timestamp_ms
+    late = Wire(mosquitto)
+    try:
+        until(lambda: late.heard, "the retained STATE")
+        assert late.heard[0][2], "an edge that comes later hears it, too"
+    finally:
+        late.close()
+
+
+def test_a_late_will_that_calls_the_living_host_dead_is_contradicted(
+    tmp_path: Path, mosquitto: Broker, wire: Wire
+) -> None:
+    with ingesting(tmp_path, mosquitto):
+        until(lambda: wire.states(), "STATE")
+        wire.retain(STATE, HostState(False, 1).encode())
+        until(lambda: len(wire.states()) >= 3, "the answer")
+        assert wire.states()[-1].online
+
+
+def test_an_edge_is_confirmed_over_the_broker(tmp_path: Path, mosquitto: Broker, wire: Wire) -> None:
+    with ingesting(tmp_path, mosquitto) as (host, ingest):
+        until(lambda: wire.states(), "STATE")
+        edge = Speaker(now_ms=utc_ms())
+        wire.say(*edge.birth(), edge.data([0.5]), edge.data([0.6]))
+        until(lambda: "e1:1-2" in wire.commands(CONFIRM), "the confirmation")
+        host.settle()
+        assert ingest.status()["records"] == 2
+        node = ingest.status()["nodes"]["park/edge-1"]
+        assert node["online"]
+        assert abs(node["clock_offset_ms"]) < 5000
+
+
+def test_data_of_an_edge_that_was_born_before_the_host_came_ask_for_its_birth(
+    tmp_path: Path, mosquitto: Broker, wire: Wire
+) -> None:
+    edge = Speaker(now_ms=utc_ms())
+    edge.birth()
+    with ingesting(tmp_path, mosquitto) as (host, _):
+        until(lambda: wire.states(), "STATE")
+        wire.say(edge.data([5.0]))
+        until(lambda: True in wire.commands(REBIRTH), "the request")
+        edge.now_ms += 1
+        wire.say(*edge.birth(), edge.data([5.0], record=1))
+        until(lambda: "e1:1" in wire.commands(CONFIRM), "its data, sent again after the birth")
+        host.settle()
+        assert "L2 live" in host.standing()
+
+
+def test_junk_on_the_broker_ends_nothing(tmp_path: Path, mosquitto: Broker, wire: Wire) -> None:
+    with ingesting(tmp_path, mosquitto) as (host, ingest):
+        until(lambda: wire.states(), "STATE")
+        for topic in ("spBv1.0/a", "spBv1.0/a/b/c/d/e/f", "spBv1.0/g/DDATA/n/d", "spBv1.0/g/NBIRTH/n"):
+            wire.say((topic, b"\xff\x00\xff"), (topic, b""))
+        wire.retain(STATE, b"ONLINE")
+        edge = Speaker(now_ms=utc_ms())
+        wire.say(*edge.birth(), edge.data([0.5]))
+        until(lambda: "e1:1" in wire.commands(CONFIRM), "the confirmation")
+        assert ingest.status()["quarantined"] >= 4
+        assert host.log.quarantined()
+
+
+def test_s14_a_monitor_far_behind_stops_confirmations_and_shows_its_lag(
+    tmp_path: Path, mosquitto: Broker, wire: Wire
+) -> None:
+    with ingesting(tmp_path, mosquitto, bounds=MonitorConfig(max_lag_records=1)) as (host, ingest):
+        until(lambda: wire.states(), "STATE")
+        standing, held = threading.Event(), threading.Event()
+
+        def stand_still(_: Committed) -> None:
+            standing.set()
+            held.wait(20)
+
+        end = host.monitor.on_commit(stand_still)
+        edge = Speaker(now_ms=utc_ms())
+        wire.say(*edge.birth())
+        assert standing.wait(20)
+        wire.say(edge.data([0.5]), edge.data([0.5]))
+        until(lambda: ingest.status()["pressure"] != "none", "the bound")
+        assert host.monitor.lag().records > 1
+        wire.say(edge.data([0.5]))
+        assert "e1:1-3" not in wire.commands(CONFIRM)
+        end()
+        held.set()
+        until(lambda: ingest.status()["pressure"] == "none", "the monitor's return")
+        assert host.monitor.status()["lag_records"] <= 1
