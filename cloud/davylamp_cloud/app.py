@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -36,6 +37,14 @@ from davylamp_cloud.ticker import Ticker
 LOG = structlog.get_logger()
 
 __all__ = ["App", "Cloud"]
+
+
+class Part(Protocol):
+    """What runs from `start` to `stop`."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class App:
@@ -82,7 +91,15 @@ class App:
         app = create_app(self.cloud)
         mount(app)
         http = HttpServer(app, config.http.host, config.http.port, self.fail)
-        self._parts = (monitor, commits, outbox, feed, ticker, ingest)
+        self._parts: tuple[Part, ...] = (
+            monitor,
+            commits,
+            outbox,
+            feed,
+            *drawing(self.cloud, historian),
+            ticker,
+            ingest,
+        )
         self._http = http
 
     def start(self) -> None:
@@ -111,6 +128,15 @@ class App:
     def stop(self) -> None:
         """Stop every part and close every file."""
         self._undo.close()
+
+
+def drawing(cloud: Cloud, historian: Historian) -> tuple[Part, ...]:
+    """Return the part that draws alarms and limits beside the curves, where the store is one Grafana reads."""
+    if not isinstance(historian, TakesLines):
+        return ()
+    announcer = Announcer(cloud.state, historian, cloud.config.data_dir, cloud.now_ms)
+    cloud.monitor.on_commit(announcer.wake)
+    return (announcer,)
 
 
 def announce(folder: Path, url: str) -> None:

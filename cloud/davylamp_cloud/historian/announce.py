@@ -31,6 +31,7 @@ PAGE = 500
 NORMAL = "A"
 
 
+@runtime_checkable
 class TakesLines(Protocol):
     """A store that takes line protocol as it is."""
 
