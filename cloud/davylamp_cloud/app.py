@@ -24,7 +24,8 @@ from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.group_commit import GroupCommit
-from davylamp_cloud.historian import open_historian, stored_cursor
+from davylamp_cloud.historian import Historian, open_historian, stored_cursor
+from davylamp_cloud.historian.announce import Announcer, TakesLines
 from davylamp_cloud.historian.feed import Feed
 from davylamp_cloud.ingest import Ingest
 from davylamp_cloud.log import Log
