@@ -6,9 +6,14 @@ No Docker engine runs where these tests run; the images are not built here, thei
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from davylamp_cloud.config import CloudConfig
+from davylamp_edge.config import EdgeConfig
+from davylamp_simulators.plant import PlantConfig
+from davylamp_wire.config import load
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -89,3 +94,36 @@ def test_a_dockerfile_copies_what_exists_and_drops_root(part: str) -> None:
     entry = re.search(r'ENTRYPOINT \["(.+)"\]', text)
     assert entry is not None
     assert f"{entry.group(1)} = " in pyproject
+
+
+@pytest.mark.parametrize("name", ["edge-1", "edge-2"])
+def test_an_edges_config_fits_the_compose_file(name: str) -> None:
+    config = load(EdgeConfig, ROOT / "deploy" / f"{name}.toml")
+    assert config.node == name == config.broker.username, "the broker's rules know an edge by its user name"
+    assert config.broker.host in SERVICES
+    assert config.status is not None
+    assert f":{config.status.port}/healthz" in SERVICES[name]["healthcheck"]["test"][-1]
+    plant = {device.name: device for device in load(PlantConfig, ROOT / "deploy" / "plant.toml").devices}
+    for device in config.devices:
+        host, port = device.address.removeprefix("opc.tcp://").rsplit(":", 1)
+        assert (host, int(port)) == ("simulators", plant[device.name].port)
+        assert (device.profile, device.driver) == (plant[device.name].profile, plant[device.name].protocol)
+
+
+def test_the_clouds_config_fits_the_compose_file() -> None:
+    config = load(CloudConfig, ROOT / "deploy" / "cloud.toml")
+    assert config.broker.host in SERVICES
+    assert urlsplit(config.historian.url or "").hostname in SERVICES
+    assert config.historian.bucket == SERVICES["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_BUCKET"]
+    assert config.historian.org == SERVICES["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_ORG"]
+    (receiver,) = config.receivers
+    command = SERVICES["regulator"]["command"]
+    assert urlsplit(receiver.url).hostname == "regulator"
+    assert str(urlsplit(receiver.url).port) == command[command.index("--port") + 1]
+    assert f"127.0.0.1:{config.http.port}:{config.http.port}" in SERVICES["cloud"]["ports"]
+
+
+def test_the_clouds_health_check_asks_a_route_that_exists() -> None:
+    asked = urlsplit(re.findall(r"http://[^']+", SERVICES["cloud"]["healthcheck"]["test"][-1])[0])
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "cloud/davylamp_cloud/api").glob("*.py"))
+    assert f"\"{asked.path}\"" in source

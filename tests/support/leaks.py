@@ -55,8 +55,9 @@ def _threads() -> frozenset[str]:
 
 
 def _children() -> frozenset[str]:
+    """Return our own children; theirs are theirs to end (a browser of wider scope makes and drops helpers at will)."""
     found = set()
-    for child in psutil.Process().children(recursive=True):
+    for child in psutil.Process().children():
         try:
             if child.status() != psutil.STATUS_ZOMBIE:
                 found.add(f"{child.pid} {' '.join(child.cmdline()[:3])}")
