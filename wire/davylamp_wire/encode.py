@@ -52,16 +52,29 @@ def metrics_body(readings: Readings, types: Mapping[int, int]) -> bytes:
 
 
 def _regular(readings: Readings, types: Mapping[int, int]) -> bytes | None:
-    """Return good doubles of equal stride, packed in one call; None where they are anything else."""
+    """Return good doubles, or good floats, of equal stride, packed in one call; None where they are anything else."""
     aliases, times = readings.aliases, readings.times_ms
-    if any(readings.qualities) or set(map(types.get, aliases)) != {SparkplugType.DOUBLE}:
+    kinds = set(map(types.get, aliases))
+    if any(readings.qualities) or len(kinds) != 1 or not kinds <= _REGULAR.keys():
         return None
+    size, tag, letter = _REGULAR[kinds.pop()]
     try:
-        heads = map(_double_head, aliases)
-        moments = map(_double_time, times) if len(set(times)) > 1 else repeat(_double_time(times[0]), len(times))
-        return _packer(len(aliases))(*chain.from_iterable(zip(heads, moments, readings.values, strict=True)))
-    except (_Irregular, struct.error):
+        heads = map(_regular_head, aliases, repeat(size))
+        distinct = len(set(times)) > 1
+        moments = (
+            map(_regular_time, times, repeat(tag)) if distinct else repeat(_regular_time(times[0], tag), len(times))
+        )
+        pack = _packer(len(aliases), letter)
+        return pack(*chain.from_iterable(zip(heads, moments, readings.values, strict=True)))
+    except (_Irregular, struct.error, OverflowError):
         return None
+
+
+_REGULAR: dict[int | None, tuple[bytes, bytes, str]] = {
+    SparkplugType.DOUBLE: (b"\x14", _DOUBLE, "d"),
+    SparkplugType.FLOAT: (b"\x10", _FLOAT, "f"),
+}
+"""Datatypes whose metrics have one length: that length, the tag of the value, and how `struct` calls it."""
 
 
 class _Irregular(Exception):
@@ -69,22 +82,22 @@ class _Irregular(Exception):
 
 
 @lru_cache(maxsize=1 << 17)
-def _double_head(alias: int) -> bytes:
+def _regular_head(alias: int, size: bytes) -> bytes:
     if not FIRST_ALIAS <= alias < ALIAS_END:
         raise _Irregular
-    return _METRICS + b"\x14" + _ALIAS + varint(alias)
+    return _METRICS + size + _ALIAS + varint(alias)
 
 
 @lru_cache(maxsize=1 << 10)
-def _double_time(time_ms: int) -> bytes:
+def _regular_time(time_ms: int, tag: bytes) -> bytes:
     if time_ms not in TIMES:
         raise _Irregular
-    return _TIMESTAMP + varint(time_ms) + _DOUBLE
+    return _TIMESTAMP + varint(time_ms) + tag
 
 
 @lru_cache(maxsize=256)
-def _packer(count: int) -> Callable[..., bytes]:
-    return struct.Struct("<" + "6s8sd" * count).pack
+def _packer(count: int, letter: str) -> Callable[..., bytes]:
+    return struct.Struct("<" + f"6s8s{letter}" * count).pack
 
 
 def _metrics(readings: Readings, types: Mapping[int, int]) -> Iterator[bytes]:
