@@ -5,15 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from davylamp_wire.profile import COMM_OK
 from davylamp_wire.quality import GOOD
 from fastapi import APIRouter
+from numpy.typing import NDArray
 from sqlalchemy import select
 
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.catalogue import Entry, Register
 from davylamp_cloud.api.gate import Reader
-from davylamp_cloud.api.hub import Columns
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
 from davylamp_cloud.api.views import DeviceView, EdgeView
 from davylamp_cloud.log import Confirmed, Hole
@@ -21,6 +22,9 @@ from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import Row
 
 router = APIRouter(prefix="/api/v1/edges", tags=["edges"], responses=REFUSALS)
+
+
+Columns = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,21 @@
 """Live events for programs: transitions as they are stored, chosen tags' values, and heartbeats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.actor import Actor
+from davylamp_cloud.api.current import MOST_WATCHED, Watch
+from davylamp_cloud.api.event import Event, dumps
 from davylamp_cloud.api.gate import Reader
-from davylamp_cloud.api.hub import Columns, Hub
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
-from davylamp_cloud.api.sse import Event, dumps, stream
+from davylamp_cloud.api.sse import stream
 
 router = APIRouter(tags=["events"], responses=REFUSALS)
 
-MOST_WATCHED = 500
 CATCH_UP = 1000
 
 Watched = Annotated[
@@ -24,44 +23,11 @@ Watched = Annotated[
 ]
 
 
-class Watch:
-    """The tags one screen shows, and what it was told of them last."""
-
-    def __init__(self, parts: Parts, actor: Actor, wanted: str) -> None:
-        self.register = register = parts.catalogue.register()
-        asked = {int(index) for index in wanted.split(",")[:MOST_WATCHED] if index}
-        seen = [i for i in asked if i in register.by_index and actor.sees(register.by_index[i].hazard_source)]
-        self._asked = frozenset(seen)
-        self._told: dict[int, int] = {}
-        self._tags = np.array(sorted(self._asked), np.int64)
-
-    def add(self, tags: Sequence[int]) -> None:
-        """Watch some tags beside those asked for; what was added before and is not named again goes."""
-        self._tags = np.array(sorted({*self._asked, *tags}), np.int64)
-
-    def changed(self, columns: Columns) -> list[int]:
-        """Return the watched tags whose reading arrived since they were told last; one just added counts as changed."""
-        known = self._tags[self._tags < len(columns[3])]
-        arrivals = dict(zip(known.tolist(), columns[3][known].tolist(), strict=True))
-        told, self._told = self._told, arrivals
-        return [tag for tag, arrival in arrivals.items() if told.get(tag) != arrival]
-
-
-def values_of(hub: Hub, tags: Sequence[int], columns: Columns) -> list[dict[str, Any]]:
-    """Return the newest readings of some tags, as JSON."""
-    values, times, qualities, arrivals = columns
-    live = hub.cloud.monitor.live
-    return [
-        {
-            "index": tag,
-            "value": float(values[tag]) if np.isfinite(values[tag]) else None,
-            "text": live.text(tag),
-            "quality": int(qualities[tag]),
-            "time_ms": int(times[tag]),
-            "arrival_ms": int(arrivals[tag]),
-        }
-        for tag in tags
-    ]
+def watch_of(parts: Parts, actor: Actor, wanted: str) -> Watch:
+    """Return the tags a reader asked for that are theirs to see."""
+    register = parts.catalogue.register()
+    asked = {int(index) for index in wanted.split(",")[:MOST_WATCHED] if index}
+    return Watch(i for i in asked if i in register.by_index and actor.sees(register.by_index[i].hazard_source))
 
 
 @router.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
@@ -73,7 +39,7 @@ async def events(
 ) -> StreamingResponse:
     """Stream ``transitions`` (id: log number; reconnecting catches up), ``values`` and ``heartbeat``."""
     hub = parts.hub
-    watch = await run_in_threadpool(Watch, parts, actor, tags)
+    watch = await run_in_threadpool(watch_of, parts, actor, tags)
     number = hub.number
     missed = await run_in_threadpool(_missed, parts, actor, last_event_id)
 
@@ -82,9 +48,9 @@ async def events(
         steps, missed = missed + [step for step in hub.since(number) if actor.sees(step["hazard_source"])], []
         number = hub.number
         found = [Event("transitions", dumps(steps), int(steps[-1]["seq"]))] if steps else []
-        columns = hub.columns()
-        if changed := watch.changed(columns):
-            found.append(Event("values", dumps(values_of(hub, changed, columns))))
+        now = hub.snapshot()
+        if changed := watch.changed(now):
+            found.append(Event("values", hub.texts.of(changed, now)))
         return found
 
     return stream(hub, collect)

@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.board import Standing, read_standing
-from davylamp_cloud.api.catalogue import Catalogue
+from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue
+from davylamp_cloud.api.current import Snapshot, Texts, reading, snapshot
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.outcomes import Committed
 
@@ -30,8 +29,6 @@ HEARTBEAT_S = 2.0
 
 KEPT_TRANSITIONS = 2000
 MOST_SCREENS = 500
-
-Columns = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +52,17 @@ class Hub:
         self.closed = False
         self.alarms_version = 1
         self.edges_version = 1
+        self.register_version = 1
         self.changes = 0
         self.number = 0
         self._transitions: deque[tuple[int, Mapping[str, Any]]] = deque(maxlen=KEPT_TRANSITIONS)
         self._ticked_ms = cloud.now_ms()
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
+        self.register = NO_TAGS
         self._standing = (0, Standing())
-        self._columns: tuple[int, Columns] | None = None
+        self._snapshot: tuple[int, Snapshot] | None = None
+        self.texts = Texts(reading(cloud.monitor.live))
         self._loop = asyncio.get_running_loop()
         self._end = cloud.monitor.on_commit(self._heard)
 
@@ -87,6 +87,7 @@ class Hub:
         if committed.links or committed.register_changed:
             self.edges_version += 1
         if committed.register_changed:
+            self.register_version += 1
             self.catalogue.forget()
         self._wake.set()
         self._wake = asyncio.Event()
@@ -96,7 +97,8 @@ class Hub:
         if self.closed or self.changes != seen:
             return
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
         except TimeoutError:
             return
 
@@ -117,11 +119,12 @@ class Hub:
             version = self.alarms_version
             if self._standing[0] != version:
                 found = await run_in_threadpool(read_standing, self.cloud.state, self.catalogue)
+                self.register = found.register
                 self._standing = (version, found)
             return self._standing[1]
 
-    def columns(self) -> Columns:
-        """Return every tag's current value, time, quality and arrival; copied once per commit."""
-        if self._columns is None or self._columns[0] != self.changes:
-            self._columns = (self.changes, self.cloud.monitor.live.columns())
-        return self._columns[1]
+    def snapshot(self) -> Snapshot:
+        """Return what every tag says; copied once per commit."""
+        if self._snapshot is None or self._snapshot[0] != self.changes:
+            self._snapshot = (self.changes, snapshot(self.cloud.monitor.live))
+        return self._snapshot[1]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from davylamp_cloud.api.parts import Parts
@@ -75,7 +76,8 @@ class HttpServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve([self._socket]))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._server.serve([self._socket]))
         except BaseException as error:
             self._failed(error)
         finally:

@@ -1,40 +1,20 @@
-"""Server-sent events: how a batch of events looks on the line, and the pace at which a screen gets them."""
+"""Server-sent events: the pace at which a screen gets its batches, and the heartbeats between them."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from fastapi.responses import StreamingResponse
 
 from davylamp_cloud.api.errors import ApiError
+from davylamp_cloud.api.event import Event, dumps
 from davylamp_cloud.api.hub import BATCH_S, HEARTBEAT_S, MOST_SCREENS, Hub
 from davylamp_cloud.api.language import both, mark
 
 RECONNECT_MS = 1000
 STREAM_S = 3600.0
 """A stream ends after an hour and the screen opens the next one, so that who may watch is asked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event; `data` is JSON or HTML."""
-
-    name: str
-    data: str
-    id: int | None = None
-
-    def encode(self) -> str:
-        """Return the event's lines (WHATWG HTML, 9.2.6)."""
-        head = f"event: {self.name}\n" if self.id is None else f"id: {self.id}\nevent: {self.name}\n"
-        lines = self.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        return head + "".join(f"data: {line}\n" for line in lines) + "\n"
-
-
-def dumps(value: object) -> str:
-    """Return JSON with its text as it is read, and NaN refused rather than sent."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 Collect = Callable[[], Awaitable[Sequence[Event]]]

@@ -1,5 +1,6 @@
 """The page's moving parts as HTML: alarms, counts, edges, tags. Pure but for what is handed in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +9,16 @@ from davylamp_wire.quality import Level, level
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.board import Standing, board, counts
 from davylamp_cloud.api.edges import edges
+from davylamp_cloud.api.event import Event
+from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.api.permissions import Permission
-from davylamp_cloud.api.sse import Event
 from davylamp_cloud.api.tags import TagPage
-from davylamp_cloud.api.views import AlarmView, TagView
+from davylamp_cloud.api.views import AlarmView
 from davylamp_cloud.api.words import number, quality_words
 from davylamp_cloud.console.render import Reader
+
+States = Mapping[str, Bilingual]
 
 MOST_SHOWN = 100
 """Alarms on the page at once; beyond, it says how many more stand. In a flood the most urgent come first."""
@@ -45,16 +49,20 @@ def alarm_values(reader: Reader, actor: Actor, standing: Standing) -> dict[str, 
     }
 
 
-def alarm_events(reader: Reader, actor: Actor, standing: Standing) -> list[Event]:
+@dataclass(frozen=True, slots=True)
+class AlarmPart:
+    """The alarm part of the page, and the tags whose values are kept current in it."""
+
+    events: tuple[Event, ...]
+    tags: tuple[int, ...]
+
+
+def alarm_part(reader: Reader, actor: Actor, standing: Standing) -> AlarmPart:
     """Return alarms and counts as HTML."""
     values = alarm_values(reader, actor, standing)
-    return [Event(part, reader.render(f"parts/{part}.html", **values)) for part in ("alarms", "counts")]
-
-
-def shown_tags(actor: Actor, standing: Standing) -> list[int]:
-    """Return the tags of the alarms on the page: their values are kept current there."""
-    shown = [alarm for alarm in board(standing, actor.sees) if not alarm.hidden][:MOST_SHOWN]
-    return sorted({alarm.tag_index for alarm in shown if alarm.tag_index is not None})
+    html = tuple(Event(part, reader.render(f"parts/{part}.html", **values)) for part in ("alarms", "counts"))
+    tags = {alarm.tag_index for alarm in values["shown"] if alarm.tag_index is not None}
+    return AlarmPart(html, tuple(sorted(tags)))
 
 
 def _doubt(reader: Reader, alarm: AlarmView) -> str:
@@ -81,24 +89,24 @@ def edge_events(reader: Reader, parts: Parts, actor: Actor) -> list[Event]:
 
 def tags_html(reader: Reader, page: TagPage) -> str:
     """Return a list of tags with their values as HTML."""
-    cells = [(tag, cell(reader, tag.value, tag.text, tag.quality, tag)) for tag in page.items]
+    cells = [(tag, cell(reader, tag.value, tag.text, tag.quality, tag.states)) for tag in page.items]
     return reader.render("parts/tags.html", tags=cells, total=page.total)
 
 
-def cell(reader: Reader, value: float | None, text: str | None, quality: int, tag: TagView) -> dict[str, str]:
+def cell(reader: Reader, value: float | None, text: str | None, quality: int, states: States) -> dict[str, str]:
     """Return a value as its cell shows it: text, quality in words, and the quality's class."""
     return {
-        "shown": shown_value(reader, value, text, tag),
+        "shown": shown_value(reader, value, text, states),
         "words": reader.say(quality_words(quality)),
         "level": level_name(quality),
     }
 
 
-def shown_value(reader: Reader, value: float | None, text: str | None, tag: TagView) -> str:
+def shown_value(reader: Reader, value: float | None, text: str | None, states: States) -> str:
     """Return a value as people read it: a state by its name, a number by six digits."""
     if text is not None:
         return text
-    state = tag.states.get(f"{value:g}") if value is not None else None
+    state = states.get(f"{value:g}") if value is not None else None
     return reader.say(state) if state else number(value)
 
 

@@ -3,7 +3,10 @@
 The HTML is made once per change for each kind of reader (language, rights, hazard sources), not once per screen.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,13 +15,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.events import Watch, Watched, values_of
+from davylamp_cloud.api.current import Make, Snapshot, Texts, Watch, reading
+from davylamp_cloud.api.event import Event, dumps
+from davylamp_cloud.api.events import Watched, watch_of
 from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.language import Language
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
-from davylamp_cloud.api.sse import Event, dumps, stream
-from davylamp_cloud.api.tags import tag_view
-from davylamp_cloud.console.parts import alarm_events, cell, edge_events, shown_tags
+from davylamp_cloud.api.sse import stream
+from davylamp_cloud.console.parts import alarm_part, cell, edge_events
 from davylamp_cloud.console.render import Reader, zone_of
 
 router = APIRouter(include_in_schema=False, responses=REFUSALS)
@@ -34,19 +38,44 @@ Kind = tuple[Language, str, frozenset[str]]
 
 
 class Shared:
-    """HTML of one change, by kind of reader."""
+    """What all screens of one kind show, made once per change however many wait for it."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, Kind], tuple[object, list[Event]]] = {}
+        self._made: dict[tuple[str, Kind], tuple[object, Any]] = {}
+        self._locks: defaultdict[tuple[str, Kind], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._texts: dict[Language, tuple[int, Texts]] = {}
 
-    def get(self, part: str, kind: Kind, version: object) -> list[Event] | None:
-        """Return a part of the page as it was made for this version; None where somebody has to make it."""
-        made = self._made.get((part, kind))
-        return made[1] if made and made[0] == version else None
+    async def get(self, part: str, kind: Kind, version: object, make: Callable[[], Any]) -> Any:
+        """Return a part of the page for a version; `make` runs on a thread, and once."""
+        key = (part, kind)
+        async with self._locks[key]:
+            made = self._made.get(key)
+            if made is None or made[0] != version:
+                made = self._made[key] = (version, await run_in_threadpool(make))
+            return made[1]
 
-    def put(self, part: str, kind: Kind, version: object, events: list[Event]) -> None:
-        """Keep a part for every other screen of the kind."""
-        self._made[part, kind] = (version, events)
+    def texts(self, parts: Parts, language: Language) -> Texts:
+        """Return the values as this language shows them."""
+        version = parts.hub.register_version
+        kept = self._texts.get(language)
+        if kept is None or kept[0] != version:
+            reader = Reader(language, zone_of(parts.cloud.config))
+            kept = self._texts[language] = (version, Texts(cells(parts, reader)))
+        return kept[1]
+
+
+def cells(parts: Parts, reader: Reader) -> Make:
+    """Return what makes a tag's newest reading as a reader sees it."""
+    plain = reading(parts.cloud.monitor.live)
+
+    def make(tag: int, now: Snapshot) -> dict[str, Any] | None:
+        entry = parts.hub.register.by_index.get(tag)
+        value = plain(tag, now)
+        if entry is None or value is None:
+            return None
+        return {**value, **cell(reader, value["value"], value["text"], value["quality"], entry.states)}
+
+    return make
 
 
 class Screen:
@@ -71,12 +100,10 @@ class Screen:
             return []
         self._alarms_version = version
         standing = await hub.standing()
-        made = self._shared.get("alarms", self._kind, version)
-        if made is None:
-            made = await run_in_threadpool(alarm_events, self._reader, self._actor, standing)
-            self._shared.put("alarms", self._kind, version, made)
-        self._watch.add(shown_tags(self._actor, standing))
-        return made
+        make = partial(alarm_part, self._reader, self._actor, standing)
+        part = await self._shared.get("alarms", self._kind, version, make)
+        self._watch.add(part.tags)
+        return list(part.events)
 
     def _announcements(self) -> list[Event]:
         """Return what just began or announces itself again (SAFETY S7), for sound and flash."""
@@ -87,25 +114,15 @@ class Screen:
         return [Event("announce", dumps(heard))] if heard else []
 
     def _values(self) -> list[Event]:
-        hub = self._parts.hub
-        columns = hub.columns()
-        changed = self._watch.changed(columns)
-        if not changed:
-            return []
-        register = self._watch.register
-        values = values_of(hub, changed, columns)
-        for value in values:
-            tag = tag_view(register.by_index[value["index"]], self._parts)
-            value.update(cell(self._reader, value["value"], value["text"], value["quality"], tag))
-        return [Event("values", dumps(values))]
+        now = self._parts.hub.snapshot()
+        changed = self._watch.changed(now)
+        texts = self._shared.texts(self._parts, self._reader.language)
+        return [Event("values", texts.of(changed, now))] if changed else []
 
     async def _edges(self) -> list[Event]:
-        hub = self._parts.hub
-        version = (hub.edges_version, int(self._parts.cloud.now_ms() / (EDGES_S * 1000)))
-        made = self._shared.get("edges", self._kind, version)
-        if made is None:
-            made = await run_in_threadpool(edge_events, self._reader, self._parts, self._actor)
-            self._shared.put("edges", self._kind, version, made)
+        version = (self._parts.hub.edges_version, int(self._parts.cloud.now_ms() / (EDGES_S * 1000)))
+        make = partial(edge_events, self._reader, self._parts, self._actor)
+        made: list[Event] = await self._shared.get("edges", self._kind, version, make)
         if made == self._edges_sent:
             return []
         self._edges_sent = made
@@ -121,7 +138,7 @@ async def console_stream(
     request: Request, parts: CloudParts, actor: Allowed, lang: Language = Language.ZH, tags: Watched = ""
 ) -> StreamingResponse:
     """Stream the page's parts in one language, and the values of the tags it shows."""
-    watch = await run_in_threadpool(Watch, parts, actor, tags)
+    watch = await run_in_threadpool(watch_of, parts, actor, tags)
     screen = Screen(parts, shared_of(request), actor, lang, watch)
     return stream(parts.hub, screen.collect)
 

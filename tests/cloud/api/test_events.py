@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import httpx
-from davylamp_cloud.api.sse import Event
+from davylamp_cloud.api.event import Event
 from support.served import NOW_MS, Clock, Plant
 
 
