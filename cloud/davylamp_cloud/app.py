@@ -85,13 +85,14 @@ class App:
         )
         monitor.on_commit(lambda committed: outbox.wake() if committed.transitions else None)
         feed = Feed(log, historian, now_ms=now_ms, keep_days=config.historian.keep_days, failed=self.fail)
-        ingest = Ingest(config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms)
+        ingest = Ingest(config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms, self.fail)
         retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))
-        ticker = Ticker(commits, now_ms, ingest.offsets, retention.look)
+        ticker = Ticker(commits, now_ms, ingest.offsets, retention.look, self.fail)
         self.cloud = Cloud(config, log, commits, state, monitor, historian, ingest, outbox, feed, now_ms)
         app = create_app(self.cloud)
         mount(app)
         http = HttpServer(app, config.http.host, config.http.port, self.fail)
+        undo.callback(http.stop)
         self._parts: tuple[Part, ...] = (
             monitor,
             commits,

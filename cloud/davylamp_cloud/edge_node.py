@@ -8,9 +8,6 @@ from davylamp_wire.session import HostSession
 
 from davylamp_cloud.log import Hole
 
-CONFIRM_MS = 500
-"""At most two confirmations a second to one edge (docs/wire.md)."""
-
 CLOCK_WINDOW_MS = 60_000
 
 
@@ -101,9 +98,9 @@ class EdgeNode:
         """The journal epoch its newest birth named; None for a foreign edge."""
         return None if self.session.epoch is None else self.journals.get(self.session.epoch)
 
-    def confirm_due(self, now_ms: int) -> bool:
-        """True where a confirmation is owed and may go out now."""
-        return self.owes and self.journal is not None and now_ms - self.confirmed_ms >= CONFIRM_MS
+    def confirm_due(self, now_ms: int, gap_ms: int) -> bool:
+        """True where a confirmation is owed and may go out now, `gap_ms` after the last one."""
+        return self.owes and now_ms - self.confirmed_ms >= gap_ms and self.journal is not None
 
 
 def journals_of(

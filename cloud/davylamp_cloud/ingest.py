@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from davylamp_wire.config import secret_from
-from davylamp_wire.topic import NAMESPACE, HostState, state_topic
+from davylamp_wire.topic import NAMESPACE, HostState, MessageType, state_topic
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
@@ -26,6 +26,9 @@ from davylamp_cloud.log import Log
 from davylamp_cloud.outcomes import Lag
 
 LOG = structlog.get_logger()
+
+HEARD = tuple(f"{NAMESPACE}/+/{kind}/#" for kind in MessageType if not kind.is_command)
+"""What edges say. Commands are not asked for: the broker would send each of our own back to us."""
 
 PULSE_S = 0.1
 FULL = 4
@@ -49,7 +52,10 @@ class Ingest:
         commits: GroupCommit,
         lag: Callable[[], Lag],
         now_ms: Callable[[], int],
+        failed: Callable[[BaseException], None],
     ) -> None:
+        """`failed` is called when time can pass no more for the sessions; the process must stop then."""
+        self._failed = failed
         self._host_id = host_id
         self._broker = broker
         self._bounds = bounds
@@ -132,6 +138,9 @@ class Ingest:
                         self._intake.broker_lost(now_ms)
             except LogClosed:
                 return
+            except BaseException as error:
+                self._failed(error)
+                return
 
     def _pressure(self) -> Pressure:
         lag, bounds = self._lag(), self._bounds
@@ -167,7 +176,7 @@ class Ingest:
         if reason.is_failure:
             LOG.warning("broker refuses", broker=self._broker.host, reason=str(reason))
             return
-        client.subscribe(f"{NAMESPACE}/#", qos=1)
+        client.subscribe([(topic, 1) for topic in (*HEARD, state_topic(self._host_id))])
         self._connected = True
         if self._lost_ms is not None:
             LOG.info("broker connected", broker=self._broker.host, after_ms=self._now_ms() - self._lost_ms)

@@ -41,6 +41,13 @@ LARGEST = 4 << 20
 """Bytes of the largest payload that is looked at; an edge's record is a few kilobytes."""
 
 
+CONFIRM_MS = 500
+"""At most two confirmations a second to one edge (docs/wire.md)."""
+
+SHARE_MS = 5
+"""With many edges each is confirmed more rarely, 200 a second in all: an edge sends again after 30 s, not before."""
+
+
 class Pressure(StrEnum):
     """How far the monitor is behind, as ingest acts on it (SAFETY S14)."""
 
@@ -112,8 +119,10 @@ class Intake:
         for node in silent_nodes(self.nodes.values(), now_ms, self._patience_ms()):
             self._link(node, False, "unheard since the cloud started", now_ms)
         self._watch_pressure(now_ms)
+        gap_ms = max(CONFIRM_MS, len(self.nodes) * SHARE_MS)
         for node in self.nodes.values():
-            self._confirm(node, now_ms)
+            if node.owes:
+                self._confirm(node, now_ms, gap_ms)
 
     def broker_lost(self, now_ms: int) -> None:
         """Call every link that is up lost: nothing can be heard."""
@@ -246,14 +255,13 @@ class Intake:
         beside = Beside(confirmed=[Confirmed(node.id, journal.epoch, numbers, now_ms)], holes=holes)
 
         def on_disk(_: list[int]) -> None:
-            self._guarded(lambda: self._settled(node, journal, numbers, now_ms))
+            self._guarded(lambda: self._settled(node, journal, numbers))
 
         self._outside.submit([record], on_disk, beside)
 
-    def _settled(self, node: EdgeNode, journal: Journal, numbers: Intervals, now_ms: int) -> None:
+    def _settled(self, node: EdgeNode, journal: Journal, numbers: Intervals) -> None:
         journal.settled = numbers
         node.owes = True
-        self._confirm(node, now_ms)
 
     def _holes(self, node: EdgeNode, data: Data, now_ms: int) -> list[Hole]:
         """Return the holes a node's own data announce."""
@@ -266,9 +274,9 @@ class Intake:
         self.counts["holes"] += len(found)
         return found
 
-    def _confirm(self, node: EdgeNode, now_ms: int) -> None:
+    def _confirm(self, node: EdgeNode, now_ms: int, gap_ms: int) -> None:
         """Tell an edge everything of its journal that is on disk here, if it may be told now."""
-        if not node.confirm_due(now_ms) or self.held_back is not Pressure.NONE:
+        if not node.confirm_due(now_ms, gap_ms) or self.held_back is not Pressure.NONE:
             return
         journal = node.journal
         assert journal is not None

@@ -36,12 +36,14 @@ class Ticker:
         now_ms: Callable[[], int],
         offsets: Callable[[], Mapping[str, int]],
         chores: Callable[[int], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
-        """`chores` gets the tick's time; what it raises ends nothing and is the chore's own affair to log."""
+        """`chores` gets the tick's time. `failed` is called when the clock cannot go on; the process must stop then."""
         self._commits = commits
         self._now_ms = now_ms
         self._offsets = offsets
         self._chores = chores
+        self._failed = failed
         self._boot = boot_id()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
@@ -57,13 +59,18 @@ class Ticker:
             self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._tick_on()
+        except LogClosed:
+            return
+        except BaseException as error:
+            self._failed(error)
+
+    def _tick_on(self) -> None:
         due_s = time.monotonic()
         while not self._stopping.is_set():
             now_ms = self._now_ms()
-            try:
-                self._commits.submit([tick(now_ms, round(time.monotonic() * 1000), self._boot, self._offsets())])
-            except LogClosed:
-                return
+            self._commits.submit([tick(now_ms, round(time.monotonic() * 1000), self._boot, self._offsets())])
             self._chores(now_ms)
             due_s = max(due_s + TICK_S, time.monotonic())
             self._stopping.wait(due_s - time.monotonic())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from davylamp_cloud.intake import Pressure
 from davylamp_cloud.log import RecordKind
+from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import EPOCH, BirthMetric, SparkplugType, birth_payload
 from davylamp_wire.topic import MessageType
@@ -164,7 +165,7 @@ def test_a_foreign_edge_is_taken_and_the_values_of_its_birth_are_readings(tmp_pa
         edge = Speaker(group="Plant 7", node="Gateway A", device="Boiler", epoch=None)
         running.hear(*edge.birth())
         running.settle()
-        tag = running.log.births.index("Plant_7/Gateway_A/Boiler/gas")
+        tag = running.log.births.index(f"{slug('Plant 7')}/{slug('Gateway A')}/Boiler/gas")
         assert tag is not None
         assert running.monitor.live.read(tag).value == 0.5
         running.hear(edge.data([0.7]))

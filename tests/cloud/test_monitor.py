@@ -14,6 +14,7 @@ from davylamp_cloud.store.verify import verify_chain
 from davylamp_wire.quality import Reason, bad
 from davylamp_wire.topic import MessageType
 from sqlalchemy import select, text
+from support.cloud_process import until
 from support.host import Host, host
 from support.speaker import Speaker, gas_point, limit
 
@@ -366,6 +367,26 @@ def test_a_damaged_record_is_audited_and_the_rest_goes_on(tmp_path: Path) -> Non
         assert "L2 live" in running.standing()
         actions = [row["action"] for row in running.state.rows(select(schema.AUDIT))]
         assert actions.count("record unreadable") == 2
+
+
+def test_s13_a_monitor_whose_disk_refuses_stands_still_in_plain_sight_and_goes_on_after(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = born(running)
+        position = running.monitor.position
+        with running.state.writing() as connection:
+            connection.execute(text("ALTER TABLE transitions RENAME TO elsewhere"))
+        edge.now_ms += 1000
+        running.now_ms = edge.now_ms + 8000
+        running.hear(edge.data([5.0]))
+        until(lambda: running.log.last_seq > position, "the record on disk")
+        assert running.monitor.position == position
+        assert running.monitor.lag().records >= 1
+        assert running.monitor.status()["lag_ms"] >= 0
+        with running.state.writing() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO transitions"))
+        running.settle()
+        assert running.events() == ["L1 raised B", "L2 raised B"]
+        assert running.monitor.lag().records == 0
 
 
 def test_listeners_hear_each_commit_after_it_is_stored(tmp_path: Path) -> None:
