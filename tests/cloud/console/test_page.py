@@ -178,6 +178,12 @@ def test_a_value_follows_live_and_its_trend_opens_with_limits(plant: Plant, open
     expect(page.locator("#chart-text")).to_contain_text("L2 3 ppm — GB/T 50493 2019 5.5.2 (未核实)")
 
 
+def test_a_console_that_watches_nothing_does_not_say_all_is_well(plant: Plant, open_page: Any) -> None:
+    page = open_page()
+    expect(page.locator("#alarms")).to_contain_text("尚未监视任何测点")
+    expect(page.locator("#alarms")).not_to_contain_text("当前没有报警")
+
+
 def test_tags_are_searched(plant: Plant, open_page: Any) -> None:
     chlorine(plant)
     plant.tag("level", "液位", "Level", source="LPG-02", device="opc1", plant_tag="LT-2101")
@@ -188,6 +194,7 @@ def test_tags_are_searched(plant: Plant, open_page: Any) -> None:
 
 
 def test_the_language_is_switched_by_a_click_and_remembered(plant: Plant, open_page: Any) -> None:
+    chlorine(plant)
     page = open_page("zh-CN")
     page.get_by_role("link", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")

@@ -213,7 +213,7 @@ function watchdog() {
   const silent = isSilent();
   if (silent) {
     if (byId("dialog").open) byId("dialog").close(); // a modal would cover the banner, and no act can be done now
-    const which = heard.signedOut ? "signedOut" : streamSilence() > SILENT_MS ? "streamSilent" : "engineSilent";
+    const which = heard.signedOut ? "signedOut" : streamSilence() > SILENT_MS / 2 ? "streamSilent" : "engineSilent";
     const seconds = span(which === "engineSilent" ? engineSilence() : streamSilence());
     const what = words[which];
     if (byId("silent-what").textContent !== what) byId("silent-what").textContent = what;
