@@ -45,6 +45,12 @@ class Tags:
         self, points: Sequence[int], values: Sequence[Value], qualities: Sequence[int], times_ms: Sequence[int]
     ) -> None:
         """Keep what a scan said, for the next birth."""
+        first, end = points[0], points[0] + len(points)
+        if points == list(range(first, end)):
+            self.values[first:end] = values
+            self.qualities[first:end] = qualities
+            self.times_ms[first:end] = times_ms
+            return
         for point, value, quality, time_ms in zip(points, values, qualities, times_ms, strict=True):
             self.values[point] = value
             self.qualities[point] = quality
