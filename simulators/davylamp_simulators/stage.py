@@ -146,6 +146,8 @@ class Stage:
             "driver": part.protocol,
             "hazard_source": part.hazard_source,
             "address": f"{scheme}{LOOPBACK}:{port}",
+            # A block that bridges a gap reads points it was not asked for; they would stand in the ledger for nothing.
+            "gap_registers": 0,
         }
         return self._write(
             f"{part.node}.toml",

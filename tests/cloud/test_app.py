@@ -21,14 +21,14 @@ def config(folder: Path, port: int) -> CloudConfig:
     return CloudConfig(data_dir=folder, broker=BrokerConfig(port=port), http=HttpConfig(port=0))
 
 
-def test_s13_the_engine_ticks_each_second_and_health_shows_how_far_it_is(tmp_path: Path, mosquitto: Broker) -> None:
+def test_s13_the_engine_ticks_five_times_a_second_and_health_shows_how_far_it_is(tmp_path: Path, mosquitto: Broker) -> None:
     app = App(config(tmp_path, mosquitto.port))
     app.start()
     try:
         until(lambda: app.cloud.monitor.position >= 3, "three records")
         ticks = [json.loads(r.body) for r in app.cloud.log.read(0) if r.kind is RecordKind.TICK]
         assert {"utc_ms", "monotonic_ms", "boot_id", "offsets"} <= ticks[0].keys()
-        assert ticks[1]["monotonic_ms"] - ticks[0]["monotonic_ms"] >= 990
+        assert ticks[1]["monotonic_ms"] - ticks[0]["monotonic_ms"] >= 190
         with urllib.request.urlopen(app.url + "/readyz", timeout=5) as answer:
             assert answer.status == 200
         assert json.loads((tmp_path / "http.json").read_text())["url"] == app.url
