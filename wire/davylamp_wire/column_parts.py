@@ -61,9 +61,9 @@ def part(layout: Layout, flat: Bytes, count: int, types: Types | None) -> Part:
         values, texts = _wholes(layout, flat.reshape(count, layout.stride), keys[0], types)
         return keys, values, qualities, texts
     values = layout.floats(flat, count)
-    highest = np.maximum.reduce(values)
+    highest = values[values.argmax()]
     if highest != highest and not layout.quality:
-        # A NaN among values makes their highest one, and is never good, whoever says so.
+        # A NaN counts as the highest, and is never good, whoever says so.
         qualities = np.where(np.isnan(values), NOT_A_NUMBER, GOOD).astype(np.uint16)
     return keys, values, qualities, {}
 

@@ -48,5 +48,4 @@ def _regular(payload: bytes, types: Types | None) -> Columns | None:
     if layout is None or (layout.transient and record is None):
         return None
     keys, values, qualities, texts = part(layout, flat, count, types)
-    aliases, times_ms = keys
-    return Columns(record, seq, sent_ms, aliases, times_ms, values, qualities, historical or layout.historical, texts)
+    return Columns(record, seq, sent_ms, keys[0], keys[1], values, qualities, historical or layout.historical, texts)

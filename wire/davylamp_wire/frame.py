@@ -1,6 +1,7 @@
 """What stands around the readings of a payload our edges write: the time sent and the record number, then the seq."""
 
 SEQ = 0x18
+SIX_BYTES = (1 << 48) - 1
 
 
 def _pattern(shape: str) -> tuple[int, int, int]:
@@ -28,10 +29,10 @@ def front_of(payload: bytes) -> tuple[int, int | None, bool, int]:
         if bits & mask == want:
             number, end = _varint(payload, length)
             if end == _FRONT + 2 + payload[_FRONT + 1]:
-                return _time(bits >> 8), number, historical, end
+                return _time(bits >> 8 & SIX_BYTES), number, historical, end
     length, mask, want = _SENT
     bits = int.from_bytes(payload[:length], "little")
-    return (_time(bits >> 8), None, False, length) if bits & mask == want else (0, None, False, 0)
+    return (_time(bits >> 8 & SIX_BYTES), None, False, length) if bits & mask == want else (0, None, False, 0)
 
 
 def _time(bits: int) -> int:
@@ -60,5 +61,7 @@ def _varint(payload: bytes, at: int) -> tuple[int, int]:
 
 def seq_of(tail: bytes) -> int | None:
     """Return the seq that is all of a payload's tail; None where it is something else."""
+    if len(tail) == 2 and tail[0] == SEQ and tail[1] < 0x80:
+        return tail[1]
     seq, end = _varint(tail, 1)
     return seq if tail[0] == SEQ and end == len(tail) else None

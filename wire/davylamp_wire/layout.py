@@ -4,6 +4,7 @@ A layout is read off one metric and then proved for the others: bytes that must 
 must go on or end where the first one's do, and only the bits that carry alias, time and value may differ.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,6 +19,8 @@ Bytes = NDArray[np.uint8]
 SHORT = 7
 """Longest varint read by a product of floats: 49 bits, exact in a double."""
 ALIAS_TAG = 0x10
+SIZES = 64
+"""Payload sizes a layout remembers its proof for."""
 TILE = 1 << 10
 """Metrics whose proof is one comparison; longer payloads are proved in pieces."""
 
@@ -37,7 +40,8 @@ class Kind(Enum):
 class Layout:
     """One shape of metric, `stride` bytes long including its tag and length.
 
-    ``mask`` has the bits that every metric of this shape shares, ``want`` what they are, both repeated `TILE` times.
+    ``mask`` has the bits that every metric of this shape shares, ``want`` what they are, both repeated `TILE` times;
+    ``proofs`` keeps both cut to the sizes seen.
     ``weights`` make alias and time out of a metric's bytes: a varint is a sum of its bytes times powers of 128, less
     what its continuation bits add. The alias's tag is 16 in every metric, so its weight takes that off; all of it is
     exact in doubles.
@@ -54,21 +58,34 @@ class Layout:
     weights: NDArray[np.float64]
     mask: Bytes
     want: bytes = field(repr=False)
+    proofs: dict[int, tuple[Bytes, bytes]] = field(default_factory=dict, repr=False)
 
     def fits(self, flat: Bytes) -> bool:
         """Return whether bytes, one metric after the other, are all of this shape."""
         size = len(flat)
-        if size <= self.stride * TILE:
-            return np.bitwise_and(flat, self.mask[:size]).tobytes() == self.want[:size]
-        half = size // self.stride // 2 * self.stride
-        return self.fits(flat[:half]) and self.fits(flat[half:])
+        if size > self.stride * TILE:
+            return all(self.fits(piece) for piece in self._pieces(flat))
+        proof = self.proofs.get(size)
+        if proof is None:
+            if len(self.proofs) >= SIZES:
+                self.proofs.clear()
+            proof = self.proofs[size] = (self.mask[:size], self.want[:size])
+        return np.bitwise_and(flat, proof[0]).tobytes() == proof[1]
 
     def keys(self, flat: Bytes, count: int) -> NDArray[np.int64]:
         """Return aliases and times of metrics that fit, shape (2, metrics)."""
+        if count > TILE:
+            # Small products stay on this thread; a large one would wake those of BLAS.
+            pieces = [self.keys(piece, len(piece) // self.stride) for piece in self._pieces(flat)]
+            return np.concatenate(pieces, axis=1)
         # All bytes become floats, those of the value too: their weight is nothing, and one plain cast is the quickest.
         parts = flat.astype(np.float64).reshape(count, self.stride)
         keys: NDArray[np.int64] = self.weights.dot(parts.T).astype(np.int64)
         return keys
+
+    def _pieces(self, flat: Bytes) -> Iterator[Bytes]:
+        size = self.stride * TILE
+        return (flat[start : start + size] for start in range(0, len(flat), size))
 
     def floats(self, flat: Bytes, count: int) -> NDArray[np.float64]:
         """Return the values of doubles, floats or Booleans that fit."""
