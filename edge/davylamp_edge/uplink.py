@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from davylamp_wire.edge_session import REBIRTH_GAP_MS, EdgeAction, EdgeSession
+from davylamp_wire.edge_session import BIRTH_EVERY_MS, REBIRTH_GAP_MS, EdgeAction, EdgeSession
 from davylamp_wire.payload import (
     CONFIRM,
     REBIRTH,
@@ -78,7 +78,7 @@ class Uplink:
         self._journal = journal
         self._births = births
         self._now_ms = now_ms
-        self._session = EdgeSession(None if config.one_way else config.primary_host)
+        self._session = _session_of(config)
         self._outgoing = Outgoing(config.backlog_rate, config.repeats if config.one_way else None)
         self._link = Link(config, journal.next_bd_seq, self._post, now_ms)
         self._changed = threading.Condition()
@@ -376,3 +376,10 @@ class Uplink:
         if sent:
             self._last_publish_s = time.monotonic()
         return sent
+
+
+def _session_of(config: EdgeConfig) -> EdgeSession:
+    """Return a session; over a link that carries nothing back it waits for no host, and repeats its births unasked."""
+    if config.one_way:
+        return EdgeSession(None, birth_every_ms=BIRTH_EVERY_MS)
+    return EdgeSession(config.primary_host)

@@ -145,3 +145,16 @@ def test_the_retained_state_seen_before_opens_the_next_session_too() -> None:
     session.connect(8, NOW + 1)
     session.connected()
     assert session.host_state(HostState(True, NOW)) is A.BIRTH
+
+
+def test_births_come_again_unasked_where_nobody_can_ask_for_them() -> None:
+    session = EdgeSession(birth_every_ms=60_000)
+    session.connect(7, NOW)
+    session.connected()
+    session.born(NOW)
+    assert session.tick(NOW + 59_999) is None
+    assert session.tick(NOW + 60_000) is A.BIRTH
+    assert (session.bd_seq, session.next_seq()) == (7, 0)
+    session.born(NOW + 60_010)
+    assert session.tick(NOW + 60_011) is None
+    assert session.tick(NOW - 3_600_000) is A.BIRTH

@@ -16,6 +16,9 @@ SEQS = 256
 REBIRTH_GAP_MS = 1_000
 """Births are no closer than this, however often hosts ask: several hosts ask at once when one edge appears."""
 
+BIRTH_EVERY_MS = 60_000
+"""How often births come again over a link that carries nothing back: a host that restarts cannot ask for them."""
+
 
 class EdgeState(StrEnum):
     """Where an edge is in its session."""
@@ -91,10 +94,12 @@ class EdgeSession:
 
     Args:
         primary_host: The host without which nothing is sent; None sends whoever listens.
+        birth_every_ms: Births come again after this long, for a host that cannot ask for them (`one_way`).
     """
 
     primary_host: str | None = None
     rebirth_gap_ms: int = REBIRTH_GAP_MS
+    birth_every_ms: int | None = None
     state: EdgeState = EdgeState.OFFLINE
     bd_seq: int = 0
     rebirths: int = 0
@@ -149,8 +154,9 @@ class EdgeSession:
         return self._step(EdgeEvent.REBIRTH)
 
     def tick(self, now_ms: int) -> EdgeAction | None:
-        """Return the births that waited, once they are due."""
-        if not self._pending or self.state is not EdgeState.ONLINE or self._too_soon(now_ms):
+        """Return the births that waited, or come again unasked, once they are due."""
+        due = self._pending or self._due_again(now_ms)
+        if not due or self.state is not EdgeState.ONLINE or self._too_soon(now_ms):
             return None
         self.rebirths += 1
         return self._step(EdgeEvent.REBIRTH)
@@ -176,6 +182,11 @@ class EdgeSession:
     def _too_soon(self, now_ms: int) -> bool:
         """A clock that was set back makes nothing wait."""
         return self._born_ms is not None and 0 <= now_ms - self._born_ms < self.rebirth_gap_ms
+
+    def _due_again(self, now_ms: int) -> bool:
+        if self.birth_every_ms is None or self._born_ms is None:
+            return False
+        return abs(now_ms - self._born_ms) >= self.birth_every_ms
 
     def _step(self, event: EdgeEvent) -> EdgeAction | None:
         self.state, action = TABLE[self.state].get(event, (self.state, None))
