@@ -13,8 +13,8 @@ from davylamp_wire.profile import DataType, Point
 from davylamp_wire.quality import GOOD, Level, Reason, bad, code, uncertain
 from davylamp_wire.reading import Value
 
-from davylamp_edge.drivers import Decoded
 from davylamp_edge.engineering import Conversion
+from davylamp_edge.reply import Decoded
 
 FAR_MS = 60_000
 """A stamp this far ahead of the edge's clock, or a server's clock this far off, is a clock quality (SAFETY S2)."""

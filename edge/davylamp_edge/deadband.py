@@ -13,7 +13,7 @@ from davylamp_wire.profile import JournalClass, Limit, LimitKind, Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from davylamp_wire.reading import Value
 
-from davylamp_edge.drivers import Decoded
+from davylamp_edge.reply import Decoded
 
 _REASON = 0xFF
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from davylamp_wire.profile import DataType, Order, Point
 from davylamp_wire.quality import Reason, bad
 
-from davylamp_edge.drivers import Decoded
 from davylamp_edge.engineering import Conversion
 from davylamp_edge.plan import WIDTHS
+from davylamp_edge.reply import Decoded
 
 CODES = {
     DataType.INT16: "h",

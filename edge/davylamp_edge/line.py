@@ -21,9 +21,10 @@ from davylamp_wire.profile import COMM_OK
 
 from davylamp_edge.backoff import Backoff, Jitter
 from davylamp_edge.deadband import Suppressor
-from davylamp_edge.drivers import Decoded, DeviceUnreachable, Driver, driver_class
+from davylamp_edge.drivers import DeviceUnreachable, Driver, driver_class
 from davylamp_edge.install import Installed
 from davylamp_edge.poll import Poll
+from davylamp_edge.reply import Decoded
 from davylamp_edge.report import Clock, Post, Sink
 
 log = structlog.get_logger("davylamp_edge.scan")

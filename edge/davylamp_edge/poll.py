@@ -8,8 +8,9 @@ from typing import Any
 from davylamp_wire.quality import Reason
 
 from davylamp_edge.deadband import Suppressor
-from davylamp_edge.drivers import Decoded, DeviceRefused, DeviceUnreachable, Driver, Request, driver_class
+from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Driver, Request, driver_class
 from davylamp_edge.install import Installed
+from davylamp_edge.reply import Decoded
 from davylamp_edge.report import Post
 
 ASK_AGAIN_S = 10.0

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from davylamp_edge.deadband import Report, Suppressor
-from davylamp_edge.drivers import Decoded
+from davylamp_edge.reply import Decoded
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from davylamp_wire.reading import Value
 from hypothesis import given

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from davylamp_edge.config import DeviceConfig
-from davylamp_edge.drivers import DRIVERS, Decoded, DeviceRefused, DeviceUnreachable, Driver, driver_class
+from davylamp_edge.drivers import DRIVERS, DeviceRefused, DeviceUnreachable, Driver, driver_class
+from davylamp_edge.reply import Decoded
 from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Level, level
 from davylamp_wire.reading import Value

@@ -11,8 +11,9 @@ import pytest_asyncio
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.status_codes import StatusCodes
-from davylamp_edge.drivers import Decoded, DeviceRefused, DeviceUnreachable
+from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable
 from davylamp_edge.drivers.opcua import CHUNK, OpcuaDriver, OpcuaRequest
+from davylamp_edge.reply import Decoded
 from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from davylamp_wire.reading import Value

@@ -12,9 +12,9 @@ from typing import Any, Protocol, Self, TypeVar
 
 from davylamp_wire.profile import Point
 from davylamp_wire.quality import Reason
-from davylamp_wire.reading import Value
 
 from davylamp_edge.config import DeviceConfig
+from davylamp_edge.reply import Decoded
 
 DRIVERS: dict[str, str] = {
     "modbus": "davylamp_edge.drivers.modbus:ModbusDriver",
@@ -44,19 +44,6 @@ class Wanted:
     name: str
     address: str
     point: Point
-
-
-@dataclass(slots=True)
-class Decoded:
-    """One reply in columns, in the order of its request's `points`.
-
-    ``doubts`` maps a position to its quality code where that is not GOOD; ``times_ms`` is None where the protocol
-    carries no time of its own, and then the reply's arrival is the time.
-    """
-
-    values: list[Value]
-    doubts: dict[int, int]
-    times_ms: list[int] | None = None
 
 
 class Request(Protocol):

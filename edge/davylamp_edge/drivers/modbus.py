@@ -20,8 +20,9 @@ from pymodbus.pdu import ModbusPDU
 
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.decode import BitDecoder, Cell, RegisterDecoder
-from davylamp_edge.drivers import Decoded, DeviceRefused, DeviceUnreachable, Wanted
+from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
 from davylamp_edge.plan import ADDRESSES, Area, Block, halves, parse_place, plan_requests, span_of, width_of
+from davylamp_edge.reply import Decoded
 
 # pymodbus logs every timeout and every reconnect; the scanner says once that a device is lost and once that it is back.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)

@@ -24,7 +24,8 @@ from davylamp_wire.quality import Reason
 
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.datavalue import DataValueDecoder, by_kind, stamp_ms
-from davylamp_edge.drivers import Decoded, DeviceRefused, DeviceUnreachable, Wanted
+from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
+from davylamp_edge.reply import Decoded
 
 # asyncua logs every lost connection with its traceback; the scanner says once that a device is lost.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
