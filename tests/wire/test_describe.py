@@ -84,13 +84,14 @@ def test_a_foreign_birth_yields_what_there_is() -> None:
         BirthMetric("Tank/Level", T.FLOAT, 5, 1.5, {"engUnit": "m", "engLow": 0.0, "engHigh": 12.0}),
         BirthMetric("Running", T.BOOLEAN, 6, True),
         BirthMetric("Note", T.STRING, None, "x", {"engLow": 5.0, "engHigh": 1.0}),
+        BirthMetric("Odd", T.DOUBLE, None, 1.0, {"engLow": float("-inf"), "engHigh": float("inf")}),
         BirthMetric("Node Control/Rebirth", T.BOOLEAN, None, False),
     )
     found = description_of("plc", birth, hazard_source="plant")
-    level, running, note = found.points.values()
+    level, running, note, odd = found.points.values()
     assert (level.en, level.plant_tag, level.unit, level.range) == ("Tank/Level", "Tank/Level", "m", (0.0, 12.0))
     assert (level.type, running.type, note.type) == (DataType.FLOAT64, DataType.BOOL, DataType.STRING)
-    assert note.range is None
+    assert note.range is odd.range is None
     assert (found.name, found.hazard_source, found.profile) == ("plc", "plant", "foreign")
 
 

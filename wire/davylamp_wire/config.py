@@ -29,9 +29,12 @@ class ConfigError(Exception):
 
 
 class Section(BaseModel):
-    """A part of a config or profile: frozen, and a key it does not know is a mistake, not a silence."""
+    """A part of a config or profile: frozen, and a key it does not know is a mistake, not a silence.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    A NaN is refused wherever a number is asked for: a limit of NaN would never be passed and nobody would notice.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

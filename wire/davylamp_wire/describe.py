@@ -1,6 +1,7 @@
 """What a birth says about a device, so that the cloud takes it on without a second configuration."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -131,6 +132,7 @@ def _foreign_point(metric: Metric) -> Point:
 
 
 def _range(low: object, high: object) -> tuple[float, float] | None:
-    if isinstance(low, int | float) and isinstance(high, int | float) and low < high:
-        return float(low), float(high)
-    return None
+    if not (isinstance(low, int | float) and isinstance(high, int | float)):
+        return None
+    sound = math.isfinite(low) and math.isfinite(high) and low < high
+    return (float(low), float(high)) if sound else None

@@ -1,0 +1,151 @@
+"""Profiles and configs: what may be written, and that every mistake is named at once."""
+
+from pathlib import Path
+
+import pytest
+from davylamp_wire.config import ConfigError, Section, load, parse, secret_from
+from davylamp_wire.profile import COMM_OK, Point, comm_ok_point, load_profile, load_profiles
+from pydantic import SecretStr
+
+TANK = """
+zh = "储罐"
+en = "tank"
+[points.level]
+zh = "液位"
+en = "level"
+unit = "m"
+range = [0, 12]
+[points.level.limits.H]
+value = 10
+source = { standard = "GB 17681", clause = "5.2", basis = "memory" }
+"""
+
+
+def written(folder: Path, text: str, name: str = "tank") -> Path:
+    path = folder / "storage" / f"{name}.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load_profile(written(folder, text))
+    return raised.value.mistakes
+
+
+def test_a_profile_is_named_by_its_file_and_folder(tmp_path: Path) -> None:
+    profile = load_profile(written(tmp_path, TANK))
+    assert (profile.family, profile.name, profile.version) == ("storage", "tank", 1)
+    assert profile.points["level"].silence_s == 60
+
+
+def test_every_mistake_is_named_in_one_message(tmp_path: Path) -> None:
+    broken = TANK.replace('unit = "m"', 'unit = "m"\ncolour = "red"').replace('en = "tank"', "version = 0")
+    found = "\n".join(mistakes(tmp_path, broken))
+    for part in ("tank.toml", "points.level.colour: is not a known key", "version:", "en: Field required"):
+        assert part in found
+
+
+def test_s30_a_limit_without_a_source_cannot_be_written(tmp_path: Path) -> None:
+    (line,) = mistakes(tmp_path, TANK[: TANK.index("source")])
+    assert "points.level.limits.H.source: Field required" in line
+
+
+def test_s30_a_source_is_unverified_until_somebody_verified_it(tmp_path: Path) -> None:
+    limits = load_profile(written(tmp_path, TANK)).points["level"].limits
+    assert [limit.source.verified for limit in limits.values()] == [False]
+
+
+@pytest.mark.parametrize("kind", ["gas", "fire"])
+def test_s08_a_deadband_is_refused_on_gas_and_fire(tmp_path: Path, kind: str) -> None:
+    (line,) = mistakes(tmp_path, TANK.replace('unit = "m"', f'unit = "m"\nkind = "{kind}"\ndeadband = 0.1'))
+    assert f"deadband is refused on {kind} points" in line
+
+
+def test_s08_a_gas_point_rests_ten_seconds_at_most(tmp_path: Path) -> None:
+    assert Point(zh="a", en="a", unit="", kind="gas").silence_s == 10
+    (line,) = mistakes(tmp_path, TANK.replace('unit = "m"', 'unit = "m"\nkind = "gas"\nmax_silence_s = 60'))
+    assert "max_silence_s may not exceed 10" in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("value = 10", "value = 13", "13 lies outside the range 0..12"),
+        ("value = 10", "value = nan", "finite number"),
+        ("range = [0, 12]", "range = [12, 0]", "put the lower end first"),
+        ('unit = "m"\nrange = [0, 12]', 'unit = "m"\nloop = {}', "loop needs range"),
+        ('unit = "m"', 'unit = "m"\ntype = "string"', "limits need a number"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    assert reason in "\n".join(mistakes(tmp_path, TANK.replace(old, new)))
+
+
+def test_limits_out_of_order_are_refused(tmp_path: Path) -> None:
+    low = TANK[TANK.index("[points.level.limits.H]") :].replace("limits.H", "limits.L").replace("10", "11")
+    assert "limits.L (11) lies above limits.H (10)" in "\n".join(mistakes(tmp_path, TANK + low))
+
+
+def test_all_broken_profiles_are_named_and_a_sites_own_replaces_ours(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, name in ((ours, "储罐"), (theirs, "球罐")):
+        folder.mkdir()
+        written(folder, TANK.replace("储罐", name))
+    assert load_profiles(ours, theirs)["tank"].zh == "球罐"
+    written(ours, "zh = 1", "one")
+    written(ours, "not toml at all", "two")
+    with pytest.raises(ConfigError, match=r"(?s)one\.toml.*two\.toml"):
+        load_profiles(ours, theirs)
+
+
+def test_every_device_has_a_point_that_says_whether_it_answers() -> None:
+    assert COMM_OK == "comm_ok"
+    assert (comm_ok_point().kind, comm_ok_point().journal_class) == ("status", "event")
+
+
+class Broker(Section):
+    """A config of two keys."""
+
+    host: str
+    password: str = ""
+
+
+@pytest.mark.parametrize(("text", "reason"), [("host = ", "is not TOML"), (None, "cannot be read")])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, reason: str) -> None:
+    path = tmp_path / "edge.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"edge\.toml: {reason}"):
+        load(Broker, path)
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_bytes(b'host = "\xff"')
+    with pytest.raises(ConfigError, match="is not UTF-8 at byte 8"):
+        load(Broker, path)
+
+
+def test_a_message_shows_what_was_given_but_never_a_secret() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(Broker, {"host": 5, "password": 12345}, "edge.toml")
+    assert "(got 5)" in str(raised.value)
+    assert "12345" not in str(raised.value)
+
+
+def test_a_secret_comes_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "word").write_text("open sesame\n")
+    monkeypatch.setenv("DAVYLAMP_WORD", "open")
+    assert secret_from(tmp_path / "word", None, "the word") == SecretStr("open sesame")
+    assert secret_from(None, "DAVYLAMP_WORD", "the word") == SecretStr("open")
+    assert secret_from(None, None, "the word") is None
+    assert "open" not in str(secret_from(None, "DAVYLAMP_WORD", "the word"))
+
+
+def test_a_secret_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the word cannot be read"):
+        secret_from(tmp_path / "none", None, "the word")
+    with pytest.raises(ConfigError, match="DAVYLAMP_NO_WORD is not set"):
+        secret_from(None, "DAVYLAMP_NO_WORD", "the word")
