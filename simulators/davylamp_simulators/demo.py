@@ -11,9 +11,10 @@ history has against what the plant served.
 import argparse
 import asyncio
 import json
+import socket
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ LOOK_S = 0.25
 SEEN_AFTER_S = 3.0
 """How long the demo's operator takes to acknowledge."""
 SHOW_EVERY_S = 3.0
+WORTH_TELLING = 0.005
+"""Share of its range a value must have moved to be told; noise is below it."""
 SKEW_MS = 60_000
 
 
@@ -63,11 +66,10 @@ class DemoOptions:
         """Check the command line before anything starts. Raises: one ConfigError with every mistake."""
         mistakes: list[str] = []
         scenario = None if given.recording else given.scenario or "chlorine-leak"
-        for check in (lambda: load_scenario(scenario) if scenario else None, lambda: _known(given.recording)):
-            try:
-                check()
-            except ConfigError as error:
-                mistakes += error.mistakes
+        try:
+            _check_story(scenario, given.recording)
+        except ConfigError as error:
+            mistakes += error.mistakes
         if (given.historian == "influxdb") != bool(given.influx_url):
             mistakes.append("--historian influxdb and --influx-url belong together; give both or neither")
         if given.seconds is not None and given.seconds <= 0:
@@ -90,7 +92,9 @@ class DemoOptions:
         )
 
 
-def _known(recording: str | None) -> None:
+def _check_story(scenario: str | None, recording: str | None) -> None:
+    if scenario is not None:
+        load_scenario(scenario)
     if recording is not None and load_config(recording).profile is None:
         raise ConfigError([f"recording {recording}: names no profile"])
 
@@ -145,7 +149,7 @@ class Demo:
         else:
             self.teller.tell("ended")
 
-    async def _guarded(self, crew: Crew, work: Any) -> None:
+    async def _guarded(self, crew: Crew, work: Coroutine[Any, Any, None]) -> None:
         """Do the work while every process lives; the first one that dies ends it."""
         watch, doing = asyncio.create_task(crew.watch()), asyncio.create_task(work)
         try:
@@ -198,10 +202,10 @@ class Demo:
         cloud = await self._child(crew, "cloud", [python, "-m", "davylamp_cloud", "run", str(config)])
         plant_file = stage.write_plant(self._options.scenario)
         plant = await self._child(crew, "plant", [*sim, "run", str(plant_file), "--json"], told=True)
-        await self._until(cloud, lambda: _exists(stage.address_file))
+        await self._until(cloud, stage.address_file.exists)
         url = json.loads(stage.address_file.read_text(encoding="utf-8"))["url"]
         self.teller.tell("console", url=url, file=stage.token_file)
-        await self._until(plant, lambda: _exists(stage.endpoints))
+        await self._until(plant, stage.endpoints.exists)
         for file in stage.write_edges():
             await self._child(crew, file.stem, [python, "-m", "davylamp_edge", "run", str(file)])
         return plant, url
@@ -210,11 +214,11 @@ class Demo:
         self.teller.tell("starting", name=name)
         return await crew.start(name, command, told=told)
 
-    async def _until(self, child: Child, ready: Callable[[], Awaitable[bool]]) -> None:
+    async def _until(self, child: Child, ready: Callable[[], bool]) -> None:
         """Wait until a process is ready. Raises: TimeoutError with its last words."""
         try:
             async with asyncio.timeout(START_S):
-                while not await ready():
+                while not ready():  # noqa: ASYNC110  another process's port or file raises no event here
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             raise TimeoutError(f"{child.name} is not ready after {START_S:g} s:\n{child.last_words()}") from None
@@ -268,14 +272,19 @@ class Demo:
         self.teller.tell("notice", id=one.id, ms=took_ms)
 
     async def _watch_values(self, visitor: Visitor) -> None:
-        """Tell, now and then, the value that is furthest up its limits."""
+        """Tell, now and then, the value that has moved most since the start."""
+        first: dict[str, float] = {}
         while True:
+            for name, tag in (values := await visitor.values()).items():
+                if tag["value"] is not None:
+                    first.setdefault(name, tag["value"])
+            moved = {name: _moved(tag, first.get(name)) for name, tag in values.items()}
+            most = max(moved, key=lambda name: moved[name], default="")
+            if most and moved[most] > WORTH_TELLING:
+                tag = values[most]
+                name = f"{self.teller.chosen(tag['name'])} {tag['plant_tag']}".strip()
+                self.teller.tell("value", name=name, value=f"{tag['value']:.4g}", unit=tag["unit"])
             await asyncio.sleep(SHOW_EVERY_S)
-            values = await visitor.values()
-            rising = max(values.values(), key=_share_of_interest, default=None)
-            if rising is not None and _share_of_interest(rising) > 0:
-                name = f"{self.teller.chosen(rising['name'])} {rising['plant_tag']}".strip()
-                self.teller.tell("value", name=name, value=f"{rising['value']:.3g}", unit=rising["unit"])
 
     async def _count(self, crew: Crew, plant: Child, visitor: Visitor) -> None:
         """End the plant, let the rest drain, and hold history against the ledger."""
@@ -308,26 +317,18 @@ def _data_of(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, **data}
 
 
-def _share_of_interest(tag: dict[str, Any]) -> float:
-    """Return how interesting a value is to tell: gas and fire by their share of the range, others not at all."""
-    value, span = tag.get("value"), tag.get("range")
-    if value is None or not span or tag.get("kind") not in ("gas", "fire"):
+def _moved(tag: dict[str, Any], first: float | None) -> float:
+    """Return how far a value is from its first, as a share of its range; without a range, of the first value."""
+    value, span = tag["value"], tag["range"]
+    if value is None or first is None or tag["kind"] == "status":
         return 0.0
-    return float((value - span[0]) / (span[1] - span[0]))
+    whole = span[1] - span[0] if span else 10 * abs(first)
+    return abs(value - first) / whole if whole else 0.0
 
 
-async def _exists(path: Path) -> bool:
-    return path.exists()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(LOOPBACK, port)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 async def _ended(task: "asyncio.Future[Any]") -> None:

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -96,6 +97,7 @@ class Regulator:
         self._address = (host, port)
         self._log: IO[str] | None = None
         self._leaving = asyncio.Event()
+        self._open = AsyncExitStack()
         app = web.Application(client_max_size=BODY_BYTES)
         app.add_routes(
             [
@@ -107,19 +109,20 @@ class Regulator:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Self:
-        if self._path is not None:
-            self._log = self._path.open("a", encoding="utf-8", buffering=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, *self._address, shutdown_timeout=1.0).start()
+        async with AsyncExitStack() as opening:
+            if self._path is not None:
+                self._log = opening.enter_context(self._path.open("a", encoding="utf-8", buffering=1))
+            opening.push_async_callback(self._runner.cleanup)
+            await self._runner.setup()
+            await web.TCPSite(self._runner, *self._address).start()
+            self._open = opening.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leaving.set()
-        await self._runner.cleanup()
-        if self._log is not None:
-            self._log.close()
+        await self._open.aclose()
 
     @property
     def port(self) -> int:
