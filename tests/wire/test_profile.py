@@ -100,6 +100,15 @@ def test_all_broken_profiles_are_named_and_a_sites_own_replaces_ours(tmp_path: P
         load_profiles(ours, theirs)
 
 
+def test_two_profiles_of_one_name_in_one_folder_are_a_mistake(tmp_path: Path) -> None:
+    first = written(tmp_path, TANK)
+    second = tmp_path / "vessels" / "tank.toml"
+    second.parent.mkdir()
+    second.write_text(TANK, encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"{second}: tank is {first} already"):
+        load_profiles(tmp_path)
+
+
 def test_every_device_has_a_point_that_says_whether_it_answers() -> None:
     assert COMM_OK == "comm_ok"
     assert (comm_ok_point().kind, comm_ok_point().journal_class) == ("status", "event")

@@ -81,18 +81,19 @@ def _wholes(
 
 def whole_values(raw: NDArray[np.uint64], datatypes: NDArray[np.integer]) -> tuple[NDArray[np.float64], dict[int, str]]:
     """Return integers of the wire as their datatypes mean them, and the exact text of those a float cannot hold."""
+    present = set(datatypes.tolist())
     values = raw.astype(np.float64)
     signed = raw.view(np.int64).copy()
     negative = np.zeros(len(raw), np.bool_)
-    for datatype in SIGNED:
+    for datatype in SIGNED & present:
         mine = datatypes == datatype
-        if mine.any():
-            shift = 64 - BITS[datatype]
-            signed[mine] = signed[mine] << shift >> shift
-            values[mine] = signed[mine]
-            negative |= mine
-    booleans = datatypes == SparkplugType.BOOLEAN
-    values[booleans] = raw[booleans] != 0
-    large = np.nonzero((np.abs(values) >= EXACT) & ~booleans)[0].tolist()
+        shift = 64 - BITS[datatype]
+        signed[mine] = signed[mine] << shift >> shift
+        values[mine] = signed[mine]
+        negative |= mine
+    if SparkplugType.BOOLEAN in present:
+        booleans = datatypes == SparkplugType.BOOLEAN
+        values[booleans] = raw[booleans] != 0
+    large = np.flatnonzero(np.abs(values) >= EXACT).tolist()
     exact = {at: int(signed[at] if negative[at] else raw[at]) for at in large}
     return values, {at: str(number) for at, number in exact.items() if abs(number) > EXACT}

@@ -11,7 +11,7 @@ A metric of a regular payload is 22 bytes, the same ones at the same place in ev
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain, repeat
 
 from davylamp_wire import quality, sparkplug_pb2
@@ -30,8 +30,15 @@ _NULL, _PROPERTIES = b"\x38\x01", b"\x4a"
 _INT, _LONG, _FLOAT, _DOUBLE, _BOOL, _TEXT = b"\x50", b"\x58", b"\x65", b"\x69", b"\x70", b"\x7a"
 
 
+_ONE_BYTE = [bytes((value,)) for value in range(0x80)]
+
+
 def varint(value: int) -> bytes:
     """Return a non-negative integer as protobuf writes it: seven bits a byte, the low ones first."""
+    if value < 0x80:
+        return _ONE_BYTE[value]
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -106,13 +113,24 @@ def _metrics(readings: Readings, types: Mapping[int, int]) -> Iterator[bytes]:
         if value is None:
             tail = _NULL + properties(code or NO_VALUE)
         else:
-            tail = (properties(code) if code else b"") + _value(alias, value, types)
-        yield _metric(alias, time_ms, tail)
+            try:
+                tail = _ENCODERS[types[alias]](value)
+            except _UNFIT:
+                raise _unfit(alias, value, types) from None
+            if code:
+                tail = properties(code) + tail
+        inner = _alias(alias) + _time(time_ms) + tail
+        yield _METRICS + varint(len(inner)) + inner
 
 
-def _metric(alias: int, time_ms: int, tail: bytes) -> bytes:
-    inner = _alias(alias) + _time(time_ms) + tail
-    return _METRICS + varint(len(inner)) + inner
+_UNFIT = (KeyError, TypeError, ValueError, struct.error, OverflowError)
+
+
+def _unfit(alias: int, value: Value, types: Mapping[int, int]) -> ValueError:
+    datatype = types.get(alias)
+    if datatype not in _ENCODERS:
+        return ValueError(f"alias {alias} has no datatype that can be sent ({datatype})")
+    return ValueError(f"alias {alias}: {value!r} does not fit {SparkplugType(datatype).name}")
 
 
 @lru_cache(maxsize=1 << 17)
@@ -133,32 +151,6 @@ def properties(code: int) -> bytes:
     made.values.add(type=SparkplugType.INT32, int_value=code)
     inner = made.SerializeToString()
     return _PROPERTIES + varint(len(inner)) + inner
-
-
-def _value(alias: int, value: Value, types: Mapping[int, int]) -> bytes:
-    try:
-        return _ENCODERS[types[alias]](value)
-    except KeyError:
-        raise ValueError(f"alias {alias} has no datatype that can be sent ({types.get(alias)})") from None
-    except (TypeError, ValueError, struct.error, OverflowError, AttributeError):
-        named = SparkplugType(types[alias]).name
-        raise ValueError(f"alias {alias}: {value!r} does not fit {named}") from None
-
-
-def integer(value: Value, low: int, high: int, mask: int) -> int:
-    """Return an integer as the wire carries it, two's complement at its own width.
-
-    Raises: ValueError outside `low`..`high`, TypeError where it is none.
-    """
-    if isinstance(value, float | str) or value is None:
-        raise TypeError
-    if not low <= value <= high:
-        raise ValueError
-    return value & mask
-
-
-def _integer(value: Value, tag: bytes, low: int, high: int, mask: int) -> bytes:
-    return tag + varint(integer(value, low, high, mask))
 
 
 def _float(value: Value) -> bytes:
@@ -197,7 +189,16 @@ def bounds(datatype: SparkplugType) -> tuple[int, int, int]:
 
 def _encoder(datatype: SparkplugType) -> Callable[[Value], bytes]:
     low, high, mask = bounds(datatype)
-    return partial(_integer, tag=_LONG if BITS[datatype] == 64 else _INT, low=low, high=high, mask=mask)
+    tag = _LONG if BITS[datatype] == 64 else _INT
+
+    def encode(value: Value) -> bytes:
+        if not isinstance(value, int):
+            raise TypeError
+        if not low <= value <= high:
+            raise ValueError
+        return tag + varint(value & mask)
+
+    return encode
 
 
 _ENCODERS: dict[int, Callable[[Value], bytes]] = {
@@ -228,4 +229,5 @@ def record_metric(alias: int, record: int, time_ms: int) -> bytes:
     It is transient (Sparkplug 3.0, 6.4.11): a host that stores values should not store it, and a decoder tells it
     from a reading by that flag.
     """
-    return _metric(alias, time_ms, _TRANSIENT + _LONG + varint(record))
+    inner = _alias(alias) + _time(time_ms) + _TRANSIENT + _LONG + varint(record)
+    return _METRICS + varint(len(inner)) + inner

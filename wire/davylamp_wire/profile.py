@@ -214,16 +214,23 @@ def load_profile(path: Path) -> Profile:
 
 
 def load_profiles(*folders: Path) -> dict[str, Profile]:
-    """Return all profiles by name; a later folder's profile replaces an earlier one of the same name."""
+    """Return all profiles by name; a later folder's profile replaces an earlier one of the same name.
+
+    Two of one name within one folder are a mistake: which of them is meant would depend on the family's name.
+    """
     found: dict[str, Profile] = {}
     mistakes: list[str] = []
     for folder in folders:
+        names: dict[str, Path] = {}
         for path in sorted(folder.glob("*/*.toml")):
             try:
                 profile = load_profile(path)
             except ConfigError as error:
                 mistakes.extend(error.mistakes)
             else:
+                other = names.setdefault(profile.name, path)
+                if other is not path:
+                    mistakes.append(f"{path}: {profile.name} is {other} already; give one of them another name")
                 found[profile.name] = profile
     if mistakes:
         raise ConfigError(mistakes)
