@@ -135,18 +135,23 @@ events {{ }}
 http {{
   access_log off;
   client_max_body_size 64m;
+  client_body_buffer_size 4m;
+  proxy_request_buffering off;
+  proxy_http_version 1.1;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
+  upstream database {{ server 127.0.0.1:{http}; keepalive 8; }}
   map $arg_bucket $db {{ default $arg_bucket; "~^(?<name>[^/]+)/" $name; }}
   map $arg_precision $pr {{ default $arg_precision; us u; "" ns; }}
   server {{
     listen 127.0.0.1:{port};
     location = /api/v2/write {{
       rewrite ^ /write?db=$db&precision=$pr? break;
-      proxy_pass http://127.0.0.1:{http};
+      proxy_pass http://database;
+      proxy_set_header Connection "";
     }}
     location / {{ proxy_pass http://127.0.0.1:{http}; }}
   }}

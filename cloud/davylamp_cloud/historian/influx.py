@@ -66,6 +66,7 @@ class InfluxHistorian:
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, headers=self._headers)
         self._prefixes: dict[int, str] = {}
         self._fields: dict[int, str] = {}
+        self._known = np.zeros(0, np.bool_)
         self._blocked: set[int] = set()
         self._aside = threading.Lock()
         self.quarantined = 0
@@ -156,12 +157,16 @@ class InfluxHistorian:
         return rows.where(~(wild | blocked))
 
     def _learn(self, rows: Rows) -> None:
-        for birth in np.unique(rows.births).tolist():
+        """Ask for the names of births and tags not written before; nearly always there are none."""
+        for birth in np.unique(rows.births[np.flatnonzero(np.diff(rows.births, prepend=-1))]).tolist():
             if birth not in self._prefixes:
                 self._prefixes[birth] = _device_of(birth, self._names).prefix
-        for tag in np.unique(rows.tags).tolist():
-            if tag not in self._fields:
-                self._fields[tag] = field_of(self._names.tag_id(tag).rsplit("/", 1)[1])
+        top = int(rows.tags.max(initial=-1)) + 1
+        if top > len(self._known):
+            self._known = np.concatenate([self._known, np.zeros(top, np.bool_)])
+        for tag in np.unique(rows.tags[~self._known[rows.tags]]).tolist():
+            self._fields[tag] = field_of(self._names.tag_id(tag).rsplit("/", 1)[1])
+            self._known[tag] = True
 
     def _write_lines(self, lines: Sequence[str]) -> None:
         """Write lines; those it refuses are narrowed down to the one point that is refused."""
