@@ -5,6 +5,7 @@ scanner ─ScanResult─► encode ─Entry─► writer ─(on disk)─► upli
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -16,9 +17,10 @@ from davylamp_wire.reading import Readings
 
 from davylamp_edge.birth import Births, Tags
 from davylamp_edge.config import EdgeConfig
-from davylamp_edge.journal import Journal, utc_ms
+from davylamp_edge.journal import Journal
+from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.records import Entry, JournalClass
-from davylamp_edge.report import ScanResult
+from davylamp_edge.report import ScanResult, utc_ms
 from davylamp_edge.scan import Scanner
 from davylamp_edge.status import Snapshot, StatusServer
 from davylamp_edge.uplink import Uplink
@@ -75,8 +77,9 @@ class Agent:
         """Let confirmed records go once they have been kept long enough (SAFETY S27)."""
         keep_ms = int(self._config.journal.confirmed_hours * HOUR_MS)
         while not await _waited(stop, PURGE_EVERY_S):
-            while await asyncio.to_thread(self.journal.purge, self._now_ms() - keep_ms):
-                pass
+            with contextlib.suppress(JournalUnreadable):  # said already; the disk may be back in a minute
+                while await asyncio.to_thread(self.journal.purge, self._now_ms() - keep_ms):
+                    pass
 
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
@@ -129,6 +132,7 @@ class Agent:
             resent=self.uplink.resent,
             clock_offset_ms=self.uplink.clock.ms,
             uplink=self.uplink.counters,
+            published=self.uplink.published,
             devices=tuple(self.scanner.statuses.values()),
         )
 

@@ -1,15 +1,20 @@
 """Named holes: a lost stretch of readings as the journal keeps it and the wire carries it (SAFETY S26)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import SparkplugType, data_payload, decode, metrics_body
 from davylamp_wire.quality import GOOD
 from davylamp_wire.reading import Readings
 
-from davylamp_edge.records import NODE, Entry, JournalClass, LossReason
+from davylamp_edge.records import NODE, Entry, JournalClass, LossReason, Record, Row
+from davylamp_edge.rows import is_sound
 from davylamp_edge.spare import Loss
+
+HOLES_KEPT = 256
+"""Unconfirmed holes beyond which new ones are merged with old ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,49 @@ def like(hole: Hole, holes: Sequence[tuple[int, Hole]]) -> tuple[int, Hole] | No
     name = (hole.epoch, hole.journal_class, hole.reason)
     fitting = (pair for pair in reversed(holes) if (pair[1].epoch, pair[1].journal_class, pair[1].reason) == name)
     return next(fitting, None)
+
+
+class HoleBook:
+    """The holes on disk by record number, and those made since somebody last asked."""
+
+    def __init__(self, found: Iterable[Row]) -> None:
+        self._holes = {row[0]: hole_in(row[5]) for row in found if is_sound(row)}
+        self._fresh: list[Record] = []
+
+    def waiting(self, confirmed: Intervals) -> list[tuple[int, Hole]]:
+        """Return the holes the cloud does not know of yet, with their numbers."""
+        return [pair for pair in self._holes.items() if not confirmed.covers(pair[0])]
+
+    def entries(
+        self, losses: Sequence[tuple[Loss, LossReason]], epoch: str, confirmed: Intervals, alias: int
+    ) -> tuple[list[Entry], list[int]]:
+        """Return the entries of holes for losses, and the numbers of older holes they take the place of.
+
+        Beyond `HOLES_KEPT` a new hole swallows the newest of its kind, so that a cut of weeks cannot fill the journal
+        with holes. It gets a number of its own: the older one may be on its way already.
+        """
+        holes = [hole_of(loss, reason, epoch) for loss, reason in losses]
+        waiting = self.waiting(confirmed) if holes else []
+        replaced: list[int] = []
+        for index, hole in enumerate(holes):
+            older = like(hole, waiting) if len(waiting) + len(holes) > HOLES_KEPT else None
+            if older is not None:
+                waiting.remove(older)
+                replaced.append(older[0])
+                holes[index] = merged(older[1], hole)
+        return [hole_entry(hole, alias) for hole in holes], replaced
+
+    def settle(self, made: Sequence[Record], replaced: Iterable[int]) -> None:
+        """Take note of what has been committed."""
+        for number in replaced:
+            del self._holes[number]
+        self._holes.update((record.number, hole_in(record.body)) for record in made)
+        self._fresh.extend(made)
+
+    def take_fresh(self) -> list[Record]:
+        """Return the records of holes made since the last call."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
 
 
 def hole_entry(hole: Hole, alias: int) -> Entry:

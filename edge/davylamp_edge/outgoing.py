@@ -159,6 +159,12 @@ class Outgoing:
         self._ready.extend(records)
         self.resent += len(records)
 
+    def cannot_read(self, choice: Read | Fetch) -> None:
+        """Leave the journal alone for a second: it could not be read. What was asked for is asked for again."""
+        if isinstance(choice, Fetch):
+            self._resend.extendleft(reversed(choice.numbers))
+        self._tokens = -self._rate
+
     def sent(self, record: Record, now_ms: int) -> None:
         """Note that a record is on its way."""
         flight = self._flights.pop(record.number, None)

@@ -14,6 +14,7 @@ import structlog
 
 from davylamp_edge.config import StatusConfig
 from davylamp_edge.line import DeviceStatus
+from davylamp_edge.publisher import Published
 from davylamp_edge.uplink import UplinkCounters
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Snapshot:
     resent: int
     clock_offset_ms: int | None
     uplink: UplinkCounters
+    published: Published
     devices: Sequence[DeviceStatus]
 
 
@@ -138,6 +140,7 @@ def _lines(now: Snapshot) -> Iterator[str]:
         "uplink_resent": now.resent,
         "uplink_online": int(now.state == "online"),
         **{f"uplink_{name}_total": value for name, value in asdict(now.uplink).items()},
+        **{f"published_{name}_total": value for name, value in asdict(now.published).items()},
     }
     if now.clock_offset_ms is not None:
         plain["clock_offset_ms"] = now.clock_offset_ms

@@ -14,41 +14,25 @@ from dataclasses import dataclass
 
 import structlog
 from davylamp_wire.edge_session import BIRTH_EVERY_MS, REBIRTH_GAP_MS, EdgeAction, EdgeSession
-from davylamp_wire.payload import (
-    CONFIRM,
-    REBIRTH,
-    BirthMetric,
-    Message,
-    SparkplugType,
-    birth_payload,
-    data_payload,
-    death_payload,
-    decode,
-    device_death_payload,
-    mark_historical,
-    metrics_body,
-    record_metric,
-)
-from davylamp_wire.quality import GOOD
-from davylamp_wire.reading import Readings
+from davylamp_wire.payload import CONFIRM, REBIRTH, Message, decode
 from davylamp_wire.topic import HostState, MessageType, Topic, host_of, parse_topic
 
 from davylamp_edge.birth import Births
 from davylamp_edge.clock import ClockOffset
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.confirm import confirmed_set
-from davylamp_edge.journal import Journal, utc_ms
+from davylamp_edge.journal import Journal
+from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.link import Arrived, Connected, Connecting, Drained, Event, Link, Lost
 from davylamp_edge.outgoing import Fetch, Outgoing, Read, Rest, Send
-from davylamp_edge.records import NODE, Record
+from davylamp_edge.publisher import Published, Publisher
+from davylamp_edge.records import Record
+from davylamp_edge.report import utc_ms
 
 log = structlog.get_logger(__name__)
 
 COMMANDS = 1_000
 """Most commands held; beyond it the oldest are dropped and counted, for the newest confirmation says it all."""
-
-IDLE_SHARE = 0.5
-"""A heartbeat goes out after this share of the keepalive without a message."""
 
 LAST_WORDS_S = 2.0
 """How long a stop goes on sending what is live before it says goodbye."""
@@ -56,11 +40,8 @@ LAST_WORDS_S = 2.0
 
 @dataclass(slots=True)
 class UplinkCounters:
-    """What the publisher has done, for the status page."""
+    """What happened to the session, for the status page."""
 
-    published: int = 0
-    historical: int = 0
-    births: int = 0
     connects: int = 0
     losses: int = 0
     confirmations: int = 0
@@ -87,8 +68,8 @@ class Uplink:
         self._offered: list[Record] = []
         self._online = False
         self._stopping = False
+        self._publisher = Publisher(config, journal, births, self._session, self._link, now_ms)
         self._thread = threading.Thread(target=self._run, name="uplink")
-        self._last_publish_s = 0.0
         self._lost_s: float | None = None
         self.clock = ClockOffset()
         self.counters = UplinkCounters()
@@ -120,6 +101,11 @@ class Uplink:
     def state(self) -> str:
         """The session's state, as a word."""
         return self._session.state.value
+
+    @property
+    def published(self) -> Published:
+        """What was published since the start."""
+        return self._publisher.count
 
     @property
     def in_flight(self) -> int:
@@ -178,36 +164,40 @@ class Uplink:
         self._act(self._session.tick(self._now_ms()))
         if not self._session.may_send:
             return None
-        self._beat()
+        self._publisher.beat(self.clock.ms)
         return self._publish_what_is_due()
 
     def _publish_what_is_due(self) -> float | None:
-        beat_s = self._last_publish_s + IDLE_SHARE * self._config.broker.keepalive_s
+        wake_s = self._publisher.beat_due_s
         if self._session.rebirth_waits:
-            beat_s = min(beat_s, time.monotonic() + REBIRTH_GAP_MS / 1000)
+            wake_s = min(wake_s, time.monotonic() + REBIRTH_GAP_MS / 1000)
         while self._session.may_send and self._link.has_room and not self._something_came:
-            now = time.monotonic()
-            choice = self._outgoing.choose(int(now * 1000))
+            now_ms = int(time.monotonic() * 1000)
+            choice = self._outgoing.choose(now_ms)
             if isinstance(choice, Rest):
                 self._settle_repeats()
-                return beat_s if choice.until_ms is None else min(beat_s, choice.until_ms / 1000)
-            self._do(choice, int(now * 1000))
-        return beat_s
+                return wake_s if choice.until_ms is None else min(wake_s, choice.until_ms / 1000)
+            self._do(choice, now_ms)
+        return wake_s
 
     def _do(self, choice: Send | Read | Fetch, now_ms: int) -> None:
         if isinstance(choice, Send):
-            if self._publish_record(choice.record, choice.historical):
+            if self._publisher.record(choice.record, choice.historical):
                 self._outgoing.sent(choice.record, now_ms)
-        elif isinstance(choice, Read):
-            records = self._journal.read(choice.journal_class, choice.after, choice.upto, choice.limit)
-            self._outgoing.have_read(choice, records)
+            return
+        try:
+            self._look_up(choice)
+        except JournalUnreadable:
+            self._outgoing.cannot_read(choice)
+        # Reading may have found holes; those of appends come with their records.
+        self._outgoing.offered(self._journal.take_holes())
+
+    def _look_up(self, choice: Read | Fetch) -> None:
+        if isinstance(choice, Read):
+            found = self._journal.read(choice.journal_class, choice.after, choice.upto, choice.limit)
+            self._outgoing.have_read(choice, found)
         else:
             self._outgoing.have_fetched(choice, self._journal.fetch(choice.numbers))
-        self._offer_holes()
-
-    def _offer_holes(self) -> None:
-        """Send the holes that reading found; those of appends come with their records."""
-        self._outgoing.offered(self._journal.take_holes())
 
     def _settle_repeats(self) -> None:
         settled = self._outgoing.take_settled()
@@ -283,11 +273,8 @@ class Uplink:
         self._journal.confirm(confirmed)
         if self._session.may_send:
             self._outgoing.confirm(confirmed, self._journal.last_record)
-        for device in self._births.settled():
-            self._publish(Topic(MessageType.DDEATH, self._config.group, self._config.node, device), self._death)
-
-    def _death(self, seq: int, now_ms: int) -> bytes:
-        return device_death_payload(seq=seq, sent_ms=now_ms)
+        for device in self._births.settled() if self._session.may_send else ():
+            self._publisher.device_death(device)
 
     # Sessions
 
@@ -304,18 +291,9 @@ class Uplink:
         with self._changed:
             self._online = True
             self._offered.clear()
-        group, node = self._config.group, self._config.node
-        offset, keepalive_s = self.clock.ms, self._config.broker.keepalive_s
-        metrics = self._births.node(self._session.bd_seq, keepalive_s, offset)
-        self._publish_birth(Topic(MessageType.NBIRTH, group, node), metrics)
-        for device, described in self._births.devices():
-            self._publish_birth(Topic(MessageType.DBIRTH, group, node, device), described)
+        self._publisher.be_born(self.clock.ms)
         self._session.born(self._now_ms())
-        self.counters.births += 1
         self._outgoing.born(last_record, self._journal.confirmed, int(time.monotonic() * 1000))
-
-    def _publish_birth(self, topic: Topic, metrics: Sequence[BirthMetric]) -> None:
-        self._publish(topic, lambda seq, now_ms: birth_payload(metrics, seq=seq, sent_ms=now_ms))
 
     def _go_offline(self) -> None:
         with self._changed:
@@ -325,7 +303,7 @@ class Uplink:
     def _begin_anew(self) -> None:
         """End this connection in good order and make another; its births wait for the host again."""
         self._go_offline()
-        self._publish_node_death()
+        self._publisher.node_death()
         self._link.end()
         self._session.lost()
         self._link.start()
@@ -335,47 +313,8 @@ class Uplink:
         while self._session.may_send and self._offered and time.monotonic() < deadline:
             self._turn()
         if self._session.may_send:
-            self._publish_node_death()
+            self._publisher.node_death()
         self._go_offline()
-
-    # Messages
-
-    def _publish_node_death(self) -> None:
-        """Publish the death ourselves: a broker drops the will of a client that disconnects in good order."""
-        topic = Topic(MessageType.NDEATH, self._config.group, self._config.node)
-        self._link.publish(topic.text, death_payload(self._session.bd_seq, self._now_ms()))
-
-    def _publish_record(self, record: Record, historical: bool) -> bool:
-        """Publish a record under its number; its metrics are marked where it is backlog."""
-        alias = self._journal.record_alias(record.device)
-        body = record_metric(alias, record.number, record.first_ms) + record.body
-        if historical:
-            body = mark_historical(body)
-        sent = self._publish(self._topic(record.device), lambda seq, ms: data_payload(body, seq=seq, sent_ms=ms))
-        self.counters.published += sent
-        self.counters.historical += sent and historical
-        return sent
-
-    def _topic(self, device: str) -> Topic:
-        if device == NODE:
-            return Topic(MessageType.NDATA, self._config.group, self._config.node)
-        return Topic(MessageType.DDATA, self._config.group, self._config.node, device)
-
-    def _beat(self) -> None:
-        """Say the clock's offset when there has been nothing else to say: silence is how the cloud notices a death."""
-        if time.monotonic() - self._last_publish_s < IDLE_SHARE * self._config.broker.keepalive_s:
-            return
-        alias = self._births.clock_alias
-        reading = Readings([alias], [self._now_ms()], [self.clock.ms or 0], [GOOD])
-        body = metrics_body(reading, {alias: SparkplugType.INT64})
-        self._publish(self._topic(NODE), lambda seq, ms: data_payload(body, seq=seq, sent_ms=ms))
-
-    def _publish(self, topic: Topic, payload: Callable[[int, int], bytes]) -> bool:
-        """Give the next seq to a message and publish it; the order here is the order on the wire."""
-        sent = self._link.publish(topic.text, payload(self._session.next_seq(), self._now_ms()))
-        if sent:
-            self._last_publish_s = time.monotonic()
-        return sent
 
 
 def _session_of(config: EdgeConfig) -> EdgeSession:

@@ -161,7 +161,7 @@ def test_a_rebirth_begins_at_seq_0_with_the_same_bdseq(tmp_path: Path, mosquitto
         births = host.of(MessageType.NBIRTH)
         assert [seen.message.seq for seen in births] == [0, 0]
         assert births[0].message.value(BD_SEQ) == births[1].message.value(BD_SEQ)
-        assert edge.uplink.counters.births == 2
+        assert edge.uplink.published.births == 2
 
 
 def test_a_command_to_a_device_is_refused_and_junk_is_survived(tmp_path: Path, mosquitto: Broker) -> None:

@@ -1,0 +1,235 @@
+"""The journal's file in use: its connection, the names and numbers it never gives twice, what the disk says to it.
+
+`davylamp_edge.journal` puts records on top of it.
+"""
+
+import itertools
+import sqlite3
+import threading
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+
+import structlog
+from davylamp_wire.intervals import Intervals
+from davylamp_wire.payload import RECORD, SparkplugType
+
+from davylamp_edge import database
+from davylamp_edge.mark import Mark
+from davylamp_edge.names import Names, name_of, new_names, read_names, write_names
+from davylamp_edge.records import JournalClass, LossReason
+from davylamp_edge.salvage import rebuild
+from davylamp_edge.spare import Loss
+
+log = structlog.get_logger("davylamp_edge.journal")
+
+SKIPPED = 2**32
+"""Numbers passed over after a crash without a disk: more than can have been given in memory."""
+
+NAME = "INSERT INTO aliases(alias, name, datatype) VALUES(?, ?, ?)"
+DESCRIBE = "INSERT OR REPLACE INTO devices(name, description) VALUES(?, ?)"
+DESCRIBED = "SELECT description FROM devices WHERE name = ?"
+OF_DEVICE = "SELECT 1 FROM records WHERE device = ? AND number BETWEEN ? AND ? LIMIT 1"
+
+
+class JournalUnreadable(Exception):
+    """The disk does not give back what it holds: wait, and read again."""
+
+
+class JournalFile:
+    """An open journal file. `refusal` is what the disk says while it takes no records, None while it does."""
+
+    def __init__(self, path: Path, max_bytes: int, now_ms: Callable[[], int]) -> None:
+        self._path = path
+        self._budget = database.Budget(max_bytes)
+        self._now_ms = now_ms
+        self._lock = threading.RLock()
+        self._mark = Mark(path)
+        self._marked = False
+        self._losses: list[tuple[Loss, LossReason]] = []
+        self._meta_dirty = False
+        self.refusal: str | None = None
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self._db, self._names = _opened(self._path, self._budget)
+        except sqlite3.DatabaseError as error:
+            if not database.is_broken(error):
+                raise
+            self._rebuild(error, None)
+            self._names = _names_in(self._db)
+        self._device_of = self._names.devices()
+        self._skip_numbers_given_in_memory()
+
+    def _skip_numbers_given_in_memory(self) -> None:
+        first = self._mark.read()
+        self._marked = first is not None
+        if first is None:
+            self._mark.clear()
+            return
+        last = max(first, self._names.next_record) + SKIPPED
+        now = self._now_ms()
+        self._losses.append((Loss(JournalClass.LIVE, first, last, now, now, 0), LossReason.CRASH_WITHOUT_DISK))
+        self._names.next_record = last + 1
+
+    def _shrink(self) -> None:
+        """Give pages beyond the budget back to the disk; only a smaller `max_bytes` than before leaves any."""
+        total: int = self._db.execute("PRAGMA page_count").fetchone()[0]
+        if total > self._budget.file_pages:
+            # As a script: execute() takes one step of this pragma, which frees one page.
+            self._db.executescript(f"PRAGMA incremental_vacuum({total - self._budget.file_pages});")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    # Names and numbers
+
+    @property
+    def epoch(self) -> str:
+        """The random id of this sequence of record numbers."""
+        return self._names.epoch
+
+    @property
+    def last_record(self) -> int:
+        """The highest record number given."""
+        return self._names.next_record - 1
+
+    @property
+    def confirmed(self) -> Intervals:
+        """The cloud's latest set."""
+        return self._names.confirmed
+
+    def alias(self, device: str, metric: str, datatype: int) -> int:
+        """Return the alias of a device's metric, or of the node's own (device `NODE`); given once, kept for ever.
+
+        A metric whose datatype changes gets another alias, so that old records keep their meaning.
+        """
+        return self.aliases(device, [(metric, datatype)])[0]
+
+    def aliases(self, device: str, metrics: Sequence[tuple[str, int]]) -> list[int]:
+        """Return the aliases of a device's metrics, name and datatype each, in one transaction."""
+        keys = [(name_of(device, metric), datatype) for metric, datatype in metrics]
+        with self._lock:
+            known = self._names.aliases
+            fresh = [key for key in dict.fromkeys(keys) if key not in known]
+            given = dict(zip(fresh, itertools.count(self._names.next_alias), strict=False))
+            if given:
+                self._in_transaction((NAME, [(alias, *key) for key, alias in given.items()]))
+                known.update(given)
+            return [known[key] for key in keys]
+
+    def record_alias(self, device: str) -> int:
+        """Return the alias of a device's record metric; it also stands for the device in the rows."""
+        alias = self.alias(device, RECORD, SparkplugType.UINT64)
+        self._device_of[alias] = device
+        return alias
+
+    def aliases_of(self, device: str) -> list[tuple[str, int, int]]:
+        """Return every metric a device ever had: name, datatype, alias, oldest first."""
+        start = name_of(device, "")
+        with self._lock:
+            had = [(name, kind, alias) for (name, kind), alias in self._names.aliases.items() if name.startswith(start)]
+        return [(name.removeprefix(start), kind, alias) for name, kind, alias in sorted(had, key=lambda item: item[2])]
+
+    def describe(self, device: str, description: str) -> None:
+        """Keep what a birth says about a device, for the day it is taken out of the config."""
+        with self._lock:
+            if self._db.execute(DESCRIBED, (device,)).fetchone() != (description,):
+                self._db.execute(DESCRIBE, (device, description))
+
+    def former_devices(self, installed: Container[str]) -> dict[str, str]:
+        """Return devices that are described, not installed and not without unconfirmed records, with descriptions."""
+        with self._lock:
+            described = dict(self._db.execute("SELECT name, description FROM devices"))
+            former = {name: text for name, text in described.items() if name not in installed}
+            return {name: text for name, text in former.items() if self._has_unconfirmed(name)}
+
+    def _has_unconfirmed(self, device: str) -> bool:
+        alias = self.record_alias(device)
+        missing = self._names.confirmed.missing(1, self.last_record)
+        return any(self._db.execute(OF_DEVICE, (alias, first, last)).fetchone() for first, last in missing)
+
+    def next_bd_seq(self) -> int:
+        """Return the bdSeq of the next CONNECT, 0 to 255, kept over restarts (Sparkplug 3.0, 4.3)."""
+        with self._lock:
+            self._names.bd_seq = (self._names.bd_seq + 1) % 256
+            try:
+                database.write_meta(self._db, "bd_seq", self._names.bd_seq)
+            except sqlite3.DatabaseError as error:
+                self._refused(error)
+            return self._names.bd_seq
+
+    # What the disk says
+
+    def _refused(self, error: sqlite3.Error) -> None:
+        if self.refusal is None:
+            self.refusal = str(error)
+            self._marked = self._mark.set(self._names.next_record)
+            log.error("journal refused by the disk", journal=str(self._path), error=self.refusal, marked=self._marked)
+        self._meta_dirty = True
+
+    def _taken_back(self, nothing_held: bool) -> None:
+        """Note that the disk takes records again; the mark stays while some are in memory alone."""
+        if nothing_held and self._marked:
+            self._mark.clear()
+            self._marked = False
+        if self.refusal is not None:
+            log.warning("journal takes records again", journal=str(self._path), refused=self.refusal)
+        self.refusal = None
+
+    def _rebuild(self, error: sqlite3.Error, known: Names | None) -> None:
+        log.error("journal damaged, rebuilding", journal=str(self._path), error=str(error))
+        self._db, loss = rebuild(self._path, self._budget, self._now_ms(), known)
+        if loss is not None:
+            self._losses.append((loss, LossReason.JOURNAL_DAMAGED))
+
+    def _cannot_read(self, error: sqlite3.Error) -> None:
+        """Mend a broken file, after which it can be read. Raises: JournalUnreadable where the disk refuses."""
+        if not database.is_broken(error):
+            self._refused(error)
+            raise JournalUnreadable(f"{self._path}: {error}") from error
+        self._db.close()
+        self._rebuild(error, self._names)
+
+    def _write_meta(self, next_record: int) -> None:
+        """Write what has changed of the names, in the caller's transaction."""
+        database.write_meta(self._db, "next_record", next_record)
+        if self._meta_dirty:
+            database.write_meta(self._db, "confirmed", str(self._names.confirmed))
+            database.write_meta(self._db, "bd_seq", self._names.bd_seq)
+
+    def _in_transaction(self, *work: tuple[str, Sequence[tuple[object, ...]]]) -> None:
+        """Run statements over rows, all or none."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, rows in work:
+                self._db.executemany(statement, rows)
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError:
+            self._rollback()
+            raise
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def size(self) -> int:
+        """Return the bytes the journal takes on disk."""
+        return database.bytes_on_disk(self._path)
+
+
+def _opened(path: Path, budget: database.Budget) -> tuple[sqlite3.Connection, Names]:
+    db = database.connect(path, budget)
+    try:
+        return db, _names_in(db)
+    except BaseException:
+        db.close()
+        raise
+
+
+def _names_in(db: sqlite3.Connection) -> Names:
+    names = read_names(db)
+    if names is None:
+        names = new_names()
+        db.execute("BEGIN IMMEDIATE")
+        write_names(db, names)
+        db.execute("COMMIT")
+    return names

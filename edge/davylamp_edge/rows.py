@@ -1,0 +1,46 @@
+"""Rows of the journal's table of records: written with a checksum, believed only with it."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from davylamp_wire.intervals import Intervals
+
+from davylamp_edge.records import JournalClass, Record, Row, checksum
+
+INSERT = "INSERT INTO records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
+DELETE = "DELETE FROM records WHERE number = ?"
+COLUMNS = "SELECT number, class, device, first_ms, crc, body FROM records"
+OF_CLASS = f"{COLUMNS} WHERE class = ? ORDER BY number"
+IN_CLASS = f"{COLUMNS} WHERE class = ? AND number BETWEEN ? AND ? ORDER BY number LIMIT ?"
+BY_NUMBER = f"{COLUMNS} WHERE number = ?"
+SET_ASIDE = "INSERT OR REPLACE INTO damaged(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
+FORGET_DAMAGED = "DELETE FROM damaged WHERE number NOT IN (SELECT number FROM damaged ORDER BY number DESC LIMIT ?)"
+
+
+def row_of(record: Record, device: int) -> Row:
+    """Return a record as a row; `device` is the alias that stands for it."""
+    crc = checksum(record.number, record.journal_class, device, record.first_ms, record.body)
+    return (record.number, record.journal_class, device, record.first_ms, crc, record.body)
+
+
+def is_sound(row: Row) -> bool:
+    """Return whether a row is what was written."""
+    return row[4] == checksum(row[0], row[1], row[2], row[3], row[5])
+
+
+def rows_in_class(
+    db: sqlite3.Connection, confirmed: Intervals, journal_class: JournalClass, after: int, upto: int, limit: int
+) -> list[Row]:
+    """Return unconfirmed rows of a class, ``after < number <= upto``, in order, at most `limit`."""
+    rows: list[Row] = []
+    for first, last in confirmed.missing(after + 1, upto):
+        rows += db.execute(IN_CLASS, (journal_class, first, last, limit - len(rows))).fetchall()
+        if len(rows) >= limit:
+            break
+    return rows
+
+
+def rows_by_number(db: sqlite3.Connection, numbers: Iterable[int]) -> Sequence[Row]:
+    """Return the rows that are there, in the order asked for."""
+    found = (db.execute(BY_NUMBER, (number,)).fetchone() for number in numbers)
+    return [row for row in found if row is not None]
