@@ -244,7 +244,10 @@ class Journal(JournalFile):
     def backlog(self) -> int:
         """Return how many record numbers on disk are unconfirmed, holes and gaps in the numbers included."""
         with self._lock:
-            lowest = self._db.execute("SELECT min(number) FROM records").fetchone()[0]
+            try:
+                lowest = self._db.execute("SELECT min(number) FROM records").fetchone()[0]
+            except sqlite3.DatabaseError:
+                lowest = 1  # a page for people must not fail with the disk; more than there is, is the honest side
             if lowest is None:
                 return len(self._spare)
             return self.confirmed.missing(lowest, self.last_record).count

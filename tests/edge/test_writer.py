@@ -1,0 +1,116 @@
+"""The thread between the scanner and the disk."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from davylamp_edge.journal import Journal
+from davylamp_edge.records import Entry, JournalClass, Record
+from davylamp_edge.spare import Spare
+from davylamp_edge.writer import Writer
+
+
+def entry(kind: JournalClass = JournalClass.LIVE, body: bytes = b"x") -> Entry:
+    return Entry("pump", kind, body, 1_000)
+
+
+class Collected:
+    """What became durable, in order."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, records: Sequence[Record]) -> None:
+        with self._changed:
+            self.records.extend(records)
+            self._changed.notify()
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(until, 10)
+
+
+@contextmanager
+def writing(journal: Any, durable: Callable[[Sequence[Record]], None]) -> Iterator[Writer]:
+    writer = Writer(journal, durable)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        writer.stop()
+
+
+def test_s26_what_is_handed_on_is_on_disk(tmp_path: Path) -> None:
+    collected = Collected()
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal:
+        with writing(journal, collected) as writer:
+            for _ in range(500):
+                writer.submit(entry())
+            collected.wait(lambda: len(collected.records) == 500)
+            assert journal.unconfirmed(0, 1000) == collected.records
+        assert writer.appended == 500
+
+
+def test_what_arrives_while_the_disk_works_goes_in_one_transaction(tmp_path: Path) -> None:
+    collected = Collected()
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal, writing(journal, collected) as writer:
+        with journal._lock:  # the disk is busy
+            for _ in range(300):
+                writer.submit(entry())
+        collected.wait(lambda: len(collected.records) == 300)
+        assert writer.batches <= 3
+
+
+def test_a_stop_writes_what_is_queued(tmp_path: Path) -> None:
+    collected = Collected()
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal:
+        with writing(journal, collected) as writer:
+            for _ in range(1_000):
+                writer.submit(entry())
+        assert journal.last_record == 1_000
+        assert len(collected.records) == 1_000
+
+
+def test_s26_an_error_nobody_foresaw_becomes_a_hole_and_not_a_dead_thread(tmp_path: Path) -> None:
+    collected = Collected()
+    failing = threading.Event()
+    failing.set()
+
+    def durable(records: Sequence[Record]) -> None:
+        if failing.is_set() and any(record.device == "pump" for record in records):
+            failing.clear()
+            raise RuntimeError("nobody foresaw this")
+        collected(records)
+
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal, writing(journal, durable) as writer:
+        writer.submit(entry())
+        deadline = time.monotonic() + 10
+        while failing.is_set() and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+        writer.submit(entry())
+        collected.wait(lambda: any(record.device == "pump" for record in collected.records))
+
+
+def test_a_spare_lets_the_oldest_of_the_lowest_class_go_and_counts_it() -> None:
+    spare = Spare(max_bytes=5 * (200 + 100))
+    for number, kind in enumerate((JournalClass.ALARM, JournalClass.BULK, JournalClass.LIVE) * 4, 1):
+        spare.hold(Record(number, "pump", kind, number * 10, bytes(100)))
+    kept = [record.number for record in spare.records()]
+    assert kept == [1, 4, 7, 10, 12]
+    losses = {loss.journal_class: (loss.first, loss.last, loss.count) for loss in spare.losses}
+    assert losses == {JournalClass.BULK: (2, 11, 4), JournalClass.LIVE: (3, 9, 3)}
+
+
+def test_a_spare_gives_back_in_order_and_forgets_what_was_taken() -> None:
+    spare = Spare(max_bytes=10_000)
+    for number in range(1, 6):
+        spare.hold(Record(number, "pump", JournalClass.LIVE, number, bytes(100)))
+    first = spare.first(650)
+    assert [record.number for record in first] == [1, 2]
+    spare.remove(first)
+    assert [record.number for record in spare.records()] == [3, 4, 5]
+    assert spare.bytes == 3 * 300
