@@ -33,7 +33,7 @@ from davylamp_simulators.scenario import load_scenario
 from davylamp_simulators.stage import LOOPBACK, Historian, Stage, parts_of
 from davylamp_simulators.stopping import until_signalled
 from davylamp_simulators.story import Teller, notice_text
-from davylamp_simulators.visitor import Visitor
+from davylamp_simulators.visitor import Visitor, make_bucket
 
 START_S = 120.0
 """How long a part may take to come up; a loaded machine needs 20 s for the OPC UA server alone."""
@@ -44,7 +44,7 @@ SEEN_AFTER_S = 3.0
 SHOW_EVERY_S = 3.0
 WORTH_TELLING = 0.005
 """Share of its range a value must have moved to be told; noise is below it."""
-SKEW_MS = 60_000
+AHEAD_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +192,8 @@ class Demo:
     async def _start(self, crew: Crew) -> tuple[Child, str]:
         """Start every process in order; return the plant's and the console's address."""
         stage, python = self._stage, sys.executable
+        if self._options.historian.kind == "influxdb":
+            await make_bucket(self._options.historian)
         broker = await self._child(crew, "broker", stage.broker_command(self._options.broker))
         await self._until(broker, lambda: _listens(stage.broker_port))
         sim = [python, "-m", "davylamp_simulators"]
@@ -302,10 +304,15 @@ class Demo:
         served = read_ledger(self._stage.ledger)
         deadline_s = asyncio.get_running_loop().time() + DRAIN_S
         while True:
-            stored = await visitor.history(self._began_ms - SKEW_MS, now_ms() + SKEW_MS)
-            comparison = compare_all(served, stored)
-            if not comparison.lost or asyncio.get_running_loop().time() > deadline_s:
-                return comparison
+            over = asyncio.get_running_loop().time() > deadline_s
+            try:
+                comparison = compare_all(served, await visitor.history(self._began_ms, now_ms() + AHEAD_MS))
+            except aiohttp.ClientResponseError:
+                if over:
+                    raise
+            else:
+                if over or not comparison.lost:
+                    return comparison
             await asyncio.sleep(2 * LOOK_S)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import aiohttp
 
 from davylamp_simulators.ledger import Stored
+from davylamp_simulators.stage import Historian
 
 AT_ONCE = 8
 MOST_READINGS = 100_000
@@ -72,6 +73,21 @@ class Visitor:
 
         found = await asyncio.gather(*(one(tag) for tag in tags))
         return {(tag.split("/")[2], tag.split("/")[3]): told for tag, told in zip(tags, found, strict=True)}
+
+
+async def make_bucket(historian: Historian) -> None:
+    """Make the demo's bucket where InfluxDB 1.x needs it made; 2.x refuses this call and must have it, 3 makes it.
+
+    Raises: aiohttp.ClientError where InfluxDB does not answer at all.
+    """
+    statement = f'CREATE DATABASE "{historian.bucket}"'
+    token = historian.token_file.read_text(encoding="ascii").strip() if historian.token_file else ""
+    headers = {"Authorization": f"Token {token}"} if token else {}
+    async with (
+        aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as session,
+        session.post(f"{historian.url}/query", params={"q": statement}) as answer,
+    ):
+        await answer.read()
 
 
 def _stored(page: dict[str, Any]) -> list[Stored]:
