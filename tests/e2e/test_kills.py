@@ -63,6 +63,13 @@ def test_s26_a_killed_part_loses_nothing_and_repeats_nothing(victim: str, tmp_pa
         holds_together(site, before)
 
 
+def drawn(influx: Influx, bucket: str, measurement: str, tag: str) -> set[str]:
+    """Return what Grafana would find of a measurement, by a tag."""
+    query = {"db": bucket, "q": f'SHOW TAG VALUES FROM "{measurement}" WITH KEY = "{tag}"'}
+    result = httpx.get(f"{influx.url}/query", params=query).raise_for_status().json()["results"][0]
+    return {row[1] for series in result.get("series", []) for row in series["values"]}
+
+
 @pytest.mark.timeout(240)
 def test_s26_a_killed_influxdb_loses_nothing_and_delays_no_alarm(influx: Influx, tmp_path: Path) -> None:
     bucket = f"kill_{uuid.uuid4().hex[:8]}"
@@ -74,3 +81,5 @@ def test_s26_a_killed_influxdb_loses_nothing_and_delays_no_alarm(influx: Influx,
         influx.start_database()
         goes_on(site)
         holds_together(site, before)
+        until(lambda: before["alarm_id"] in drawn(influx, bucket, "davylamp_alarm", "alarm"))
+        until(lambda: "cl2_1" in drawn(influx, bucket, "davylamp_limit", "point"))

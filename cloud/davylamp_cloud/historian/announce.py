@@ -21,7 +21,9 @@ from sqlalchemy import select
 
 from davylamp_cloud.historian import HistorianUnavailable
 from davylamp_cloud.historian.influx_lines import NS
+from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.settings import all_settings
 from davylamp_cloud.store.state import Row, State
 
 LOG = structlog.get_logger()
@@ -120,8 +122,8 @@ class Announcer:
             )
             self._keep(rows[-1]["seq"])
         now_ms = self._now_ms()
-        if now_ms - self._drawn_ms >= PERIOD_MS:
-            self._store.write_plain(self._picture(now_ms))
+        if now_ms - self._drawn_ms >= PERIOD_MS and (picture := self._picture(now_ms)):
+            self._store.write_plain(picture)
             self._drawn_ms = now_ms
 
     def _next(self) -> list[Row]:
@@ -141,11 +143,12 @@ class Announcer:
 
     def _limits(self) -> Iterable[tuple[str, str, dict[str, float]]]:
         tags, limits = schema.TAGS, schema.LIMITS
-        query = select(tags.c.tag_id, tags.c.hazard_source, limits.c.settings).join(limits, limits.c.tag == tags.c.idx)
-        for row in self._state.rows(query.where(limits.c.to_seq.is_(None))):
-            values = {kind: limit["value"] for kind, limit in row["settings"]["limits"].items()}
-            if values:
-                yield row["tag_id"], row["hazard_source"], values
+        with self._state.reading() as connection:
+            values = {key: _values(settings) for key, settings in all_settings(connection).items()}
+            query = select(tags.c.tag_id, tags.c.hazard_source, limits.c.settings)
+            query = query.join(limits, limits.c.tag == tags.c.idx).where(limits.c.to_seq.is_(None))
+            rows = connection.execute(query).all()
+        return [(tag_id, source, values[key]) for tag_id, source, key in rows if values[key]]
 
     def _run(self) -> None:
         while not self._stopping:
@@ -157,6 +160,8 @@ class Announcer:
                         "InfluxDB takes no alarms for Grafana; the alarms themselves are not affected", why=str(error)
                     )
                 self._down = True
+            except Exception as error:  # a mistake in a picture must neither stop the cloud nor end the thread unheard
+                LOG.error("alarms cannot be drawn for Grafana; tried again", error=repr(error))
             else:
                 self._down = False
             self._ready.wait(5.0)
@@ -173,6 +178,10 @@ class Announcer:
         fresh.write_text(json.dumps({"cursor": cursor}), encoding="utf-8")
         os.replace(fresh, self._path)
         self._cursor = cursor
+
+
+def _values(settings: Settings) -> dict[str, float]:
+    return {str(kind): limit.value for kind, limit in settings.limits.items()}
 
 
 def _texts(row: Row) -> dict[str, str]:
