@@ -3,9 +3,11 @@
 import asyncio
 import itertools
 import json
+import resource
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,23 +184,55 @@ async def test_s26_sigkill_of_the_broker_in_a_run_of_the_real_agent_loses_nothin
         assert all((b - a) % 65_536 < 100 for a, b in itertools.pairwise(values))
 
 
+async def test_s26_a_full_disk_is_said_live_data_flow_on_and_no_number_is_missing(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    port = free_port()
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
+        plant = group.create_task(counting(rig))
+        config = config_of(tmp_path, mosquitto, rig.address, status=port)
+        with edge_host(mosquitto) as host, edge_process(config) as edge:
+            await came(host, lambda: host.records, "a record")
+            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(edge.running.pid, resource.RLIMIT_FSIZE, (16_384, resource.RLIM_INFINITY))
+            await came(host, lambda: "journal refused" in edge.log.read_text(), "the refusal")
+            status, text = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/healthz")
+            assert (status, json.loads(text)["uplink"]) == (503, "online")
+            seen = host.stored.highest or 0
+            await came(host, lambda: (host.stored.highest or 0) > seen + 20, "live data without a disk")
+            assert not host.records[-1].historical
+            resource.prlimit(edge.running.pid, resource.RLIMIT_FSIZE, unlimited)
+            await came(host, lambda: "journal takes records again" in edge.log.read_text(), "the disk's return")
+            assert edge.terminate() == 0
+            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
+        plant.cancel()
+    with Journal.open(tmp_path / "journal.db", 1 << 26) as journal:
+        assert journal.last_record == host.stored.highest
+        assert journal.holes == []
+
+
 async def test_the_status_pages_tell_how_it_is(tmp_path: Path, mosquitto: Broker) -> None:
     port = free_port()
     async with plc(holding=[0] * 8, coils=[True] * 8) as rig:
         config = config_of(tmp_path, mosquitto, rig.address, status=port)
         with edge_host(mosquitto) as host, edge_process(config) as edge:
             await came(host, lambda: host.records, "a record")
-            health = json.loads(await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/healthz"))
-            assert health == {"node": "edge-1", "uplink": "online", "journal": "ok", "devices_silent": []}
-            metrics = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics")
+            _, text = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/healthz")
+            assert json.loads(text) == {"node": "edge-1", "uplink": "online", "journal": "ok", "devices_silent": []}
+            _, metrics = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics")
             assert 'davylamp_edge_uplink_online{node="edge-1"} 1' in metrics
             assert 'davylamp_edge_device_answers{node="edge-1",device="rig"} 1' in metrics
             assert edge.terminate() == 0
 
 
-def fetch(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return str(answer.read().decode())
+def fetch(url: str) -> tuple[int, str]:
+    """Return the status and text of a page, whatever the status."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, refusal.read().decode()
 
 
 async def test_a_device_that_falls_silent_turns_bad_and_stays_born(tmp_path: Path, mosquitto: Broker) -> None:
