@@ -5,6 +5,7 @@ one after the other; and the kernel ends them should the demo itself be killed.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import signal
 import sys
@@ -94,15 +95,16 @@ class Crew:
         """End a process politely, then not; return when it has ended."""
         child.expected = True
         child.measure()
-        if child.process.returncode is None:
-            child.process.send_signal(signal.SIGTERM)
-            try:
+        if child.process.returncode is not None:
+            return
+        child.process.send_signal(signal.SIGTERM)
+        try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(child.process.wait(), STOP_S)
-            except TimeoutError:
+        finally:
+            if child.process.returncode is None:
                 child.process.kill()
-            finally:
-                if child.process.returncode is None and asyncio.current_task() is not None:
-                    await child.process.wait()
+        await child.process.wait()
 
     async def watch(self) -> None:
         """Wait until a process ends that should not have. Raises: ChildDied."""

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from davylamp_simulators.recording import (
@@ -21,7 +22,7 @@ from davylamp_wire.config import ConfigError
 from davylamp_wire.profile import load_profile, load_profiles, shipped_profiles
 
 
-def table(folder: Path, text: str, name: str = "run.csv", **fields: object) -> RecordingConfig:
+def table(folder: Path, text: str, name: str = "run.csv", **fields: Any) -> RecordingConfig:
     (folder / name).write_text(text, encoding="utf-8")
     return RecordingConfig.model_validate({"name": "run", "file": folder / name, **fields})
 
@@ -67,7 +68,7 @@ def test_the_wells_missing_sensors_have_no_value() -> None:
         ("when,a,b,note\n0,1,5,ok\n2,2,6,ok\n", {"time_column": "when"}),
     ],
 )
-def test_a_table_is_read_however_it_is_written(tmp_path: Path, text: str, fields: dict[str, object]) -> None:
+def test_a_table_is_read_however_it_is_written(tmp_path: Path, text: str, fields: dict[str, Any]) -> None:
     found = read_table(table(tmp_path, text, **fields))
     assert list(found.times_s) == [0.0, 2.0]
     assert {name: list(values) for name, values in found.columns.items()} == {"a": [1.0, 2.0], "b": [5.0, 6.0]}
