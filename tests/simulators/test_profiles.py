@@ -12,7 +12,7 @@ from davylamp_simulators.clock import now_ms
 from davylamp_simulators.ledger import Stored, compare, read_ledger
 from davylamp_simulators.recording import load_config, recording_names
 from davylamp_simulators.site import Site
-from davylamp_wire.profile import Point, Profile, load_profiles, shipped_profiles
+from davylamp_wire.profile import Point, Profile, load_profile, load_profiles, shipped_profiles
 from support.sites import CHLORINE, SPHERE, small_site
 
 PROFILES = load_profiles(shipped_profiles())
@@ -97,3 +97,11 @@ def test_gas_points_are_seen_often_latch_and_alarm_at_two_levels(name: str, firs
         assert (point.kind, point.scan_s, point.silence_s) == ("gas", 1.0, 10.0)
         assert set(point.limits) == {"L1", "L2"}
         assert all(limit.latch for limit in point.limits.values())
+
+
+def test_the_profile_of_the_how_to_is_a_profile(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "profile.md").read_text(encoding="utf-8")
+    (tmp_path / "gas").mkdir()
+    path = tmp_path / "gas" / "nh3.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    assert load_profile(path).points["nh3_1"].loop is not None
