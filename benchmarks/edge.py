@@ -1,0 +1,137 @@
+"""The edge: Modbus TCP polled at 1 Hz, every value changed, journal on, a real cloud confirming; all real processes."""
+
+import shutil
+import signal
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from davylamp_simulators.fleet import profile_text
+from support.services import free_port
+
+from benchmarks.processes import Part, Stage, metrics, stage, until
+from benchmarks.report import Figure, Report, at_least, at_most
+from benchmarks.sampler import Profile
+from benchmarks.timing import Load
+
+WINDOW_S = 30.0
+SHORT_S = 10.0
+PROFILE_S = 8.0
+WARM_S = 4.0
+NO_POINT = "quality = 0 AND text IS NULL AND tag NOT IN (SELECT tag FROM readings GROUP BY tag HAVING max(value) <= 1)"
+"""Leaves out what the edge makes itself (comm_ok is 0 or 1): the plant did not serve it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one run showed."""
+
+    cores: float
+    rss_mb: float
+    peak_mb: float
+    late: float
+    lost: float
+    served: int
+    stored: int
+    unconfirmed: float
+    profile: Profile
+
+
+def run() -> Report:
+    """Measure ten devices of a thousand points, then one of ten thousand."""
+    report = Report("edge")
+    if shutil.which("mosquitto") is None:
+        report.notes.append("Mosquitto is not installed: apt-get install mosquitto")
+        return report
+    many = _measured(10, 1000, WINDOW_S)
+    _tell(report, "10 x 1,000 tags", many)
+    one = _measured(1, 10_000, SHORT_S)
+    _tell(report, "1 x 10,000 tags", one)
+    return report
+
+
+def _tell(report: Report, name: str, found: Found) -> None:
+    figures = [
+        at_most(f"{name}: CPU", found.cores * 100, "% of a core", 5),
+        at_most(f"{name}: resident", found.rss_mb, "MB", 90),
+        Figure(f"{name}: resident, peak", found.peak_mb, "MB"),
+        at_most(f"{name}: late scans", found.late, "scans", 0),
+        at_most(f"{name}: devices lost", found.lost, "times", 0),
+        Figure(f"{name}: readings served", found.served, "readings"),
+        at_least(f"{name}: delivered", found.stored / found.served * 100, "% of served", 100),
+        at_most(f"{name}: unconfirmed at the end", found.unconfirmed, "records", 0),
+    ]
+    report.figures += figures
+    if any(figure.met is False for figure in figures):
+        report.notes += found.profile.notes(f"{name}, the edge")
+
+
+def _measured(devices: int, points: int, window_s: float) -> Found:
+    with tempfile.TemporaryDirectory() as name, stage(Path(name)) as site:
+        return _run(site, devices, points, window_s)
+
+
+def _run(site: Stage, devices: int, points: int, window_s: float) -> Found:
+    cloud = site.cloud()
+    plant = site.begin("plant", "benchmarks.plant", str(devices), str(points))
+    edge, url = _edge(site, plant.hear()["ports"], points)
+    until(lambda: _online(url), "the edge online with its births confirmed")
+    time.sleep(WARM_S)  # first scans, births and imports are not the steady state
+    before, load = metrics(url), Load.of(edge.pid)
+    time.sleep(window_s)
+    cores, rss_mb, peak_mb, after = load.cores(), load.rss_mb(), edge.peak_mb(), metrics(url)
+    edge.process.send_signal(signal.SIGUSR1)
+    time.sleep(PROFILE_S)
+    plant.say("freeze")
+    served = int(plant.hear()["served"])
+    unconfirmed = _unconfirmed(url)
+    edge.end()
+    until(cloud.settled, "the cloud's history")
+    cloud.part.end()
+
+    def grown(name: str) -> float:
+        return after[f"davylamp_edge_device_{name}_total"] - before[f"davylamp_edge_device_{name}_total"]
+
+    return Found(
+        cores, rss_mb, peak_mb, grown("late"), grown("losses"), served, cloud.stored(NO_POINT), unconfirmed,
+        edge.profile(),
+    )  # fmt: skip
+
+
+def _edge(site: Stage, ports: list[int], points: int) -> tuple[Part, str]:
+    """Start an edge on the plant; return it and its page of counters."""
+    profiles = site.folder / "profiles" / "bench"
+    profiles.mkdir(parents=True)
+    (profiles / "bench.toml").write_text(profile_text(points), encoding="utf-8")
+    port = free_port()
+    device = {"profile": "bench", "driver": "modbus", "hazard_source": "bench"}
+    devices: list[dict[str, Any]] = [
+        {"name": f"d{n}", "address": f"127.0.0.1:{at}", **device} for n, at in enumerate(ports)
+    ]
+    config = site.write(
+        "edge.toml",
+        {"node": "edge-1", "report": "changes", "profiles": str(profiles.parent)},
+        broker={"host": site.broker.host, "port": site.broker.port},
+        journal={"path": str(site.folder / "journal.db")},
+        status={"port": port},
+        devices=devices,
+    )
+    return site.begin("edge", "davylamp_edge", "run", config, sampled=True), f"http://127.0.0.1:{port}/metrics"
+
+
+def _online(url: str) -> bool:
+    try:
+        now = metrics(url)
+    except OSError:
+        return False
+    return now["davylamp_edge_uplink_online"] == 1 and now["davylamp_edge_uplink_confirmations_total"] > 2
+
+
+def _unconfirmed(url: str) -> float:
+    """Return what is left once nothing changes any more: 0, or what stays after ten seconds."""
+    deadline = time.monotonic() + 10
+    while (left := metrics(url)["davylamp_edge_backlog_records"]) and time.monotonic() < deadline:
+        time.sleep(0.2)  # the cloud confirms twice a second
+    return left
