@@ -10,9 +10,15 @@ from davylamp_wire.describe import DeviceDescription, description_of, slug
 from davylamp_wire.names import name_alias
 from davylamp_wire.payload import DESCRIPTION, EPOCH, OUR_QUALITY, QUALITY, Message, Metric, is_own
 from davylamp_wire.profile import Point
+from pydantic import TypeAdapter
 
 from davylamp_cloud.register import NODE_DEVICE
 from davylamp_cloud.tags import Named, Said
+
+POINTS = '"points":'
+"""What a description ends with, as `DeviceDescription.encode` writes it; quotes within a text are escaped."""
+
+_POINTS = TypeAdapter(dict[str, Point])
 
 
 @lru_cache(maxsize=1 << 16)
@@ -52,17 +58,18 @@ def described(text: str) -> DeviceDescription:
 
     Raises ValueError saying what is wrong.
     """
+    head, _, points = text.partition(POINTS)
     try:
-        said = json.loads(text)
-        points = {name: _point(json.dumps(point)) for name, point in said["points"].items()}
-        return DeviceDescription.model_validate({**said, "points": {}}).model_copy(update={"points": points})
-    except (ValueError, TypeError, KeyError, AttributeError):
+        said = DeviceDescription.model_validate_json(f"{head}{POINTS}{{}}}}")
+        return said.model_copy(update={"points": _points(points)})
+    except ValueError:
         return DeviceDescription.decode(text)
 
 
-@lru_cache(maxsize=4096)
-def _point(text: str) -> Point:
-    return Point.model_validate_json(text)
+@lru_cache(maxsize=256)
+def _points(text: str) -> dict[str, Point]:
+    """Return the points of a description from what follows `POINTS`; the devices of a profile share them."""
+    return _POINTS.validate_json(text.removesuffix("}"))
 
 
 def _told(metric: Metric) -> list[tuple[str, str]]:

@@ -218,6 +218,11 @@ class Log:
         row = self._reader().execute("SELECT * FROM births WHERE id = ?", (identity,)).fetchone()
         return birth_of(row)
 
+    def description(self, identity: int) -> str:
+        """Return what a birth said of its device, JSON."""
+        row = self._reader().execute("SELECT description FROM births WHERE id = ?", (identity,)).fetchone()
+        return str(row[0])
+
     def confirmed(self) -> list[Confirmed]:
         """Return the settled record numbers of every node and journal epoch."""
         rows = self._reader().execute("SELECT node, epoch, intervals, at_ms FROM confirmed ORDER BY node, at_ms")

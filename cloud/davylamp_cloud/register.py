@@ -6,11 +6,12 @@ beside the engine and is stored in the monitor's transaction; no I/O here.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from davylamp_alarms.definition import AlarmDef, Changes, Priority, guarded_priority
 from davylamp_wire.describe import DeviceDescription
-from davylamp_wire.profile import Point, Text
+from davylamp_wire.profile import COMM_OK, Point, Text
 
 from davylamp_cloud.chain import canonical
 from davylamp_cloud.settings import (
@@ -18,7 +19,6 @@ from davylamp_cloud.settings import (
     alarm_defs,
     comm_alarm,
     differences,
-    is_comm_ok,
     is_guarded,
     link_alarm,
     settings_of,
@@ -107,7 +107,7 @@ class Register:
         self._comm: dict[Key, int] = {}
         self._interned: dict[str, Settings] = {}
         self._kept: dict[int, _Kept] = {}
-        self._wanted: dict[tuple[int, str], tuple[Point, Settings]] = {}
+        self._wanted: dict[tuple[int, str], _Wanted] = {}
         self._met: set[int] = set()
         for tag in tags:
             self._add(tag)
@@ -155,7 +155,7 @@ class Register:
     def alarms_of(self, tag: Tag) -> tuple[AlarmDef, ...]:
         """Return the definitions of a tag's alarms, that of its device's silence included."""
         defs = alarm_defs(tag.tag_id, tag.idx, tag.node, self._of(tag.settings).templates)
-        if not is_comm_ok(tag.tag_id):
+        if tag.point != COMM_OK:
             return defs
         return (*defs, comm_alarm(tag.tag_id, tag.idx, tag.node, tag.settings, self._guard(_device_key(tag))))
 
@@ -236,7 +236,7 @@ class Register:
     def _add(self, tag: Tag) -> None:
         self.tags.append(tag)
         self._by_id[tag.tag_id] = tag.idx
-        if is_comm_ok(tag.tag_id):
+        if tag.point == COMM_OK:
             self._comm[_device_key(tag)] = tag.idx
         self._weigh(tag)
         if self._of(tag.settings).guarded:
@@ -269,16 +269,20 @@ class Register:
         """Return one object for equal settings: a hundred thousand tags share a few profiles."""
         return self._interned.setdefault(settings.model_dump_json(), settings)
 
-    def _settings_of(self, point: Point, hazard_source: str) -> Settings:
-        """Return the settings a point wants; the same point of many devices is looked at once."""
+    def _wanted_by(self, point: Point, hazard_source: str) -> "_Wanted":
+        """Return what a point wants; the same point of many devices is looked at once."""
         key = (id(point), hazard_source)
         known = self._wanted.get(key)
-        if known is None or known[0] is not point:
-            known = self._wanted[key] = (point, self._intern(settings_of(point, hazard_source)))
-        return known[1]
+        if known is None or known.point is not point:
+            text, states = Text(zh=point.zh, en=point.en), tuple(sorted(point.states.items()))
+            known = self._wanted[key] = _Wanted(
+                point, self._intern(settings_of(point, hazard_source)), text, states, point.type.value
+            )
+        return known
 
     def _tag_of(self, idx: int, birth: Birth, name: str, said: DeviceDescription, own: bool, seq: int) -> Tag:
         point = said.points[name]
+        wanted = self._wanted_by(point, said.hazard_source)
         device = birth.device or NODE_DEVICE
         return Tag(
             idx=idx,
@@ -286,18 +290,34 @@ class Register:
             node=birth.node,
             device=device,
             point=name,
-            text=Text(zh=point.zh, en=point.en),
-            device_text=Text(zh=said.zh, en=said.en),
-            settings=self._settings_of(point, said.hazard_source),
+            text=wanted.text,
+            device_text=_device_text(said.zh, said.en),
+            settings=wanted.settings,
             plant_tag=point.plant_tag,
-            datatype=point.type,
+            datatype=wanted.datatype,
             profile=said.profile,
             profile_version=said.profile_version,
-            states=tuple(sorted(point.states.items())),
+            states=wanted.states,
             own=own,
             birth=birth.id,
             born_seq=seq,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a point wants of its tag, in one hazard source."""
+
+    point: Point
+    settings: Settings
+    text: Text
+    states: tuple[tuple[str, Text], ...]
+    datatype: str
+
+
+@lru_cache(maxsize=1 << 12)
+def _device_text(zh: str, en: str) -> Text:
+    return Text(zh=zh, en=en)
 
 
 @dataclass(frozen=True, slots=True)

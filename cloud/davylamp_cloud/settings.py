@@ -21,7 +21,7 @@ from davylamp_alarms.definition import (
     link_alarm_id,
 )
 from davylamp_wire.config import Section
-from davylamp_wire.profile import COMM_OK, Limit, LimitKind, Point, Text
+from davylamp_wire.profile import Limit, LimitKind, Point, Text
 from pydantic import Field
 
 COMM_LIMIT = 0.5
@@ -139,11 +139,6 @@ def system_alarm_id(name: str) -> str:
 def is_guarded(settings: Settings) -> bool:
     """True for a point whose blindness is an alarm: it has limits, sees gas or fire, or its profile requires it."""
     return bool(settings.limits) or settings.kind in (PointKind.GAS, PointKind.FIRE) or settings.required
-
-
-def is_comm_ok(tag_id: str) -> bool:
-    """True for the point every device has beside its profile's own."""
-    return tag_id.rsplit("/", 1)[-1] == COMM_OK
 
 
 def action_of(settings: Settings, kind: Kind) -> Text | None:

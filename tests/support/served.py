@@ -12,6 +12,7 @@ import numpy as np
 from davylamp_alarms.definition import Kind
 from davylamp_cloud import telling
 from davylamp_cloud.api import HttpServer, create_app
+from davylamp_cloud.chain import canonical
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
@@ -23,6 +24,7 @@ from davylamp_cloud.monitor import Monitor
 from davylamp_cloud.outcomes import Committed
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.settings import keep_settings, key_of
 from davylamp_cloud.store.state import State
 from davylamp_wire.profile import Limit, LimitKind, Source, Text
 from sqlalchemy import insert
@@ -154,12 +156,14 @@ class Plant:
                 "accepted_by": "birth",
             }
             connection.execute(insert(schema.TAGS).values(row))
+            text = canonical(settings.json_form())
+            keep_settings(connection, [text])
             connection.execute(
                 insert(schema.LIMITS).values(
                     tag=index,
                     version=1,
                     from_seq=1,
-                    settings=settings.json_form(),
+                    settings=key_of(text),
                     accepted_by="birth",
                     accepted_ms=self.now_ms(),
                 )

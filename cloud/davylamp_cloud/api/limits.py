@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from davylamp_alarms.definition import Kind, PointKind, default_priority
 from davylamp_wire.profile import Limit
-from sqlalchemy import select
 
 from davylamp_cloud.api.views import LimitView
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.settings import select_limits
 from davylamp_cloud.store.state import Row, State
 
 CHUNK = 500
@@ -31,7 +31,7 @@ def settings_in_force(state: State, tags: Iterable[int]) -> dict[int, Settings]:
     found = {}
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        for row in state.rows(select(table).where(table.c.tag.in_(chunk), table.c.to_seq.is_(None))):
+        for row in state.rows(select_limits(table.c.tag.in_(chunk), table.c.to_seq.is_(None))):
             found[row["tag"]] = Settings.model_validate(row["settings"])
     return found
 

@@ -1,19 +1,24 @@
 """The register on disk: tags, versions of settings, proposals; written by slice, read back as of a record."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from davylamp_wire.profile import Text
-from sqlalchemy import Connection, String, bindparam, or_, select, type_coerce, update
+from sqlalchemy import Connection, String, Table, bindparam, or_, select, type_coerce, update
 
 from davylamp_cloud.evaluate import Decision, Work
 from davylamp_cloud.register import Proposal, Register, Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.settings import all_settings, keep_settings, key_of
 
 Row = dict[str, Any]
+
+PAGE = 5000
+"""Rows fetched at once."""
 
 READ = (
     "idx", "tag_id", "node", "device", "point", "zh", "en", "device_zh", "device_en", "plant_tag", "datatype",
@@ -24,12 +29,8 @@ READ = (
 
 def write_register(connection: Connection, work: Work, text_of: Callable[[Settings], str]) -> None:
     """Store what births brought and persons decided; `text_of` writes settings as JSON."""
-    for seq, found in work.introduced:
-        if found.new:
-            connection.execute(schema.TAGS.insert(), [tag_row(tag) for tag in found.new])
-            connection.execute(
-                schema.LIMITS.insert(), [_limits_row(tag, seq, found.at_ms, text_of) for tag in found.new]
-            )
+    _write_new(connection, work, text_of)
+    for _, found in work.introduced:
         if found.described:
             _describe(connection, found.described)
         for proposal in found.proposals:
@@ -39,13 +40,31 @@ def write_register(connection: Connection, work: Work, text_of: Callable[[Settin
         _decide(connection, decision, text_of)
 
 
+def _write_new(connection: Connection, work: Work, text_of: Callable[[Settings], str]) -> None:
+    """Store new tags with their first settings."""
+    new = [(tag, seq, found.at_ms) for seq, found in work.introduced for tag in found.new]
+    if not new:
+        return
+    keep_settings(connection, (text_of(tag.settings) for tag, _, _ in new))
+    _insert(connection, schema.TAGS, [tag_row(tag) for tag, _, _ in new])
+    _insert(connection, schema.LIMITS, [_limits_row(tag, seq, at_ms, text_of) for tag, seq, at_ms in new])
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert many rows of plain values by the driver: naming each parameter would cost more than SQLite's own work."""
+    names = list(rows[0])
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' for _ in names)})"
+    connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+
+
 def load_register(connection: Connection, seq: int) -> Register:
     """Return the register as it was after the record `seq` of the log."""
     settings = _settings_as_of(connection, seq)
     table = schema.TAGS
     columns = [table.c[name] for name in READ]
     query = select(*columns, type_coerce(table.c.states, String)).where(table.c.born_seq <= seq).order_by(table.c.idx)
-    tags = [_tag_of(row, settings[row[0]]) for row in connection.execute(query)]
+    pages = connection.execute(query).partitions(PAGE)
+    tags = [_tag_of(row, settings[row[0]]) for page in pages for row in page]
     return Register(tags, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
 
 
@@ -73,7 +92,7 @@ def tag_row(tag: Tag) -> Row:
         "device_zh": tag.device_text.zh,
         "device_en": tag.device_text.en,
         "confirmed": tag.own,
-        "states": {name: {"zh": text.zh, "en": text.en} for name, text in tag.states},
+        "states": _states_text(tag.states),
         "birth": tag.birth,
         "born_seq": tag.born_seq,
         "limits_version": tag.version,
@@ -87,7 +106,7 @@ def _limits_row(tag: Tag, seq: int, at_ms: int, text_of: Callable[[Settings], st
         "version": tag.version,
         "from_seq": seq,
         "to_seq": None,
-        "settings": text_of(tag.settings),
+        "settings": key_of(text_of(tag.settings)),
         "accepted_by": tag.accepted_by,
         "accepted_ms": at_ms,
     }
@@ -128,6 +147,7 @@ def _decide(connection: Connection, decision: Decision, text_of: Callable[[Setti
         limits = schema.LIMITS
         live = (limits.c.tag == decision.after.idx, limits.c.to_seq.is_(None))
         connection.execute(update(limits).where(*live).values(to_seq=decision.seq))
+        keep_settings(connection, [text_of(decision.after.settings)])
         connection.execute(limits.insert(), _limits_row(decision.after, decision.seq, decision.at_ms, text_of))
         _describe(connection, [decision.after])
 
@@ -136,15 +156,11 @@ def _settings_as_of(connection: Connection, seq: int) -> dict[int, tuple[Setting
     """Return each tag's settings, version and who accepted; equal settings are one object."""
     table = schema.LIMITS
     holds = (table.c.from_seq <= seq, or_(table.c.to_seq.is_(None), table.c.to_seq > seq))
-    interned: dict[str, Settings] = {}
-    found = {}
-    text = type_coerce(table.c.settings, String).label("text")
-    for row in connection.execute(select(table.c.tag, table.c.version, table.c.accepted_by, text).where(*holds)):
-        settings = interned.get(row.text)
-        if settings is None:
-            settings = interned[row.text] = Settings.model_validate_json(row.text)
-        found[row.tag] = (settings, row.version, row.accepted_by)
-    return found
+    settings = all_settings(connection)
+    rows = connection.execute(select(table.c.tag, table.c.settings, table.c.version, table.c.accepted_by).where(*holds))
+    return {
+        tag: (settings[key], version, intern(by)) for page in rows.partitions(PAGE) for tag, key, version, by in page
+    }
 
 
 def _proposals_as_of(connection: Connection, seq: int) -> Iterator[Proposal]:
@@ -171,15 +187,15 @@ def _tag_of(row: Any, settings: tuple[Settings, int, str]) -> Tag:
     return Tag(
         idx,
         tag_id,
-        node,
-        device,
-        point,
+        intern(node),
+        intern(device),
+        intern(point),
         _text(zh, en),
         _text(device_zh, device_en),
         live,
-        plant,
-        datatype,
-        profile,
+        intern(plant),
+        intern(datatype),
+        intern(profile),
         version,
         _states(states),
         own,
@@ -193,6 +209,11 @@ def _tag_of(row: Any, settings: tuple[Settings, int, str]) -> Tag:
 @lru_cache(maxsize=1 << 16)
 def _text(zh: str, en: str) -> Text:
     return Text(zh=zh, en=en)
+
+
+@lru_cache(maxsize=1 << 12)
+def _states_text(states: tuple[tuple[str, Text], ...]) -> str:
+    return json.dumps({name: {"zh": text.zh, "en": text.en} for name, text in states}, ensure_ascii=False)
 
 
 @lru_cache(maxsize=1 << 12)

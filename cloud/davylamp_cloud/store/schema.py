@@ -56,6 +56,13 @@ TAGS = Table(
     Column("accepted_by", String, nullable=False, comment='"birth" for first limits'),
 )
 
+SETTINGS = Table(
+    "settings",
+    METADATA,
+    Column("key", String, primary_key=True, comment="SHA-256 of the text: what many tags share is stored once"),
+    Column("body", JsonText, nullable=False, comment="settings.Settings: limits with sources, range, silence"),
+)
+
 LIMITS = Table(
     "limits",
     METADATA,
@@ -63,7 +70,7 @@ LIMITS = Table(
     Column("version", Integer, primary_key=True),
     Column("from_seq", BigInteger, nullable=False, comment="in force from this record of the log on"),
     Column("to_seq", BigInteger, comment="null: in force now"),
-    Column("settings", JsonText, nullable=False, comment="settings.Settings: limits with sources, range, silence"),
+    Column("settings", String, ForeignKey("settings.key"), nullable=False),
     Column("accepted_by", String, nullable=False),
     Column("accepted_ms", BigInteger, nullable=False),
 )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.settings import select_limits
 
 Row = Mapping[str, Any]
 MONITOR = "monitor"
@@ -83,7 +84,7 @@ class State:
     def limits(self, tag: int) -> Row | None:
         """Return the limits of a tag that are in force now."""
         table = schema.LIMITS
-        return self.row(select(table).where(table.c.tag == tag, table.c.to_seq.is_(None)))
+        return self.row(select_limits(table.c.tag == tag, table.c.to_seq.is_(None)))
 
     def cursor(self, name: str = MONITOR) -> int:
         """Return how far a reader of the log has committed; 0 before its first commit."""
