@@ -287,10 +287,11 @@ class Uplink:
 
     def _be_born(self) -> None:
         """Publish all births; from here on new records are live, and all before are backlog."""
-        last_record = self._journal.last_record
         with self._changed:
             self._online = True
             self._offered.clear()
+        # After `_online`: a record that is made in between is both live and backlog. The other way round it were neither.
+        last_record = self._journal.last_record
         self._publisher.be_born(self.clock.ms)
         self._session.born(self._now_ms())
         self._outgoing.born(last_record, self._journal.confirmed, int(time.monotonic() * 1000))

@@ -1,6 +1,7 @@
 """The publisher on a real broker: births before data, live before backlog, and again until it is confirmed."""
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -286,3 +287,28 @@ def test_an_edge_with_nothing_to_say_still_beats(tmp_path: Path, mosquitto: Brok
         host.wait(lambda: len(host.of(MessageType.NDATA)) >= 3, "three heartbeats")
         beats = [seen.at_s for seen in host.of(MessageType.NDATA)]
         assert all(later - earlier < 1.5 for earlier, later in itertools.pairwise(beats))
+
+
+def test_s26_a_record_made_while_the_births_go_out_is_sent(
+    tmp_path: Path, mosquitto: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made by another thread just after the uplink looked how far the backlog goes."""
+    looked = Journal.last_record.fget
+    assert looked is not None
+    running: list[Edge] = []
+
+    def last_record(journal: Journal) -> int:
+        number = looked(journal)
+        if running and threading.current_thread().name == "uplink":
+            edge = running.pop()
+            edge.read(7.0)
+            deadline = time.monotonic() + 10
+            while edge.writer.appended == 0 and time.monotonic() < deadline:
+                time.sleep(0.001)
+        return int(number)
+
+    monkeypatch.setattr(Journal, "last_record", property(last_record))
+    with edge_on(tmp_path, mosquitto) as edge:
+        running.append(edge)
+        with edge_host(mosquitto) as host:
+            host.wait(lambda: 7.0 in values(host), "the record made meanwhile")
