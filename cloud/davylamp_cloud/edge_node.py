@@ -1,5 +1,6 @@
 """One edge node as ingest sees it: its session, what of its journal is settled, its link and its clock. No I/O."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -10,6 +11,15 @@ from davylamp_cloud.log import Hole
 
 CLOCK_WINDOW_MS = 60_000
 
+OVERTAKING_MS = 10_000
+"""Longer after a new journal's birth no message from before it is still on its way."""
+
+CLOCK_SET_MS = 2_000
+"""Messages of one edge come in the order they were sent: a time of sending this far back means its clock was set."""
+
+LARGEST_NUMBER = (1 << 63) - 1
+"""What a column of the log holds."""
+
 
 @dataclass(slots=True)
 class Clock:
@@ -18,9 +28,13 @@ class Clock:
     window_ms: int = 0
     newest: int | None = None
     before: int | None = None
+    sent_ms: int = 0
 
     def heard(self, sent_ms: int, now_ms: int) -> None:
         """Take note of a message's own time of sending."""
+        if sent_ms < self.sent_ms - CLOCK_SET_MS:
+            self.window_ms, self.before, self.newest = now_ms, None, None
+        self.sent_ms = sent_ms
         if now_ms - self.window_ms > CLOCK_WINDOW_MS:
             self.window_ms, self.before, self.newest = now_ms, self.newest, None
         offset = sent_ms - now_ms
@@ -41,31 +55,41 @@ class Journal:
     seen: Intervals
     settled: Intervals
     holes: list[Hole] = field(default_factory=list)
+    _doubtful: dict[Hole, int] = field(default_factory=dict)
+    """How many of a hole's numbers were here before it was announced: the edge may have counted them as lost."""
 
     def add_hole(self, hole: Hole) -> None:
         """Take note of numbers that will never come; a larger hole of a class replaces those it contains."""
         self.holes = [other for other in self.holes if not (_same(other, hole) and _within(other, hole))]
         self.holes.append(hole)
+        self._doubtful[hole] = _count_within(self.seen, hole.first, hole.last)
         self.close_holes()
 
     def close_holes(self) -> None:
         """Settle every hole in which each number is accounted for.
 
         A hole names the lost records of one class; in between lie records of others, which may still be on their way
-        and must not be called settled before they are here.
+        and must not be called settled before they are here. What came before the hole was announced may be among the
+        lost ones as well (the edge let it go unconfirmed), so it counts once at most; where that leaves a doubt, the
+        hole stays open, which costs a longer set and never a record.
         """
         for hole in list(self.holes):
             span = hole.last - hole.first + 1
-            if _count_within(self.seen, hole.first, hole.last) + hole.count + self._others(hole) >= span:
+            if _count_within(self.seen, hole.first, hole.last) + self._gone(hole) + self._others(hole) >= span:
                 self.seen = self.seen.add_range(hole.first, hole.last)
                 self.holes.remove(hole)
+        self._doubtful = {hole: self._doubtful[hole] for hole in self.holes}
+
+    def _gone(self, hole: Hole) -> int:
+        """Return how many of a hole's numbers are certainly lost and not here."""
+        return max(0, hole.count - self._doubtful[hole])
 
     def _others(self, hole: Hole) -> int:
         """Return how many numbers within a hole are lost to holes of other classes that lie wholly in it."""
         most: dict[str, int] = {}
         for other in self.holes:
             if _within(other, hole) and other.journal_class != hole.journal_class:
-                most[other.journal_class] = max(most.get(other.journal_class, 0), other.count)
+                most[other.journal_class] = max(most.get(other.journal_class, 0), self._gone(other))
         return sum(most.values())
 
 
@@ -81,6 +105,7 @@ class EdgeNode:
     controls: dict[int, str] = field(default_factory=dict)
     journals: dict[str, Journal] = field(default_factory=dict)
     epoch_ms: int = 0
+    epoch_here_ms: int = 0
     link: bool | None = None
     unheard_since_ms: int = 0
     clock: Clock = field(default_factory=Clock)
@@ -98,9 +123,32 @@ class EdgeNode:
         """The journal epoch its newest birth named; None for a foreign edge."""
         return None if self.session.epoch is None else self.journals.get(self.session.epoch)
 
+    def precedes_its_journal(self, sent_ms: int, now_ms: int) -> bool:
+        """True for what was sent before a new journal's birth and came after it, as far as that can be told."""
+        return sent_ms < self.epoch_ms and 0 <= now_ms - self.epoch_here_ms <= OVERTAKING_MS
+
     def confirm_due(self, now_ms: int, gap_ms: int) -> bool:
         """True where a confirmation is owed and may go out now, `gap_ms` after the last one."""
         return self.owes and now_ms - self.confirmed_ms >= gap_ms and self.journal is not None
+
+
+def hole_of(node: str, text: str, at_ms: int) -> Hole:
+    """Return the hole a text announces.
+
+    Raises ValueError where it says less, more or other than a hole does: the log could not hold it.
+    """
+    said = json.loads(text)
+    try:
+        hole = Hole(node=node, at_ms=at_ms, **said)
+    except TypeError as error:
+        raise ValueError(f"no hole: {error}") from None
+    numbers = (hole.first, hole.last, hole.first_ms, hole.last_ms, hole.count)
+    if not all(type(number) is int and 0 <= number <= LARGEST_NUMBER for number in numbers) or hole.first > hole.last:
+        raise ValueError(f"no hole: {numbers} are not its first, last, first_ms, last_ms and count")
+    words = (hole.epoch, hole.journal_class, hole.reason)
+    if not all(isinstance(word, str) and word.isprintable() for word in words):
+        raise ValueError("no hole: epoch, journal_class and reason must be words")
+    return hole
 
 
 def journals_of(
@@ -110,7 +158,7 @@ def journals_of(
     found = {epoch: Journal(epoch, numbers, numbers) for owner, epoch, numbers in confirmed if owner == node}
     for hole in holes:
         if hole.node == node and hole.epoch in found and not _covers(found[hole.epoch].seen, hole):
-            found[hole.epoch].holes.append(hole)
+            found[hole.epoch].add_hole(hole)
     return found
 
 

@@ -32,7 +32,7 @@ from davylamp_wire.session import (
 )
 from davylamp_wire.topic import MessageType, Topic, host_of, parse_topic
 
-from davylamp_cloud.edge_node import EdgeNode, Journal, journals_of, silent_nodes
+from davylamp_cloud.edge_node import EdgeNode, Journal, hole_of, journals_of, silent_nodes
 from davylamp_cloud.introduction import node_id, outline, said_by_device, said_by_node
 from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
 from davylamp_cloud.tags import CONTROL, Birth, Said
@@ -176,7 +176,7 @@ class Intake:
         if not born.again:
             if born.epoch is not None and born.epoch not in node.journals:
                 node.journals[born.epoch] = Journal(born.epoch, Intervals(), Intervals())
-                node.epoch_ms = born.message.timestamp or 0
+                node.epoch_ms, node.epoch_here_ms = born.message.timestamp or 0, now_ms
             digest = outline(node.id, "", born.epoch is not None, born.message)
             said = self._births.known(digest) or said_by_node(node.group, node.name, born.message)
             birth = self._birth(node, said, born.payload, born.birth, now_ms)
@@ -228,18 +228,19 @@ class Intake:
         """Log a journal record once; what comes again is confirmed again and dropped.
 
         What was sent before a new journal was announced may carry a number of the old one: it is not taken, and its
-        edge sends it again.
+        edge sends it again. That holds for the moments in which messages overtake each other: later, an older time
+        only means that the edge's clock was set back (SAFETY S2).
         """
         if number in journal.seen:
             node.duplicates += 1
             self.counts["duplicates"] += 1
             node.owes = True
             return
-        if self.held_back is Pressure.FULL or (data.head.sent_ms or 0) < node.epoch_ms:
+        if self.held_back is Pressure.FULL or node.precedes_its_journal(data.head.sent_ms or 0, now_ms):
             self.counts["held_back"] += 1
             return
+        holes = [] if data.device else self._holes(node, data, now_ms)  # before it counts as seen: it may be unreadable
         journal.seen = journal.seen.add(number)
-        holes = [] if data.device else self._holes(node, data, now_ms)
         for hole in holes:
             if hole.epoch in node.journals:
                 node.journals[hole.epoch].add_hole(hole)
@@ -269,8 +270,7 @@ class Intake:
         for metric in decode(data.payload).metrics:
             name = metric.name or node.controls.get(-1 if metric.alias is None else metric.alias, "")
             if name == HOLE and isinstance(metric.value, str):
-                said = json.loads(metric.value)
-                found.append(Hole(node=node.id, at_ms=now_ms, **said))
+                found.append(hole_of(node.id, metric.value, now_ms))
         self.counts["holes"] += len(found)
         return found
 

@@ -8,10 +8,11 @@ from davylamp_cloud.intake import Pressure
 from davylamp_cloud.log import RecordKind
 from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Intervals
-from davylamp_wire.payload import EPOCH, BirthMetric, SparkplugType, birth_payload
+from davylamp_wire.payload import EPOCH, BirthMetric, SparkplugType, birth_payload, metrics_body, record_metric
+from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType
 from support.host import Host, host
-from support.speaker import Speaker, gas_point
+from support.speaker import HOLE_ALIAS, NODE_RECORD, START_MS, Speaker, gas_point
 
 
 def kinds(running: Host) -> list[str]:
@@ -290,3 +291,83 @@ def test_whatever_the_order_the_set_says_exactly_what_is_here(tmp_path: Path, nu
         edge = Speaker()
         running.hear(*edge.birth(), *(edge.data([0.5], record=number) for number in numbers))
         assert last_confirmed(running) == f"e1:{Intervals([(n, n) for n in numbers])}"
+
+
+def test_s26_a_hole_settles_nothing_twice_where_the_edge_let_go_of_what_was_here_already(tmp_path: Path) -> None:
+    """1 to 5 came, but their confirmation did not get through, and the edge counted them among what it lost."""
+    with host(tmp_path) as running:
+        edge = Speaker()
+        running.hear(*edge.birth(), *[edge.data([0.5]) for _ in range(5)])
+        assert last_confirmed(running) == "e1:1-5"
+        edge.record = 10
+        running.hear(edge.hole(1, 10, count=8))
+        assert last_confirmed(running) == "e1:1-5,11"
+        running.hear(edge.data([5.0], record=6))
+        assert last_confirmed(running) == "e1:1-6,11"
+        assert kinds(running).count("data") == 7
+
+
+def test_s02_an_edge_whose_clock_is_set_back_after_its_birth_is_heard(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = Speaker(now_ms=START_MS + 86_400_000)
+        running.hear(*edge.birth())
+        running.pass_time(11)
+        edge.now_ms = running.now_ms
+        running.hear(edge.data([5.0]))
+        assert last_confirmed(running) == "e1:1"
+        assert "L2 raised B" in running.events()
+
+
+def test_s02_a_clock_that_is_set_back_is_noticed_at_once_and_delays_no_raise(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = Speaker(now_ms=START_MS + 3_600_000)
+        running.hear(*edge.birth())
+        for back_ms in (0, 3_600_000, 0):
+            for _ in range(11):
+                edge.now_ms += 1000
+                running.hear(edge.data([0.5]))
+                running.pass_time(1)
+                running.tick()
+            edge.now_ms -= back_ms
+        edge.now_ms += 1000
+        running.hear(edge.data([1.5]))
+        running.settle()
+        assert running.intake.nodes["park/edge-1"].clock.offset_ms == pytest.approx(0, abs=1000)
+        assert "L1 raised B" in running.events()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"newer": 1},
+        {"first": "one"},
+        {"first": -3},
+        {"last": 0},
+        {"count": 1 << 70},
+        {"count": True},
+        {"reason": "\ud800"},
+        {"epoch": None},
+    ],
+)
+def test_a_hole_nobody_can_read_is_set_aside_and_neither_confirmed_nor_the_end_of_the_log(
+    tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    said = {
+        "epoch": "e1",
+        "first": 1,
+        "last": 1,
+        "journal_class": "live",
+        "reason": "full",
+        "first_ms": 1,
+        "last_ms": 1,
+    }
+    text = json.dumps({**said, "count": 1, **wrong})
+    with host(tmp_path) as running:
+        edge = Speaker()
+        readings = Readings([HOLE_ALIAS], [edge.now_ms], [text], [0])
+        body = metrics_body(readings, {HOLE_ALIAS: int(SparkplugType.STRING)})
+        running.hear(*edge.birth())
+        numbered = record_metric(NODE_RECORD, 1, edge.now_ms) + body
+        running.hear((edge.topic(MessageType.NDATA), edge.payload(numbered)), edge.data([0.5], record=2))
+        assert last_confirmed(running) == "e1:2"
+        assert "hole" in running.log.quarantined()[0].reason
