@@ -155,7 +155,7 @@ class Book:
             latched=record.state.latched,
             suppressions=tuple(s for s in Suppression if s in record.state.suppressions),
             letter=record.state.letter,
-            value=None if value is None or math.isnan(value) else value,
+            value=None if value is None or not math.isfinite(value) else value,
             limit=facts.limit,
             time_ms=time_ms,
             due_ms=due_ms,

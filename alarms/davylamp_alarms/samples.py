@@ -21,8 +21,8 @@ from davylamp_alarms.steps import Step, What
 T = TypeVar("T", bound=np.generic)
 
 SLACK_MS = 1_000
-"""A source stamp further ahead of its edge's clock than this counts as that clock plus this: a stamp from the future
-must not keep later readings out of the present (SAFETY S2)."""
+"""A source stamp further ahead of its edge's clock than this counts as that clock itself: a stamp from the future must
+not keep later readings out of the present, not even for this long (SAFETY S2)."""
 
 NOT_CURRENT, CURRENT, PLAIN = 0, 1, 2
 """Of a tag: its newest reading is not a good live one; it is; it is, and every row is normal."""
@@ -43,8 +43,8 @@ def _placed(memory: Memory, batch: Batch) -> Batch:
     """Return the batch with stamps from the future brought back to their edge's clock."""
     if int((batch.time_ms - batch.arrival_ms).max()) <= memory.ahead_ms + SLACK_MS:
         return batch
-    latest = batch.arrival_ms + memory.offset_of(batch.tag.astype(np.int64)) + SLACK_MS
-    return replace(batch, time_ms=np.minimum(batch.time_ms, latest))
+    now_ms = batch.arrival_ms + memory.offset_of(batch.tag.astype(np.int64))
+    return replace(batch, time_ms=np.where(batch.time_ms > now_ms + SLACK_MS, now_ms, batch.time_ms))
 
 
 def rounds(batch: Batch, tags: int) -> Iterator[Batch]:

@@ -77,7 +77,8 @@ class Transition:
         version: 1, 2, 3 … within the occurrence.
         tag: Tag id; empty for links and the system.
         quality: Code of the tag's newest reading.
-        value: What moved the alarm, in the tag's unit; None where there is none (NaN is None, too).
+        value: What moved the alarm, in the tag's unit; None where there is none or no JSON
+            number says it (NaN, infinity).
         limit: The limit that held then; None for kinds without one.
         time_ms: Source time of the step, by the edge's clock: of a raise, when its on-delay was over.
         due_ms: Host time at which a timer fell due; None where no timer was involved.

@@ -165,19 +165,19 @@ class Evaluator:
             return
         work.steps += [Step(step, arrivals_ms[step.seq]) for step in self.engine.apply(batch)]
         self.live.grow(len(self.register))
-        self.live.store(batch.tag, batch.time_ms, batch.value, batch.quality, batch.arrival_ms, found.texts)
+        self.live.store(batch.tag, batch.time_ms, batch.value, batch.quality, batch.arrival_ms, found.texts, batch.late)
 
     def _birth(self, record: Record, work: Work) -> None:
         slim = self._log.births.get(record.birth)
         if not self.register.knows(slim):
-            self._introduce(record, self._log.birth(record.birth), work)
+            self._introduce(record, slim, self._log.description(record.birth), work)
         if not slim.own:
             self._data([record], work)
 
-    def _introduce(self, record: Record, birth: Birth, work: Work) -> None:
-        if not birth.description:
+    def _introduce(self, record: Record, birth: Birth, description: str, work: Work) -> None:
+        if not description:
             return
-        found = self.register.introduce(record.seq, record.time_ms, birth, described(birth.description), birth.own)
+        found = self.register.introduce(record.seq, record.time_ms, birth, described(description), birth.own)
         if found.changes is not None:
             answer = self.engine.redefine(record.seq, found.changes)
             if isinstance(answer, Refusal):
@@ -185,6 +185,7 @@ class Evaluator:
             else:
                 work.steps += self._steps(answer, record)
             self.live.grow(len(self.register))
+            found.changes = None  # the engine has it: a thousand births in one slice would keep a million definitions
         work.introduced.append((record.seq, found))
 
     def _link(self, record: Record, work: Work) -> None:

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 NEVER_MS = -1
 
+AHEAD_MS = 1_000
+"""A stamp further ahead of its arrival than this keeps no later live reading out: clocks are set back (SAFETY S2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Now:
@@ -87,16 +90,21 @@ class Live:
         qualities: NDArray[np.uint16],
         arrivals_ms: NDArray[np.int64],
         texts: "dict[int, str]",
+        late: "NDArray[np.bool_] | None" = None,
     ) -> None:
         """Take readings in log order; one older than what its tag already has changes nothing.
 
-        `texts` are by position in the columns.
+        `texts` are by position in the columns; `late` are those delivered as backlog.
         """
         if not len(tags):
             return
-        order = np.argsort(times_ms, kind="stable")
+        placed_ms = np.where(times_ms > arrivals_ms + AHEAD_MS, arrivals_ms, times_ms)
+        order = np.argsort(placed_ms, kind="stable")
         with self._lock:
-            newer = order[times_ms[order] >= self._time[tags[order]]]
+            known_ms, here_ms = self._time[tags[order]], self._arrival[tags[order]]
+            live = ~late[order] if late is not None else np.ones(len(order), np.bool_)
+            held = live & (known_ms > here_ms + AHEAD_MS)
+            newer = order[np.where(held, placed_ms[order] >= here_ms, times_ms[order] >= known_ms)]
             rows = tags[newer]
             self._value[rows] = values[newer]
             self._time[rows] = times_ms[newer]

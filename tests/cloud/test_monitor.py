@@ -1,6 +1,7 @@
 """The monitor: what is stored of what the engine says, what a restart keeps, and what a person decides."""
 
 import json
+import math
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
-from davylamp_wire.quality import Reason, bad
+from davylamp_wire.quality import Reason, bad, uncertain
 from davylamp_wire.topic import MessageType
 from sqlalchemy import select, text
 from support.cloud_process import until
@@ -444,3 +445,19 @@ def test_two_edges_of_one_hazard_source_share_its_chain(tmp_path: Path) -> None:
         rows = running.state.transitions(hazard_source="cl2-store")
         assert [row["source_no"] for row in rows] == [1, 2, 3, 4]
         assert MessageType.NBIRTH  # both were born by their own
+
+
+def test_s09_an_infinite_value_is_an_alarm_and_not_the_end_of_the_monitor(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        say(running, born(running), math.inf, quality=uncertain(Reason.OVER_RANGE))
+        assert {"L2 live", "OVER_RANGE live", "FAULT live"} <= running.standing().keys()
+        assert running.standing()["L2 live"]["value"] is None
+
+
+def test_s02_a_stamp_from_the_future_keeps_no_later_value_off_the_screen_and_delays_no_raise(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = born(running)
+        say(running, edge, 0.5, time_ms=running.now_ms + 86_400_000)
+        say(running, edge, 1.5)
+        assert running.events() == ["L1 raised B"]
+        assert running.monitor.live.read(0).value == 1.5
