@@ -203,7 +203,8 @@ class Ingest:
         except LogClosed:
             return
         except Exception as error:
-            LOG.error("message not taken", topic=message.topic, error=repr(error))
+            # Not message.topic: it raises where the topic is no UTF-8, and would end the thread after all.
+            LOG.error("message not taken", bytes=len(message.payload), error=repr(error))
 
     def _on_own_state(self, payload: bytes) -> None:
         """Contradict a late will that calls this host dead (Sparkplug 3.0, 5.13)."""

@@ -181,3 +181,15 @@ def test_s14_a_monitor_far_behind_stops_confirmations_and_shows_its_lag(
         held.set()
         until(lambda: ingest.status()["pressure"] == "none", "the monitor's return")
         assert host.monitor.status()["lag_records"] <= 1
+
+
+def test_a_topic_that_is_no_text_does_not_end_the_thread_that_receives(tmp_path: Path) -> None:
+    """Mosquitto refuses such a client; not every broker does."""
+    running = Host(tmp_path)
+    broker = BrokerConfig(host="127.0.0.1", port=1)
+    ingest = Ingest(
+        "davylamp", broker, MonitorConfig(), running.log, running.commits, running.monitor.lag,
+        lambda: running.now_ms, running.failures.append,
+    )  # fmt: skip
+    ingest._on_message(mqtt.Client(CallbackAPIVersion.VERSION2), None, mqtt.MQTTMessage(topic=b"\xff"))
+    running.close()

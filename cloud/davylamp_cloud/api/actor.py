@@ -25,6 +25,7 @@ SESSION_MS = 7 * 24 * 3600 * 1000
 """Longest life of a session without a page load: a duty-room screen runs for days, a lost phone must not run on."""
 
 REMEMBERED_TOKENS = 256
+KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,18 @@ class Sessions:
 
 
 def session_key(path: Path) -> bytes:
-    """Return the key sessions are signed with; made once, readable by the cloud's own user alone."""
+    """Return the key sessions are signed with; made once, readable by the cloud's own user alone.
+
+    One that a crash or a full disk cut short is made anew: anybody could sign with an empty key.
+    """
     try:
-        return path.read_bytes()
+        key = path.read_bytes()
     except FileNotFoundError:
-        key = secrets.token_bytes(32)
-        path.touch(mode=0o600)
-        path.write_bytes(key)
-        return key
+        key = b""
+    if len(key) != KEY_BYTES:
+        key = secrets.token_bytes(KEY_BYTES)
+        part = path.with_name(f"{path.name}.part")
+        part.touch(mode=0o600)
+        part.write_bytes(key)
+        part.replace(path)
+    return key

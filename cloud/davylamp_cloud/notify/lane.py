@@ -87,6 +87,10 @@ class Lane:
             await self._notifier.send(notice)
         except (ReceiverRefused, ReceiverUnavailable) as error:
             self._down(str(error))
+        except Exception as error:
+            # As in `_attempt`: one notifier's own fault must not end the loop that serves all receivers.
+            LOG.error("notifier failed", receiver=self.receiver.name, error=type(error).__name__)
+            self._down(f"{self.receiver.name}: {type(error).__name__} in its notifier")
         else:
             self._up()
 

@@ -163,3 +163,13 @@ def test_a_hashed_token_is_known_by_its_secret_alone() -> None:
     assert credentials.by_secret(OPERATOR.hash) is None
     assert credentials.by_secret("") is None
     assert "open" not in repr(Credential(OPERATOR.actor, secret="open"))
+
+
+def test_a_session_key_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    """A crash or a full disk between making the file and writing it: anybody could sign with an empty key."""
+    path = tmp_path / "session.key"
+    path.touch()
+    key = session_key(path)
+    assert len(key) == 32
+    assert session_key(path) == key
+    assert path.stat().st_mode & 0o077 == 0

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from davylamp_cloud.log import RecordKind
+from davylamp_cloud.notify import NOTIFIERS, Notice
 from davylamp_cloud.notify.heartbeat import SILENT_AFTER_S
 from davylamp_cloud.notify.queue import PLACES
 from davylamp_cloud.notify.schedule import Schedule
+from davylamp_cloud.notify.webhook import WebhookNotifier
 from support import outbox as child
 from support.outbox import LEVELS, Office, office, step
 from support.receiver import Receiver, Seen, accept, config_of, first, receiver, status
@@ -293,3 +295,22 @@ async def test_s23_sigkill_of_the_sender_loses_nothing_and_keeps_ids_and_order(t
         mine = [number for number in numbers if number % 40 == occurrence]
         # A notice may come again right after a kill; nothing overtakes what came before it.
         assert all(later >= earlier for earlier, later in pairwise(mine))
+
+
+async def test_a_notifier_that_fails_at_a_heartbeat_silences_no_other_receiver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faulty(WebhookNotifier):
+        async def send(self, notice: Notice) -> None:
+            raise UnicodeError("label too long")
+
+    async with receiver() as regulator:
+        monkeypatch.setitem(NOTIFIERS, "faulty", f"{__name__}:Faulty")
+        monkeypatch.setattr(sys.modules[__name__], "Faulty", Faulty, raising=False)
+        broken = config_of("broken", regulator.url, tmp_path, kind="faulty")
+        with office(tmp_path, [broken, config_of("regulator", regulator.url, tmp_path)]) as running:
+            outbox = running.start()
+            await until(lambda: bool(outbox.status()["receivers"]["broken"]["last_error"]))
+            running.tell([step(1)])
+            await until(lambda: "cl2-1" in regulator.ids())
+            assert not running.errors
