@@ -21,7 +21,9 @@ def config(folder: Path, port: int) -> CloudConfig:
     return CloudConfig(data_dir=folder, broker=BrokerConfig(port=port), http=HttpConfig(port=0))
 
 
-def test_s13_the_engine_ticks_five_times_a_second_and_health_shows_how_far_it_is(tmp_path: Path, mosquitto: Broker) -> None:
+def test_s13_the_engine_ticks_five_times_a_second_and_health_shows_it(tmp_path: Path, mosquitto: Broker) -> None:
+    tmp_path: Path, mosquitto: Broker
+) -> None:
     app = App(config(tmp_path, mosquitto.port))
     app.start()
     try:

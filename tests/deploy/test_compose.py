@@ -126,4 +126,4 @@ def test_the_clouds_config_fits_the_compose_file() -> None:
 def test_the_clouds_health_check_asks_a_route_that_exists() -> None:
     asked = urlsplit(re.findall(r"http://[^']+", SERVICES["cloud"]["healthcheck"]["test"][-1])[0])
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "cloud/davylamp_cloud/api").glob("*.py"))
-    assert f"\"{asked.path}\"" in source
+    assert f'"{asked.path}"' in source
