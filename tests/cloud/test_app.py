@@ -22,8 +22,6 @@ def config(folder: Path, port: int) -> CloudConfig:
 
 
 def test_s13_the_engine_ticks_five_times_a_second_and_health_shows_it(tmp_path: Path, mosquitto: Broker) -> None:
-    tmp_path: Path, mosquitto: Broker
-) -> None:
     app = App(config(tmp_path, mosquitto.port))
     app.start()
     try:
