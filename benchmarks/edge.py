@@ -36,6 +36,8 @@ class Found:
     served: int
     stored: int
     unconfirmed: float
+    requests_s: float
+    """Modbus requests a second: one may ask for 125 registers at most."""
     profile: Profile
 
 
@@ -65,6 +67,8 @@ def _tell(report: Report, name: str, found: Found) -> None:
     ]
     report.figures += figures
     if any(figure.met is False for figure in figures):
+        each_us = found.cores / found.requests_s * 1e6
+        report.notes.append(f"{name}: {found.requests_s:.0f} Modbus requests a second, {each_us:.0f} us of CPU each")
         report.notes += found.profile.notes(f"{name}, the edge")
 
 
@@ -96,7 +100,7 @@ def _run(site: Stage, devices: int, points: int, window_s: float) -> Found:
 
     return Found(
         cores, rss_mb, peak_mb, grown("late"), grown("losses"), served, cloud.stored(NO_POINT), unconfirmed,
-        edge.profile(),
+        grown("requests") / window_s, edge.profile(),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ innermost of our own functions it is in, or of a library's where there is none o
 
 import importlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -29,17 +30,19 @@ class Profile:
     """CPU seconds by thread and by function over a span of wall clock."""
 
     wall_s: float = 0.0
+    kernel: float = 0.0
+    """Share of the CPU that went into system calls."""
     threads: dict[str, float] = field(default_factory=dict)
     functions: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Profile":
         said = json.loads(path.read_text(encoding="utf-8"))
-        return cls(said["wall_s"], said["threads"], said["functions"])
+        return cls(said["wall_s"], said["kernel"], said["threads"], said["functions"])
 
     def write(self, path: Path) -> None:
         """Write it as `read` reads it."""
-        said = {"wall_s": self.wall_s, "threads": self.threads, "functions": self.functions}
+        said = {"wall_s": self.wall_s, "kernel": self.kernel, "threads": self.threads, "functions": self.functions}
         path.write_text(json.dumps(said), encoding="utf-8")
 
     def notes(self, who: str) -> list[str]:
@@ -47,7 +50,10 @@ class Profile:
         total = sum(self.threads.values()) or 1.0
         cores = ", ".join(f"{name} {used / self.wall_s:.1%}" for name, used in _most(self.threads, 6))
         hot = ", ".join(f"{name} {used / total:.0%}" for name, used in _most(self.functions, 8))
-        return [f"{who}, share of a core by thread: {cores}", f"{who}, share of its CPU by function: {hot}"]
+        return [
+            f"{who}, share of a core by thread: {cores}; {self.kernel:.0%} of it in system calls",
+            f"{who}, share of its CPU by function: {hot}",
+        ]
 
 
 class Sampler:
@@ -74,12 +80,16 @@ class Sampler:
 
     def _run(self) -> None:
         began_s, self._process_s = time.monotonic(), time.process_time()
+        before = os.times()
         own_s = time.thread_time()
         sys.setswitchinterval(SWITCH_S)
         self._look(count=False)
         while not self._over.wait(EVERY_S):
             self._look()
         self._profile.wall_s = time.monotonic() - began_s
+        after = os.times()
+        user_s, system_s = after.user - before.user, after.system - before.system
+        self._profile.kernel = system_s / (user_s + system_s or 1.0)
         seen = sum(self._profile.threads.values()) + time.thread_time() - own_s
         self._profile.threads[NATIVE] = max(0.0, time.process_time() - self._process_s - seen)
 
@@ -115,9 +125,15 @@ def _cpu_s(tid: int) -> float | None:
         return None
 
 
+def _is_ours(frame: FrameType) -> bool:
+    """True inside our packages; `__main__` is below everything and tells nothing."""
+    path = frame.f_code.co_filename
+    return OURS in path and not path.endswith("__main__.py")
+
+
 def _name(innermost: FrameType) -> str:
     frame: FrameType | None = innermost
-    while frame is not None and OURS not in frame.f_code.co_filename:
+    while frame is not None and not _is_ours(frame):
         frame = frame.f_back
     code = (frame or innermost).f_code
     path = Path(code.co_filename)
