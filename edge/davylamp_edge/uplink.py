@@ -290,7 +290,7 @@ class Uplink:
         with self._changed:
             self._online = True
             self._offered.clear()
-        # After `_online`: a record that is made in between is both live and backlog. The other way round it were neither.
+        # After `_online`: a record made in between is both live and backlog. The other way round it would be neither.
         last_record = self._journal.last_record
         self._publisher.be_born(self.clock.ms)
         self._session.born(self._now_ms())
