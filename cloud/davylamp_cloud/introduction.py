@@ -10,15 +10,12 @@ from davylamp_wire.describe import DeviceDescription, description_of, slug
 from davylamp_wire.names import name_alias
 from davylamp_wire.payload import DESCRIPTION, EPOCH, OUR_QUALITY, QUALITY, Message, Metric, is_own
 from davylamp_wire.profile import Point
-from pydantic import TypeAdapter
 
 from davylamp_cloud.register import NODE_DEVICE
 from davylamp_cloud.tags import Named, Said
 
 POINTS = '"points":'
 """What a description ends with, as `DeviceDescription.encode` writes it; quotes within a text are escaped."""
-
-_POINTS = TypeAdapter(dict[str, Point])
 
 
 @lru_cache(maxsize=1 << 16)
@@ -68,8 +65,16 @@ def described(text: str) -> DeviceDescription:
 
 @lru_cache(maxsize=256)
 def _points(text: str) -> dict[str, Point]:
-    """Return the points of a description from what follows `POINTS`; the devices of a profile share them."""
-    return _POINTS.validate_json(text.removesuffix("}"))
+    """Return the points of a description from what follows `POINTS`; what many devices share is read once."""
+    said = json.loads(text.removesuffix("}"))
+    if not isinstance(said, dict):
+        raise ValueError("points are not a table")
+    return {name: _point(json.dumps(point)) for name, point in said.items()}
+
+
+@lru_cache(maxsize=4096)
+def _point(text: str) -> Point:
+    return Point.model_validate_json(text)
 
 
 def _told(metric: Metric) -> list[tuple[str, str]]:

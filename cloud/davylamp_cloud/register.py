@@ -29,6 +29,9 @@ from davylamp_cloud.tags import Birth
 
 Key = tuple[str, ...]
 BY_BIRTH = "birth"
+WANTED = 1 << 13
+"""Points whose wishes are remembered, so that births of one profile follow each other quickly."""
+
 NODE_DEVICE = "_node"
 """Stands for the device in the ids of a foreign node's own metrics."""
 
@@ -173,7 +176,7 @@ class Register:
     def put(self, tag: Tag) -> None:
         """Put a tag's new settings in force, after the engine took them."""
         self.tags[tag.idx] = replace(tag, settings=self._intern(tag.settings))
-        self._weigh(self.tags[tag.idx])
+        self._weigh(self.tags[tag.idx], self._of(self.tags[tag.idx].settings))
 
     def _meet(self, known: Tag, wanted: Tag, at_ms: int, found: Introduced) -> None:
         """Compare a known tag with what a birth says of it: words change at once, settings wait for a person."""
@@ -238,15 +241,15 @@ class Register:
         self._by_id[tag.tag_id] = tag.idx
         if tag.point == COMM_OK:
             self._comm[_device_key(tag)] = tag.idx
-        self._weigh(tag)
-        if self._of(tag.settings).guarded:
+        kept = self._of(tag.settings)
+        if kept.guarded:
+            self._weigh(tag, kept)
             source, guarded = tag.settings.hazard_source, self._guarded
             for key in ((source,), (source, tag.node), _device_key(tag)):
                 guarded[key] = guarded.get(key, 0) + 1
 
-    def _weigh(self, tag: Tag) -> None:
+    def _weigh(self, tag: Tag, kept: "_Kept") -> None:
         """Let a device and a link be as loud as the loudest thing they guard (SAFETY S12); they never get quieter."""
-        kept = self._of(tag.settings)
         if kept.guarded:
             for key in ((tag.settings.hazard_source, tag.node), _device_key(tag)):
                 if kept.loudest > self._guards.get(key, Priority.YELLOW):
@@ -274,6 +277,8 @@ class Register:
         key = (id(point), hazard_source)
         known = self._wanted.get(key)
         if known is None or known.point is not point:
+            if len(self._wanted) >= WANTED:
+                self._wanted.clear()
             text, states = Text(zh=point.zh, en=point.en), tuple(sorted(point.states.items()))
             known = self._wanted[key] = _Wanted(
                 point, self._intern(settings_of(point, hazard_source)), text, states, point.type.value

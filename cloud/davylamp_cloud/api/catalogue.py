@@ -1,11 +1,29 @@
 """The register as readers look things up in it: by tag id, by index, by a word; loaded again when it changed."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
+from typing import Any
+
+from sqlalchemy import String, select, type_coerce
 
 from davylamp_cloud.api.language import Bilingual
-from davylamp_cloud.store.state import Row, State
+from davylamp_cloud.store import schema
+from davylamp_cloud.store.state import State
+
+PAGE = 5000
+"""Rows fetched at once."""
+
+READ = (
+    "idx", "tag_id", "node", "device", "point", "hazard_source", "plant_tag", "zh", "en", "device_zh", "device_en",
+    "unit", "kind", "profile", "confirmed", "range_low", "range_high",
+)  # fmt: skip
+"""Columns an entry is made of, in the order `_entry` takes them."""
+
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +43,16 @@ class Entry:
     kind: str
     profile: str
     confirmed: bool
-    range: tuple[float, float] | None
+    range: Range | None
     states: Mapping[str, Bilingual]
-    haystack: str
+    words: str
+    device_words: str
+    """What a search looks through beside id and plant tag, in lower case: names and hazard source, its device's."""
+
+    def holds(self, word: str) -> bool:
+        """True where a word in lower case is in id, plant tag, names or hazard source."""
+        named = word in self.words or word in self.device_words
+        return named or word in self.tag.lower() or word in self.plant_tag.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +67,7 @@ class Register:
         """Yield the tags that hold every word in id, plant tag, name or hazard source, in the register's order."""
         wanted = words.lower().split()
         for entry in self.entries:
-            if sees(entry.hazard_source) and all(word in entry.haystack for word in wanted):
+            if sees(entry.hazard_source) and all(entry.holds(word) for word in wanted):
                 yield entry
 
 
@@ -67,33 +92,59 @@ class Catalogue:
         with self._lock:
             if self._stale:
                 self._stale = False
-                self._register = _register(self._state.tags())
+                self._register = _register(self._state)
             return self._register
 
 
-def _register(rows: list[Row]) -> Register:
-    entries = tuple(_entry(row) for row in rows)
+def _register(state: State) -> Register:
+    tags = schema.TAGS
+    columns = [tags.c[name] for name in READ]
+    query = select(*columns, type_coerce(tags.c.states, String)).order_by(tags.c.idx)
+    with state.reading() as connection:
+        entries = tuple(_entry(row) for page in connection.execute(query).partitions(PAGE) for row in page)
     return Register(entries, {e.tag: e for e in entries}, {e.index: e for e in entries})
 
 
-def _entry(row: Row) -> Entry:
-    low, high = row["range_low"], row["range_high"]
-    names = (row["tag_id"], row["plant_tag"], row["zh"], row["en"], row["hazard_source"], row["device_zh"])
+def _entry(row: Any) -> Entry:
+    """Return a row of READ and states as an entry; what many tags say alike is kept once."""
+    index, tag, node, device, point, source, plant, zh, en, device_zh, device_en, unit, kind, *rest = row
+    profile, confirmed, low, high, states = rest
     return Entry(
-        index=row["idx"],
-        tag=row["tag_id"],
-        node=row["node"],
-        device=row["device"],
-        point=row["point"],
-        hazard_source=row["hazard_source"],
-        plant_tag=row["plant_tag"],
-        name=Bilingual(row["zh"], row["en"]),
-        device_name=Bilingual(row["device_zh"], row["device_en"]),
-        unit=row["unit"],
-        kind=row["kind"],
-        profile=row["profile"],
-        confirmed=row["confirmed"],
-        range=None if low is None or high is None else (low, high),
-        states={key: Bilingual(text["zh"], text["en"]) for key, text in row["states"].items()},
-        haystack=" ".join((*names, row["device_en"])).lower(),
+        index,
+        tag,
+        intern(node),
+        intern(device),
+        intern(point),
+        intern(source),
+        intern(plant),
+        _both(zh, en),
+        _both(device_zh, device_en),
+        intern(unit),
+        intern(kind),
+        intern(profile),
+        confirmed,
+        _range(low, high),
+        _states(states),
+        _words(zh, en, source),
+        _words(device_zh, device_en, ""),
     )
+
+
+@lru_cache(maxsize=1 << 14)
+def _both(zh: str, en: str) -> Bilingual:
+    return Bilingual(zh, en)
+
+
+@lru_cache(maxsize=1 << 12)
+def _range(low: float | None, high: float | None) -> Range | None:
+    return None if low is None or high is None else (low, high)
+
+
+@lru_cache(maxsize=1 << 12)
+def _states(text: str) -> Mapping[str, Bilingual]:
+    return {key: Bilingual(said["zh"], said["en"]) for key, said in json.loads(text).items()}
+
+
+@lru_cache(maxsize=1 << 14)
+def _words(*words: str) -> str:
+    return " ".join(words).lower()
