@@ -72,6 +72,8 @@ class DemoOptions:
             mistakes += error.mistakes
         if (given.historian == "influxdb") != bool(given.influx_url):
             mistakes.append("--historian influxdb and --influx-url belong together; give both or neither")
+        if given.influx_token_file is not None and not given.influx_token_file.is_file():
+            mistakes.append(f"--influx-token-file: {given.influx_token_file} is not there")
         if given.seconds is not None and given.seconds <= 0:
             mistakes.append("--seconds: must be above 0")
         if given.json and given.seconds is None:
@@ -192,15 +194,16 @@ class Demo:
     async def _start(self, crew: Crew) -> tuple[Child, str]:
         """Start every process in order; return the plant's and the console's address."""
         stage, python = self._stage, sys.executable
-        if self._options.historian.kind == "influxdb":
-            await make_bucket(self._options.historian)
+        historian = self._options.historian
+        if historian.url is not None:
+            await make_bucket(historian.url, historian.bucket, historian.token)
         broker = await self._child(crew, "broker", stage.broker_command(self._options.broker))
         await self._until(broker, lambda: _listens(stage.broker_port))
         sim = [python, "-m", "davylamp_simulators"]
         secret = ["--secret-file", str(stage.secret_file), "--log", str(stage.notices), "--port", "0"]
         regulator = await self._child(crew, "regulator", [*sim, "regulator", *secret], told=True)
         regulator_port = json.loads(await asyncio.wait_for(anext(regulator.lines()), START_S))["port"]
-        config = stage.write_cloud(regulator_port, self._options.historian, self._options.port)
+        config = stage.write_cloud(regulator_port, historian, self._options.port)
         cloud = await self._child(crew, "cloud", [python, "-m", "davylamp_cloud", "run", str(config)])
         plant_file = stage.write_plant(self._options.scenario)
         plant = await self._child(crew, "plant", [*sim, "run", str(plant_file), "--json"], told=True)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -42,6 +43,11 @@ class Historian:
     url: str | None = None
     bucket: str = "davylamp"
     token_file: Path | None = None
+
+    @property
+    def token(self) -> str:
+        """Return the token, empty where none is asked for."""
+        return self.token_file.read_text(encoding="ascii").strip() if self.token_file else ""
 
 
 def parts_of(recording: str | None) -> tuple[Part, Part]:
@@ -86,8 +92,11 @@ class Stage:
         mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
         if kind == "mosquitto" or (kind == "auto" and mosquitto):
             config = self.folder / "mosquitto.conf"
+            # Started by root it would become another user, and the kernel then forgets to end it with the demo.
+            user = "user root\n" if os.geteuid() == 0 else ""
             config.write_text(
-                f"listener {self.broker_port} {LOOPBACK}\nallow_anonymous true\npersistence false\nlog_dest stderr\n"
+                user
+                + f"listener {self.broker_port} {LOOPBACK}\nallow_anonymous true\npersistence false\nlog_dest stderr\n"
                 "max_queued_messages 0\n",
                 encoding="ascii",
             )

@@ -8,7 +8,6 @@ from urllib.parse import quote
 import aiohttp
 
 from davylamp_simulators.ledger import Stored
-from davylamp_simulators.stage import Historian
 
 AT_ONCE = 8
 MOST_READINGS = 100_000
@@ -75,17 +74,16 @@ class Visitor:
         return {(tag.split("/")[2], tag.split("/")[3]): told for tag, told in zip(tags, found, strict=True)}
 
 
-async def make_bucket(historian: Historian) -> None:
+async def make_bucket(url: str, bucket: str, token: str) -> None:
     """Make the demo's bucket where InfluxDB 1.x needs it made; 2.x refuses this call and must have it, 3 makes it.
 
     Raises: aiohttp.ClientError where InfluxDB does not answer at all.
     """
-    statement = f'CREATE DATABASE "{historian.bucket}"'
-    token = historian.token_file.read_text(encoding="ascii").strip() if historian.token_file else ""
+    statement = f'CREATE DATABASE "{bucket}"'
     headers = {"Authorization": f"Token {token}"} if token else {}
     async with (
         aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as session,
-        session.post(f"{historian.url}/query", params={"q": statement}) as answer,
+        session.post(f"{url}/query", params={"q": statement}) as answer,
     ):
         await answer.read()
 

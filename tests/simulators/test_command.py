@@ -99,6 +99,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["demo", "--scenario", "none-such"],
         ["demo", "--historian", "influxdb"],
         ["demo", "--json"],
+        ["demo", "--historian", "influxdb", "--influx-url", "http://x", "--influx-token-file", "/none-such"],
         ["demo", "--seconds", "0"],
         ["replay", "none-such"],
         ["regulator"],
