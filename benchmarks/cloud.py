@@ -16,7 +16,7 @@ from davylamp_simulators.regulator import Received, read_received
 from benchmarks.generator import DELAY_S, crossings
 from benchmarks.processes import CloudPart, Part, Stage, stage, until
 from benchmarks.report import Figure, Report, at_least, at_most
-from benchmarks.timing import Load
+from benchmarks.timing import Load, Machine
 
 EDGES, DEVICES, POINTS = 10, 100, 100
 TAGS = EDGES * DEVICES * POINTS
@@ -95,7 +95,7 @@ def _all_known(cloud: CloudPart) -> bool:
 
 def _steady(report: Report, cloud: CloudPart, edges: Part) -> int:
     """Send at the full rate; return how many payloads went out."""
-    watch, load = Watch(cloud), Load.of(cloud.part.pid)
+    watch, machine, load = Watch(cloud), Machine(), Load.of(cloud.part.pid)
     watching = threading.Thread(target=watch.run)
     watching.start()
     try:
@@ -104,6 +104,7 @@ def _steady(report: Report, cloud: CloudPart, edges: Part) -> int:
         watch.over.set()
         watching.join()
     report.add(Figure("cloud's CPU at that rate", load.cores(), "cores"))
+    report.add(Figure("whole machine meanwhile", machine.busy(), "% of its cores"))
     report.add(at_least("points sent a second", rate * POINTS, "points/s", 0.98 * TAGS))
     report.add(Figure("generator behind its own clock, at most", late_s * 1000, "ms"))
     report.add(Figure("monitor's lag, at most", watch.records, "records"))

@@ -14,7 +14,7 @@ from support.services import free_port
 from benchmarks.processes import Part, Stage, metrics, stage, until
 from benchmarks.report import Figure, Report, at_least, at_most
 from benchmarks.sampler import Profile
-from benchmarks.timing import Load
+from benchmarks.timing import Load, Machine
 
 WINDOW_S = 30.0
 SHORT_S = 10.0
@@ -29,6 +29,7 @@ class Found:
     """What one run showed."""
 
     cores: float
+    busy: float
     rss_mb: float
     peak_mb: float
     late: float
@@ -58,6 +59,7 @@ def _tell(report: Report, name: str, found: Found) -> None:
     figures = [
         at_most(f"{name}: CPU", found.cores * 100, "% of a core", 5),
         at_most(f"{name}: resident", found.rss_mb, "MB", 90),
+        Figure(f"{name}: whole machine meanwhile", found.busy, "% of its cores"),
         Figure(f"{name}: resident, peak", found.peak_mb, "MB"),
         at_most(f"{name}: late scans", found.late, "scans", 0),
         at_most(f"{name}: devices lost", found.lost, "times", 0),
@@ -83,9 +85,9 @@ def _run(site: Stage, devices: int, points: int, window_s: float) -> Found:
     edge, url = _edge(site, plant.hear()["ports"], points)
     until(lambda: _online(url), "the edge online with its births confirmed")
     time.sleep(WARM_S)  # first scans, births and imports are not the steady state
-    before, load = metrics(url), Load.of(edge.pid)
+    before, machine, load = metrics(url), Machine(), Load.of(edge.pid)
     time.sleep(window_s)
-    cores, rss_mb, peak_mb, after = load.cores(), load.rss_mb(), edge.peak_mb(), metrics(url)
+    busy, cores, rss_mb, peak_mb, after = machine.busy(), load.cores(), load.rss_mb(), edge.peak_mb(), metrics(url)
     edge.process.send_signal(signal.SIGUSR1)
     time.sleep(PROFILE_S)
     plant.say("freeze")
@@ -99,7 +101,7 @@ def _run(site: Stage, devices: int, points: int, window_s: float) -> Found:
         return after[f"davylamp_edge_device_{name}_total"] - before[f"davylamp_edge_device_{name}_total"]
 
     return Found(
-        cores, rss_mb, peak_mb, grown("late"), grown("losses"), served, cloud.stored(NO_POINT), unconfirmed,
+        cores, busy, rss_mb, peak_mb, grown("late"), grown("losses"), served, cloud.stored(NO_POINT), unconfirmed,
         grown("requests") / window_s, edge.profile(),
     )  # fmt: skip
 

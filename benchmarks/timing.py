@@ -49,6 +49,17 @@ class Load:
         return 0.0
 
 
+class Machine:
+    """How busy the whole machine is from here to `busy`: what else ran makes absolute figures worse."""
+
+    def __init__(self) -> None:
+        psutil.cpu_percent()
+
+    def busy(self) -> float:
+        """Return the share of all cores that was used since, by every process, in percent."""
+        return float(psutil.cpu_percent())
+
+
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
