@@ -39,6 +39,11 @@ class Engine:
         return self._memory.seq
 
     @property
+    def tags(self) -> int:
+        """How many tags there are; a batch names none beyond them."""
+        return self._memory.layout.tags.n
+
+    @property
     def register_version(self) -> int:
         """Counts redefinitions: while it is the same, the snapshot's ``register/…`` entries are the same bytes."""
         return self._memory.register_version

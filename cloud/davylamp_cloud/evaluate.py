@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 from davylamp_alarms.definition import Changes
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
@@ -17,7 +18,7 @@ from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 from davylamp_cloud.introduction import described
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
-from davylamp_cloud.readings import slice_of
+from davylamp_cloud.readings import kept, slice_of
 from davylamp_cloud.register import Introduced, Register, Tag
 from davylamp_cloud.settings import Settings, system_alarm, system_alarm_id
 from davylamp_cloud.tags import Birth
@@ -103,6 +104,7 @@ class Work:
     removed: list[LinkChange] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
+    set_aside: list[Unreadable] = field(default_factory=list)
     shelved_until_ms: dict[int, int] = field(default_factory=dict)
     clock_ms: int = 0
     unknown: int = 0
@@ -111,7 +113,7 @@ class Work:
     def worth_storing(self) -> bool:
         """True where anything but the cursor has changed."""
         acts = self.refused or self.decisions or self.links or self.removed or self.deliveries or self.unreadable
-        return bool(self.steps or acts or self.register_changed)
+        return bool(self.steps or acts or self.set_aside or self.register_changed)
 
     @property
     def register_changed(self) -> bool:
@@ -160,6 +162,11 @@ class Evaluator:
         arrivals_ms = {record.seq: record.time_ms for record in records}
         for seq in found.unread:
             work.unreadable.append(Unreadable(seq, arrivals_ms[seq], "readings: cannot be decoded"))
+        known = found.batch.tag < min(len(self.register), self.engine.tags)
+        if not known.all():
+            # Their birth was set aside: it is missed by name, and theirs is nobody else's silence.
+            work.unknown += int(np.count_nonzero(~known))
+            found = kept(found, known)
         batch = found.batch
         if not len(batch):
             return

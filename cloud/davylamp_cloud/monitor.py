@@ -16,18 +16,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from davylamp_alarms.transition import Condition
-from sqlalchemy.exc import OperationalError
+from davylamp_alarms.transition import Condition, Refusal, Why
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from davylamp_cloud.config import MonitorConfig, ReceiverConfig, SiteConfig
-from davylamp_cloud.evaluate import Evaluator, Work
+from davylamp_cloud.evaluate import Evaluator, Refused, Unreadable, Work
 from davylamp_cloud.live import Live
-from davylamp_cloud.log import Log, NewRecord, RecordKind
+from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, Outcome, Outcomes
 from davylamp_cloud.replay import Restored, restore
-from davylamp_cloud.settings import system_alarm_id
+from davylamp_cloud.settings import ASIDE, system_alarm_id
 from davylamp_cloud.store.snapshots import oldest_snapshot, write_snapshot
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import Writer
@@ -43,6 +43,11 @@ REPLAY = "replay"
 
 SNAPSHOT_RECORDS = 20_000
 """Records after which a snapshot is due before its time, so that a replay stays short."""
+
+
+MOST_ASIDE = 20
+ASIDE_WITHIN_S = 600.0
+"""More records than this set aside within this time are the engine's fault: the process stops, which is noticed."""
 
 
 class Monitor:
@@ -74,7 +79,8 @@ class Monitor:
         self._evaluator: Evaluator | None = None
         self._stored_s = self._snapshot_s = 0.0
         self._snapshot_seq = 0
-        self._unknown = self._stored = self._replayed = 0
+        self._unknown = self._stored = self._replayed = self._careful_until = self._set_aside = 0
+        self._aside_s: list[float] = []
 
     # what others use
 
@@ -109,6 +115,7 @@ class Monitor:
             "transitions_stored": self._stored,
             "unknown_aliases": self._unknown,
             "replayed_at_start": self._replayed,
+            "records_set_aside": self._set_aside,
         }
 
     def needed(self) -> int:
@@ -177,16 +184,47 @@ class Monitor:
     def _advance(self) -> None:
         """Take the next slice: evaluate, store, tell."""
         assert self._evaluator is not None
-        records = self._log.read(self.position, self._config.slice_records)
+        careful = self.position < self._careful_until
+        records = self._log.read(self.position, 1 if careful else self._config.slice_records)
         if not records:
             return
-        work = self._evaluator.take(records)
+        try:
+            work = self._evaluator.take(records)
+            rows = self._store(work) if self._worth_a_commit(work) else []
+        except SQLAlchemyError:
+            raise  # the disk's fault, no record's
+        except Exception as error:
+            self._recover(records, error)
+            return
         self._unknown += work.unknown
-        rows = self._store(work) if self._worth_a_commit(work) else []
         self._stored += len(rows)
         self._outcomes.publish(_committed(work, rows), _outcomes(work, rows))
         if self._snapshot_due(work.seq):
             self._snapshot()
+
+    def _recover(self, records: Sequence[Record], error: Exception) -> None:
+        """Go back to where the last commit left off; one record alone that fails is set aside for good (SAFETY S14).
+
+        A failing engine is half way through the slice, so it is thrown away and made anew as at a start. Then the
+        slice is taken record by record until the one is found that is to blame. Many in a row are no record's fault.
+        """
+        LOG.error("evaluation failed", first=records[0].seq, last=records[-1].seq, error=repr(error))
+        work = Work(self.position, self._now_ms())
+        alone = len(records) == 1
+        if alone:
+            work = aside(records[0], error)
+            self._set_aside += 1
+            self._aside_s.append(time.monotonic())
+            if len(self._aside_s) > MOST_ASIDE and self._aside_s[-1] - self._aside_s.pop(0) < ASIDE_WITHIN_S:
+                raise error
+        self._store(work)
+        self._careful_until = max(self._careful_until, records[-1].seq)
+        self._go_on_from(restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms())))
+        if alone:
+            comment = f"record {records[0].seq}: {error!r}"[:500]
+            for active in (True, False):
+                self._change({"op": "report", "name": ASIDE, "active": active, "comment": comment})
+            self._outcomes.publish(_committed(work, []), _outcomes(work, []))
 
     def _worth_a_commit(self, work: Work) -> bool:
         return work.worth_storing or time.monotonic() - self._stored_s >= CURSOR_S
@@ -237,6 +275,17 @@ def shifts_ms(sites: Sequence[SiteConfig], now_ms: int) -> tuple[int, ...]:
             hours, minutes = shift.split(":")
             found.add(((int(hours) * 60 + int(minutes)) * 60_000 - away_ms) % 86_400_000)
     return tuple(sorted(found))
+
+
+def aside(record: Record, error: Exception) -> Work:
+    """Return what setting a record aside leads to; whoever waits for a command hears that it was not done."""
+    work = Work(record.seq, record.time_ms)
+    work.set_aside.append(Unreadable(record.seq, record.time_ms, f"{record.kind}: {error!r}"[:500]))
+    if record.kind is RecordKind.COMMAND:
+        zh, en = "监测引擎处理此操作时出错，操作未执行", "the engine failed on this act; nothing was done"
+        refusal = Refusal(record.seq, Why.ILLEGAL, zh, en)
+        work.refused.append(Refused(record.seq, record.time_ms, "", str(record.kind), str(record.seq), refusal))
+    return work
 
 
 def _committed(work: Work, rows: Sequence[Mapping[str, Any]]) -> Committed:

@@ -69,11 +69,13 @@ def _joined(
     known = tags >= 0
     if known.all():
         return Slice(batch, texts, unread)
-    return replace(_kept(batch, texts, unread, known), unknown=int(np.count_nonzero(tags == NO_TAG)))
+    return kept(Slice(batch, texts, unread, int(np.count_nonzero(tags == NO_TAG))), known)
 
 
-def _kept(batch: Batch, texts: dict[int, str], unread: tuple[int, ...], keep: NDArray[np.bool_]) -> Slice:
-    places = np.cumsum(keep) - 1
+def kept(found: Slice, keep: NDArray[np.bool_]) -> Slice:
+    """Return a slice with only those readings."""
+    batch, places = found.batch, np.cumsum(keep) - 1
     names = ("seq", "tag", "time_ms", "value", "quality", "late", "arrival_ms")
     columns = [getattr(batch, name)[keep] for name in names]
-    return Slice(Batch(*columns), {int(places[at]): text for at, text in texts.items() if keep[at]}, unread)
+    texts = {int(places[at]): text for at, text in found.texts.items() if keep[at]}
+    return replace(found, batch=Batch(*columns), texts=texts)

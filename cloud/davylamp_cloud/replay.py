@@ -27,7 +27,7 @@ from davylamp_cloud.store import schema
 from davylamp_cloud.store.register import load_register
 from davylamp_cloud.store.snapshots import Snapshot, load_snapshot
 from davylamp_cloud.store.state import State
-from davylamp_cloud.store.writes import load_heads
+from davylamp_cloud.store.writes import load_heads, load_set_aside
 
 SLICE = 2000
 BOOK = "book"
@@ -52,7 +52,8 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
         heads = load_heads(connection)
         start, evaluator = _begin(connection, log, live, cursor, shifts_ms)
         stored = _stored(connection, start, cursor)
-    made, replayed = _replay(evaluator, log, start, cursor)
+        aside = load_set_aside(connection, start)
+    made, replayed = _replay(evaluator, log, start, cursor, aside)
     evaluator.register.current = True
     differences = tuple(compare(stored, made))
     if differences:
@@ -122,7 +123,9 @@ def engine_register(register: Register, shifts_ms: tuple[int, ...]) -> EngineReg
     )
 
 
-def _replay(evaluator: Evaluator, log: Log, start: int, cursor: int) -> tuple[list[Transition], int]:
+def _replay(
+    evaluator: Evaluator, log: Log, start: int, cursor: int, aside: frozenset[int]
+) -> tuple[list[Transition], int]:
     made: list[Transition] = []
     at = start
     while at < cursor:
@@ -130,8 +133,9 @@ def _replay(evaluator: Evaluator, log: Log, start: int, cursor: int) -> tuple[li
         records = [record for record in records if record.seq <= cursor]
         if not records:
             break
-        made += [step.transition for step in evaluator.take(records).steps]
         at = records[-1].seq
+        sound = [record for record in records if record.seq not in aside]
+        made += [step.transition for step in evaluator.take(sound).steps] if sound else []
     return made, at - start
 
 

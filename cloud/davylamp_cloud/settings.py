@@ -31,6 +31,10 @@ SYSTEM_SOURCE = "davylamp"
 """The hazard source under which the monitoring system's own alarms are numbered and chained."""
 
 
+ASIDE = "record-set-aside"
+"""Name of the alarm that a record of the log could not be evaluated; it latches, for the record does not come back."""
+
+
 class Settings(Section):
     """What may not change behind a person's back."""
 
@@ -128,7 +132,7 @@ def link_alarm(node: str, hazard_source: str, guarded: Priority) -> AlarmDef:
 
 def system_alarm(name: str) -> AlarmDef:
     """Return an alarm of the monitoring system itself: lag, damage on disk, a receiver that cannot be reached."""
-    return AlarmDef(system_alarm_id(name), -1, Kind.SYSTEM, Priority.ORANGE, SYSTEM_SOURCE)
+    return AlarmDef(system_alarm_id(name), -1, Kind.SYSTEM, Priority.ORANGE, SYSTEM_SOURCE, latch=name == ASIDE)
 
 
 def system_alarm_id(name: str) -> str:

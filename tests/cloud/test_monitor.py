@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from davylamp_alarms.transition import Why
+from davylamp_alarms.batch import Batch
+from davylamp_alarms.engine import Engine
+from davylamp_alarms.lifecycle import IllegalTransition
+from davylamp_alarms.transition import Command, Transition, Why
 from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.store import schema
@@ -461,3 +464,95 @@ def test_s02_a_stamp_from_the_future_keeps_no_later_value_off_the_screen_and_del
         say(running, edge, 1.5)
         assert running.events() == ["L1 raised B"]
         assert running.monitor.live.read(0).value == 1.5
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    """Let the engine fail half way through any batch that holds a value."""
+    sound = Engine.apply
+
+    def apply(engine: Engine, batch: Batch) -> list[Transition]:
+        told = sound(engine, batch)
+        if value in batch.value:
+            raise IndexError("a mistake in the engine")
+        return told
+
+    monkeypatch.setattr(Engine, "apply", apply)
+
+
+def test_s14_a_record_the_engine_fails_on_is_set_aside_and_silences_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, 6.66)
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        messages = []
+        for value in (0.5, 6.66, 1.5, 0.5):
+            edge.now_ms += 1000
+            messages.append(edge.data([value]))
+        running.now_ms = edge.now_ms
+        running.hear(*messages)
+        running.settle()
+        running.settle()  # the alarm comes by a record of its own
+        assert [event for event in running.events() if not event.startswith("SYSTEM")] == [
+            "L1 raised B",
+            "L1 cleared D",
+        ], "the one that failed left no trace in the engine"
+        assert running.standing()["SYSTEM live"]["letter"] == "E"
+        rows = running.state.rows(select(schema.AUDIT).where(schema.AUDIT.c.action == "record set aside"))
+        assert len(rows) == 1
+        assert "a mistake in the engine" in rows[0]["after"]
+        assert running.monitor.status()["records_set_aside"] == 1
+        before = running.events()
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute("DELETE FROM snapshots")
+    db.close()
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert running.events() == before, "a replay passes it over, too"
+        say(running, edge, 5.0)
+        assert "L2 live" in running.standing()
+        assert verify_chain(running.state) is None
+
+
+def test_s14_where_everything_fails_the_monitor_stops_and_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, 6.66)
+    running = Host(tmp_path).start()
+    edge = born(running)
+    for _ in range(30):
+        edge.now_ms += 1000
+        running.hear(edge.data([6.66]))
+    until(lambda: bool(running.failures), "the monitor to give up")
+    assert "a mistake in the engine" in str(running.failures.pop())
+    running.stop()
+
+
+def test_s14_an_act_the_engine_fails_on_is_refused_and_not_called_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def obey(engine: Engine, seq: int, command: Command) -> list[Transition]:
+        raise IllegalTransition("a mistake in the engine")
+
+    with host(tmp_path) as running:
+        say(running, born(running), 5.0)
+        monkeypatch.setattr(Engine, "command", obey)
+        row = running.standing()["L2 live"]
+        outcome = running.act("acknowledge", occurrence=row["occurrence"], version=row["version"])
+        assert outcome.refusal is not None
+        assert not running.standing()["L2 live"]["acknowledged"]
+
+
+def test_s14_a_birth_the_engine_fails_on_blinds_its_own_tags_only(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        unfit = Speaker(points={"gas": gas_point(limits={"L2": limit(3.0, on_delay_s=1e300)})})
+        running.hear(*unfit.birth(), unfit.data([5.0]))
+        edge = Speaker(node="edge-2", points={"gas": gas_point(), "other": gas_point()})
+        running.hear(*edge.birth(), edge.data([5.0, 0.5]), unfit.data([5.0]))
+        running.settle()
+        running.settle()
+        tags = {row["tag_id"] for row in running.state.standing_alarms()}
+        assert "park/edge-2/store/gas" in tags
+        assert "SYSTEM live" in running.standing()
+        assert running.monitor.status()["unknown_aliases"] >= 1

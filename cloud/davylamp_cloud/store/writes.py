@@ -24,6 +24,10 @@ AUDIT_CHAIN = "#audit"
 """The audit rows' chain among the heads; no hazard source can be called so."""
 
 
+SET_ASIDE = "record set aside"
+"""The audit rows of records no replay may evaluate again."""
+
+
 class Writer:
     """Knows the newest number and hash of every chain, and how to word and route a transition."""
 
@@ -114,6 +118,13 @@ def load_heads(connection: Connection) -> dict[str, Head]:
     return {row["chain"]: Head(row["number"], row["hash"]) for row in rows}
 
 
+def load_set_aside(connection: Connection, after: int) -> frozenset[int]:
+    """Return the records behind a cursor that were set aside because the engine failed on them."""
+    audit = schema.AUDIT
+    query = select(audit.c.seq).where(audit.c.action == SET_ASIDE, audit.c.seq > after)
+    return frozenset(connection.execute(query).scalars())
+
+
 def _write_acts(connection: Connection, work: Work) -> None:
     """Store links, refusals and what came of notices."""
     links = [
@@ -156,6 +167,8 @@ def _audits(work: Work, text_of: Callable[[Settings], str]) -> Iterator[Row]:
             yield _audit(found.at_ms, seq, found.new[0].node, "tags introduced", device, "", after)
     for gone in work.removed:
         yield _audit(gone.at_ms, gone.seq, gone.node, "device removed by its edge", gone.node, "", "")
+    for aside in work.set_aside:
+        yield _audit(aside.at_ms, aside.seq, "", SET_ASIDE, str(aside.seq), "", aside.reason)
     for damage in work.unreadable:
         yield _audit(damage.at_ms, damage.seq, "", "record unreadable", str(damage.seq), "", damage.reason)
 
