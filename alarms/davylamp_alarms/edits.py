@@ -167,8 +167,7 @@ def _write(memory: Memory, changes: Changes, edited: list[AlarmDef]) -> None:
     layout.add_tags(changes.tags)
     layout.tags.arrival_ms[first : layout.tags.n] = changes.at_ms
     memory.grow_nodes()
-    moved = layout.put([alarm for alarm in edited if alarm.tag != NO_TAG])
-    if not np.array_equal(moved, np.arange(len(moved))):
+    if layout.put([alarm for alarm in edited if alarm.tag != NO_TAG]):
         memory.slots.arrange(memory.layout.rows)
     for alarm in edited:
         if alarm.tag == NO_TAG:

@@ -219,11 +219,11 @@ class Layout:
             TagClass(node, source, PointKind(tag.kind), SILENCES * tag.silence_ms, tag.scan_ms)
         )
 
-    def put(self, alarms: Sequence[AlarmDef]) -> Ints:
-        """Write rows into their places, old ones where they lie and new ones in order; return the new rows' moves.
+    def put(self, alarms: Sequence[AlarmDef]) -> bool:
+        """Write rows into their places, old ones where they lie and new ones in order.
 
         Returns:
-            New place of each row that existed before, in their old order; slots must follow.
+            Whether rows that existed before lie elsewhere now: slots must follow.
         """
         fresh = []
         for alarm in alarms:
@@ -235,28 +235,27 @@ class Layout:
         self._tables()
         return self._insert(sorted(fresh, key=lambda a: (a.tag, KIND_NUMBER[a.kind])))
 
-    def _insert(self, alarms: Sequence[AlarmDef]) -> Ints:
+    def _insert(self, alarms: Sequence[AlarmDef]) -> bool:
         """Add rows of alarms already in order. At the end, as births come in, that costs what is new and no more."""
         before = self.rows.n
-        old = np.arange(before)
         if not alarms:
-            return old
-        last = int(self.tags_of(old[-1:])[0]) if before else -1
+            return False
+        last = int(self.tags_of(np.array([before - 1]))[0]) if before else -1
         tags = np.array([a.tag for a in alarms], np.int64)
         where = self.rows.extend(len(alarms))
         self._write(range(where.start, where.stop), alarms)
         self._tables()
         if tags[0] > last:
             self._count(tags, last + 1, before)
-            return old
-        return self._merge(np.concatenate([self.tags_of(old), tags]))[:before]
+            return False
+        self._merge(np.concatenate([self.tags_of(np.arange(before)), tags]))
+        return True
 
-    def _merge(self, tags: Ints) -> Ints:
-        """Order the rows by tag and kind; return the new place of each."""
+    def _merge(self, tags: Ints) -> None:
+        """Order the rows by tag and kind."""
         order = np.lexsort((self.kind_of[self.rows.shared[: self.rows.n]], tags))
         self.rows.reorder(order)
         self._count(tags, 0, 0)
-        return np.argsort(order)
 
     def _count(self, tags: Ints, start: int, first_row: int) -> None:
         """Note how many rows each tag from `start` on has, and where they begin."""

@@ -28,7 +28,8 @@ from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, Outcome, Outcomes
 from davylamp_cloud.replay import Restored, restore
 from davylamp_cloud.settings import ASIDE, system_alarm_id
-from davylamp_cloud.store.snapshots import oldest_snapshot, write_snapshot
+from davylamp_cloud.snapshots import Snapshots
+from davylamp_cloud.store.snapshots import oldest_snapshot
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import Writer
 
@@ -74,6 +75,7 @@ class Monitor:
         self._receivers = receivers
         self._failed = failed or (lambda error: None)
         self._outcomes = Outcomes(state.cursor())
+        self._snapshots = Snapshots(state)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._evaluator: Evaluator | None = None
@@ -180,6 +182,8 @@ class Monitor:
         except BaseException as error:
             LOG.error("monitor stopped", error=repr(error))
             self._failed(error)
+        finally:
+            self._snapshots.finish()
 
     def _advance(self) -> None:
         """Take the next slice: evaluate, store, tell."""
@@ -199,7 +203,7 @@ class Monitor:
         self._unknown += work.unknown
         self._stored += len(rows)
         self._outcomes.publish(_committed(work, rows), _outcomes(work, rows))
-        if self._snapshot_due(work.seq):
+        if self._snapshot_due(work.seq) and not self._snapshots.busy:
             self._snapshot()
 
     def _recover(self, records: Sequence[Record], error: Exception) -> None:
@@ -252,16 +256,15 @@ class Monitor:
         return (aged and seq > self._snapshot_seq) or seq - self._snapshot_seq >= SNAPSHOT_RECORDS
 
     def _snapshot(self) -> None:
-        """Store engine and live values as they are after the newest record, together with the cursor."""
+        """Have engine and live values stored as they are after the newest record; the cursor goes first."""
         assert self._evaluator is not None
         seq = self.position
         if seq == self._snapshot_seq:
             return
         body = {**self._evaluator.engine.snapshot(), **self.live.dump()}
         nothing = Work(seq, self._now_ms())
-        with self._state.writing() as connection:
-            self._writer.write(connection, nothing)
-            write_snapshot(connection, seq, nothing.at_ms, body)
+        self._store(nothing)
+        self._snapshots.store(seq, nothing.at_ms, body)
         self._snapshot_s, self._snapshot_seq = time.monotonic(), seq
 
 

@@ -1,6 +1,7 @@
 """Snapshots of the numeric state: engine and newest values after one record of the log. Arrays and bytes, no pickle."""
 
 import io
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,15 +15,18 @@ from davylamp_cloud.store import schema
 Snapshot = dict[str, NDArray[Any] | bytes]
 
 KEPT = 2
+FASTEST = 1
+"""Level of compression; higher ones take longer than the disk for what they save."""
+
 BYTES = "bytes:"
 """Before the name of what went in as bytes and not as an array."""
 
 
-def write_snapshot(connection: Connection, seq: int, at_ms: int, snapshot: Mapping[str, NDArray[Any] | bytes]) -> None:
-    """Store a snapshot and forget all but the newest ones."""
+def write_snapshot(connection: Connection, seq: int, at_ms: int, body: bytes) -> None:
+    """Store a packed snapshot and forget all but the newest ones."""
     table = schema.SNAPSHOTS
     connection.execute(delete(table).where(table.c.seq == seq))
-    row = {"seq": seq, "engine_version": VERSION, "at_ms": at_ms, "body": packed(snapshot)}
+    row = {"seq": seq, "engine_version": VERSION, "at_ms": at_ms, "body": body}
     connection.execute(table.insert(), row)
     newest = select(table.c.seq).order_by(table.c.seq.desc()).limit(KEPT)
     connection.execute(delete(table).where(table.c.seq.not_in(newest.scalar_subquery())))
@@ -43,7 +47,7 @@ def oldest_snapshot(connection: Connection) -> int:
 
 
 def packed(snapshot: Mapping[str, NDArray[Any] | bytes]) -> bytes:
-    """Return a snapshot as one NumPy archive."""
+    """Return a snapshot as one NumPy archive, pressed: the columns of many tags repeat themselves."""
     out = io.BytesIO()
     arrays = {
         (BYTES + name if isinstance(value, bytes) else name): (
@@ -52,12 +56,12 @@ def packed(snapshot: Mapping[str, NDArray[Any] | bytes]) -> bytes:
         for name, value in snapshot.items()
     }
     np.savez(out, allow_pickle=False, **arrays)
-    return out.getvalue()
+    return zlib.compress(out.getbuffer(), FASTEST)
 
 
 def unpacked(body: bytes) -> Snapshot:
     """Return what `packed` was given."""
-    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+    with np.load(io.BytesIO(zlib.decompress(body)), allow_pickle=False) as archive:
         return {
             name.removeprefix(BYTES): archive[name].tobytes() if name.startswith(BYTES) else archive[name]
             for name in archive.files
