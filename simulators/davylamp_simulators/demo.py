@@ -27,23 +27,18 @@ from davylamp_simulators.clock import now_ms
 from davylamp_simulators.crew import Child, ChildDied, Crew
 from davylamp_simulators.figures import Figures, figures_of
 from davylamp_simulators.ledger import Comparison, compare_all, read_ledger
+from davylamp_simulators.narrator import LOOK_S, Narrator
 from davylamp_simulators.recording import load_config
-from davylamp_simulators.regulator import Received, read_received
+from davylamp_simulators.regulator import read_received
 from davylamp_simulators.scenario import load_scenario
 from davylamp_simulators.stage import LOOPBACK, Historian, Stage, parts_of
 from davylamp_simulators.stopping import until_signalled
-from davylamp_simulators.story import Teller, notice_text
+from davylamp_simulators.story import Teller
 from davylamp_simulators.visitor import Visitor, make_bucket
 
 START_S = 120.0
 """How long a part may take to come up; a loaded machine needs 20 s for the OPC UA server alone."""
 DRAIN_S = 30.0
-LOOK_S = 0.25
-SEEN_AFTER_S = 3.0
-"""How long the demo's operator takes to acknowledge."""
-SHOW_EVERY_S = 3.0
-WORTH_TELLING = 0.005
-"""Share of its range a value must have moved to be told; noise is below it."""
 AHEAD_MS = 60_000
 
 
@@ -133,10 +128,7 @@ class Demo:
         self.figures: Figures | None = None
         self.failure = ""
         self._began_ms = now_ms()
-        self._clock_runs = asyncio.Event()
-        self._raised: set[str] = set()
-        self._told: set[str] = set()
-        self._after = 0
+        self._narrator = Narrator(self.teller, self._stage.notices)
 
     async def run(self) -> None:
         """Start everything, tell the story, count, end everything."""
@@ -172,18 +164,17 @@ class Demo:
             self.teller.tell("folder", folder=self._folder)
         plant, url = await self._start(crew)
         async with Visitor(url, self._stage.token) as visitor, AsyncExitStack() as telling:
-            reading = asyncio.create_task(self._listen(plant))
-            telling.push_async_callback(_ended, reading)
-            await asyncio.wait_for(self._clock_runs.wait(), START_S)
+            listening = asyncio.create_task(self._narrator.listen(plant))
+            telling.push_async_callback(_ended, listening)
+            await asyncio.wait_for(self._narrator.started.wait(), START_S)
             self.teller.start()
             self.teller.tell("live", what=self._subject())
-            seconds = self._options.seconds
-            watching = asyncio.gather(self._watch_alarms(visitor), self._watch_notices(), self._watch_values(visitor))
+            watching = asyncio.create_task(self._narrator.watch(visitor))
             telling.push_async_callback(_ended, watching)
-            await asyncio.wait({watching}, timeout=seconds)
+            await asyncio.wait({watching}, timeout=self._options.seconds)
             if watching.done():
                 watching.result()
-            watching.cancel()
+            await _ended(watching)
             await self._count(crew, plant, visitor)
 
     def _subject(self) -> str:
@@ -229,78 +220,16 @@ class Demo:
             raise TimeoutError(f"{child.name} is not ready after {START_S:g} s:\n{child.last_words()}") from None
         self.teller.tell("up", name=child.name)
 
-    async def _listen(self, plant: Child) -> None:
-        """Tell what the plant's scenario says."""
-        async for line in plant.lines():
-            said = json.loads(line)
-            if said.get("clock") == "started":
-                self._clock_runs.set()
-            elif "zh" in said:
-                self.teller.say(self.teller.chosen(said))
-
-    async def _watch_alarms(self, visitor: Visitor) -> None:
-        """Tell every step of every alarm, and acknowledge what calls for a person."""
-        async with asyncio.TaskGroup() as operator:
-            while True:
-                for row in await self._new_transitions(visitor):
-                    raised = row["event"] == "raised"
-                    data = _data_of(row)
-                    self.teller.tell("raised" if raised else "step", text=notice_text(data, self.teller.language))
-                    if raised:
-                        operator.create_task(self._acknowledge(visitor, row["occurrence"]))
-                await asyncio.sleep(LOOK_S)
-
-    async def _new_transitions(self, visitor: Visitor) -> list[dict[str, Any]]:
-        rows, self._after = await visitor.transitions(self._after)
-        self._raised |= {row["occurrence"] for row in rows if row["event"] == "raised"}
-        return rows
-
-    async def _acknowledge(self, visitor: Visitor, occurrence: str) -> None:
-        await asyncio.sleep(SEEN_AFTER_S)
-        if await visitor.acknowledge(occurrence, self.teller.word("comment")):
-            self.teller.tell("acknowledged", occurrence=occurrence)
-
-    async def _watch_notices(self) -> None:
-        """Tell every notice the regulator has believed."""
-        while True:
-            for one in read_received(self._stage.notices):
-                if one.id not in self._told:
-                    self._told.add(one.id)
-                    self._tell_notice(one)
-            await asyncio.sleep(LOOK_S)
-
-    def _tell_notice(self, one: Received) -> None:
-        if one.body.get("type") != "alarm.raised":
-            self.teller.tell("notice_step", id=one.id)
-            return
-        took_ms = one.at_ms - max(int(one.data["time_ms"]), int(one.data.get("due_ms") or 0))
-        self.teller.tell("notice", id=one.id, ms=took_ms)
-
-    async def _watch_values(self, visitor: Visitor) -> None:
-        """Tell, now and then, the value that has moved most since the start."""
-        first: dict[str, float] = {}
-        while True:
-            for name, tag in (values := await visitor.values()).items():
-                if tag["value"] is not None:
-                    first.setdefault(name, tag["value"])
-            moved = {name: _moved(tag, first.get(name)) for name, tag in values.items()}
-            most = max(moved, key=lambda name: moved[name], default="")
-            if most and moved[most] > WORTH_TELLING:
-                tag = values[most]
-                name = f"{self.teller.chosen(tag['name'])} {tag['plant_tag']}".strip()
-                self.teller.tell("value", name=name, value=f"{tag['value']:.4g}", unit=tag["unit"])
-            await asyncio.sleep(SHOW_EVERY_S)
-
     async def _count(self, crew: Crew, plant: Child, visitor: Visitor) -> None:
         """End the plant, let the rest drain, and hold history against the ledger."""
         ended_ms, seconds = now_ms(), self.teller.elapsed_s
         self.teller.tell("stopping")
-        await self._new_transitions(visitor)
+        await self._narrator.new_transitions(visitor)
         await crew.stop(plant)
         self.teller.tell("counting")
         comparison = await self._drained(visitor)
         received = [one for one in read_received(self._stage.notices) if one.data["time_ms"] <= ended_ms]
-        self.figures = figures_of(comparison, len(self._raised), received, crew.peaks_mb(), seconds)
+        self.figures = figures_of(comparison, len(self._narrator.raised), received, crew.peaks_mb(), seconds)
 
     async def _drained(self, visitor: Visitor) -> Comparison:
         """Compare until history has everything, or for as long as draining may take."""
@@ -317,23 +246,6 @@ class Demo:
                 if over or not comparison.lost:
                     return comparison
             await asyncio.sleep(2 * LOOK_S)
-
-
-def _data_of(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a transition's notice data, which is stored as JSON beside its columns."""
-    body = row.get("body")
-    found = json.loads(body) if isinstance(body, str) else body or {}
-    data: dict[str, Any] = found.get("data", found)
-    return {**row, **data}
-
-
-def _moved(tag: dict[str, Any], first: float | None) -> float:
-    """Return how far a value is from its first, as a share of its range; without a range, of the first value."""
-    value, span = tag["value"], tag["range"]
-    if value is None or first is None or tag["kind"] == "status":
-        return 0.0
-    whole = span[1] - span[0] if span else 10 * abs(first)
-    return abs(value - first) / whole if whole else 0.0
 
 
 def _listens(port: int) -> bool:

@@ -42,10 +42,15 @@ def percentile(values: Iterable[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
+def latency_ms(raise_: Received) -> int:
+    """Return how long a raise took: receipt, less the later of reply and due time."""
+    return raise_.at_ms - max(int(raise_.data["time_ms"]), int(raise_.data.get("due_ms") or 0))
+
+
 def latencies_ms(received: Iterable[Received]) -> list[int]:
-    """Return for each raise that came live: receipt, less the later of reply and due time."""
+    """Return the latency of each raise that came live."""
     return [
-        one.at_ms - max(int(one.data["time_ms"]), int(one.data.get("due_ms") or 0))
+        latency_ms(one)
         for one in received
         if one.body.get("type") == "alarm.raised" and not one.again and not one.data.get("late")
     ]
