@@ -60,6 +60,7 @@ class Ingest:
         self._broker = broker
         self._bounds = bounds
         self._lag = lag
+        self._commits = commits
         self._now_ms = now_ms
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -143,10 +144,12 @@ class Ingest:
                 return
 
     def _pressure(self) -> Pressure:
+        """Return how far behind the cloud is; what still waits for the disk counts as well as what is on it."""
         lag, bounds = self._lag(), self._bounds
-        if lag.records > FULL * bounds.max_lag_records or lag.ms > FULL * bounds.max_lag_s * 1000:
+        waiting = lag.records + self._commits.queued
+        if waiting > FULL * bounds.max_lag_records or lag.ms > FULL * bounds.max_lag_s * 1000:
             return Pressure.FULL
-        behind = lag.records > bounds.max_lag_records or lag.ms > bounds.max_lag_s * 1000
+        behind = waiting > bounds.max_lag_records or lag.ms > bounds.max_lag_s * 1000
         return Pressure.HOLD if behind else Pressure.NONE
 
     def _guarded(self, work: Callable[[], None]) -> None:
