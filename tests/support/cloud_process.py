@@ -136,8 +136,8 @@ class JournalingEdge:
         self.count += 1
 
     def all_confirmed(self) -> bool:
-        """True once everything journaled is confirmed by the cloud."""
-        return self.count > 0 and not self.journal.unconfirmed(0, 1)
+        """True once everything read is journaled, which the writer's thread does, and confirmed by the cloud."""
+        return self.journal.last_record >= self.count > 0 and not self.journal.unconfirmed(0, 1)
 
     def close(self) -> None:
         """Stop, journal and all."""
