@@ -139,7 +139,7 @@ def test_every_connect_carries_a_will_of_its_own_bdseq(tmp_path: Path, mosquitto
         watching.wait(Connected, 2)
         numbers = [event.bd_seq for event in watching.events if isinstance(event, Connecting)]
         assert numbers == sorted(set(numbers))
-        host.wait(lambda: host._client.is_connected(), "the host to be back")
+        host.wait(lambda: host.subscriptions >= 2, "the host to hear again")
         assert watching.link._client is not None
         sock = watching.link._client.socket()
         assert isinstance(sock, socket.socket)

@@ -72,6 +72,8 @@ class EdgeHost:
         self._client.will_set(state_topic(self.host), HostState(False, self._state_ms).encode(), qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
+        self.subscriptions = 0
         self._client.reconnect_delay_set(1, 1)
 
     def start(self) -> None:
@@ -88,7 +90,7 @@ class EdgeHost:
         self._client.disconnect()
         self._client.loop_stop()
         # paho closes its own pair of sockets when it is collected; its callbacks keep it from that.
-        self._client.on_connect = self._client.on_message = None
+        self._client.on_connect = self._client.on_message = self._client.on_subscribe = None
         del self._client
 
     def say(self, online: bool) -> None:
@@ -99,6 +101,11 @@ class EdgeHost:
     def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
         client.subscribe("spBv1.0/#", qos=1)
         self.say(True)
+
+    def _on_subscribe(self, *_: Any) -> None:
+        with self._changed:
+            self.subscriptions += 1
+            self._changed.notify_all()
 
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
