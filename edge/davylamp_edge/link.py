@@ -262,7 +262,7 @@ class Link:
             self._close()
         pause = pause_s(self._failures, self._jitter())
         # Equal ends make paho take this value as it is; it is annotated int and only ever added to a clock.
-        client.reconnect_delay_set(pause, pause)  # type: ignore[arg-type]
+        client.reconnect_delay_set(pause, pause)  # type: ignore[arg-type]  # typed int, takes any number
         self._failures += 1
         self._post(Lost(reason))
 
