@@ -1,8 +1,11 @@
-"""Runs benchmarks by name: `python -m benchmarks engine --json`; `all` runs every one."""
+"""Runs benchmarks by name: `python -m benchmarks engine --json`; `all` runs every one with what it does by default."""
 
 import argparse
 import importlib
 import sys
+from types import ModuleType
+
+from benchmarks.report import Report
 
 BENCHMARKS = {
     "wire": "benchmarks.wire",
@@ -12,20 +15,31 @@ BENCHMARKS = {
     "edge": "benchmarks.edge",
     "cloud": "benchmarks.cloud",
 }
-"""Benchmark by name: a module with `run() -> Report`, imported on first use."""
+"""Benchmark by name, imported on first use: a module with `run(**options) -> Report`, and `add_options(parser)` where
+it takes any."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was named; return 0, or 2 when the name is unknown."""
+    """Run what was named; return 0, or 2 when the command line is wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=[*BENCHMARKS, "all"], help="which benchmark")
+    parser.add_argument("name", choices=[*BENCHMARKS, "all"], help="which benchmark; NAME --help tells its options")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    chosen = parser.parse_args(arguments)
+    chosen, rest = parser.parse_known_args(arguments)
+    if chosen.name == "all" and rest:
+        parser.error(f"{rest[0]}: options belong to one benchmark; name it")
     for name in BENCHMARKS if chosen.name == "all" else [chosen.name]:
-        report = importlib.import_module(BENCHMARKS[name]).run()
+        report = _run(importlib.import_module(BENCHMARKS[name]), name, rest)
         print(report.table(), flush=True)
         print(report.json() if chosen.json else "", flush=True)
     return 0
+
+
+def _run(module: ModuleType, name: str, rest: list[str]) -> Report:
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=module.__doc__)
+    if hasattr(module, "add_options"):
+        module.add_options(parser)
+    found: Report = module.run(**vars(parser.parse_args(rest)))
+    return found
 
 
 if __name__ == "__main__":
