@@ -21,7 +21,7 @@ it takes any."""
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what was named; return 0, or 2 when the command line is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, add_help=False)
     parser.add_argument("name", choices=[*BENCHMARKS, "all"], help="which benchmark; NAME --help tells its options")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     chosen, rest = parser.parse_known_args(arguments)

@@ -1,23 +1,48 @@
-"""The alarm engine: one step gives every tag one changed sample; a quiet plant with 1 % of its tags over a limit."""
+"""The alarm engine: one step gives every tag one changed sample; a quiet plant with 1 % of its tags over a limit.
+
+``--peer prometheus`` lets Prometheus evaluate the same four limits over as many series, in the same run.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
 
 import numpy as np
 from davylamp_alarms.batch import Batch
-from davylamp_alarms.definition import AlarmDef, Kind, Priority, Register, TagDef, alarm_id
+from davylamp_alarms.definition import FALLING, AlarmDef, Kind, Priority, Register, TagDef, alarm_id
 from davylamp_alarms.engine import Engine
+from davylamp_cloud.store.snapshots import packed
 
-from benchmarks.report import Figure, Report, at_most
+from benchmarks import prometheus
+from benchmarks.processes import Stage, stage, until
+from benchmarks.report import Figure, Report, at_least, at_most
 from benchmarks.timing import median_s
 
 SIZES = (10_000, 100_000, 1_000_000)
 LIMITS = {Kind.LL: 10.0, Kind.L: 15.0, Kind.H: 85.0, Kind.HH: 90.0}
 START_MS = 1_700_000_000_000
 
+PEER_SIZE, PEER_PERIOD_S, PEER_FOR_S = 100_000, 5, 3
+"""Prometheus needs seconds for so many series: asked more often it would skip evaluations."""
+PEER_PATIENCE_S = 120.0
 
-def run() -> Report:
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` takes."""
+    parser.add_argument("--peer", choices=("prometheus",), help="measure it beside the engine, in the same run")
+
+
+def run(peer: str | None = None) -> Report:
     """Measure the existing rule set: four limits with deadband and delays, stale, fault, lifecycle included."""
     report = Report("engine")
-    for size in SIZES:
-        _measure(report, size)
+    if peer is None:
+        for size in SIZES:
+            _measure(report, size)
+    elif gone := prometheus.missing():
+        report.notes.append(f"{peer} is not installed: {gone}")
+    else:
+        with tempfile.TemporaryDirectory() as name, stage(Path(name)) as site:
+            _beside_prometheus(report, site)
     return report
 
 
@@ -81,3 +106,44 @@ def _copy_gb_s(size: int) -> float:
     source = np.ones(size)
     target = np.empty(size)
     return 2 * 8 * size / median_s(lambda: np.copyto(target, source), runs=21) / 1e9
+
+
+def _beside_prometheus(report: Report, site: Stage) -> None:
+    """Let both evaluate the same limits; the engine runs in a process of its own, so that its memory can be told."""
+    saved = site.folder / "engine.npz"
+    saved.write_bytes(packed(Engine(register(PEER_SIZE)).snapshot()))
+    engine = site.begin("engine", "benchmarks.engine_alone", str(saved), str(PEER_SIZE))
+    ours = engine.hear()
+    engine.end()
+    source = prometheus.exporter(site, PEER_SIZE)
+    rules = prometheus.rules_text({str(kind): _expression(kind) for kind in LIMITS}, PEER_FOR_S)
+    peer = prometheus.Prometheus(site, source, rules, PEER_PERIOD_S, limits=True)
+    prometheus.scraped(peer, {"pv": PEER_SIZE, "pv_hh": PEER_SIZE}, PEER_PATIENCE_S)
+    firing = until(lambda: peer.count('ALERTS{alertstate="firing"}'), "Prometheus' alerts", PEER_PATIENCE_S)
+    assert firing == ours["standing"], f"the engine has {ours['standing']} alarms standing, Prometheus {firing}"
+    _compare(report, ours, firing, peer.rule_s(), peer.rss_mb())
+
+
+def _expression(kind: Kind) -> str:
+    """Return a limit as Prometheus asks it of each tag: the limit is a series of its own, as each tag has its own."""
+    return f"pv {'<=' if kind in FALLING else '>='} on(id) pv_{kind.lower()}"
+
+
+def _compare(report: Report, ours: dict[str, float], firing: int, rule_s: float, rss_mb: float) -> None:
+    name = f"{PEER_SIZE:,} tags, four limits"
+    report.add(Figure(f"{name}: alarms standing in both", firing, "alarms"))
+    report.add(Figure(f"{name}: engine, a step", ours["step_s"] * 1e3, "ms"))
+    report.add(Figure(f"{name}: Prometheus, its rule group", rule_s * 1e3, "ms"))
+    report.add(at_least("Prometheus' time by the engine's", rule_s / ours["step_s"], "times", 500))
+    report.add(Figure(f"{name}: engine's numeric state", ours["state_mb"], "MB"))
+    report.add(Figure(f"{name}: engine's process, grown by", ours["grown_mb"], "MB"))
+    report.add(Figure(f"{name}: engine's process, whole", ours["rss_mb"], "MB"))
+    report.add(Figure(f"{name}: Prometheus, whole", rss_mb, "MB"))
+    report.add(at_least("Prometheus' memory by the engine's numeric state", rss_mb / ours["state_mb"], "times", 50))
+    report.add(Figure("Prometheus' memory by what the engine's process grew", rss_mb / ours["grown_mb"], "times"))
+    report.add(Figure("Prometheus' memory by the engine's whole process", rss_mb / ours["rss_mb"], "times"))
+    report.notes += [
+        f"Prometheus evaluates each {PEER_PERIOD_S} s with for: {PEER_FOR_S} s; a tag's four limits are series of"
+        " their own, scraped each minute; it reads a database and writes ALERTS series besides",
+        "the engine was restored from a snapshot, as the cloud does; a step is one changed sample of every tag",
+    ]

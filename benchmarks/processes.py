@@ -34,12 +34,10 @@ def until(condition: Callable[[], T], what: str, seconds: float = READY_S, every
 class Part:
     """One process. Its output lies in the folder; `profile` is there once it has ended."""
 
-    def __init__(self, folder: Path, name: str, arguments: list[str], *, sampled: bool = False) -> None:
+    def __init__(self, folder: Path, name: str, command: list[str]) -> None:
         self.name = name
-        self._profile = folder / f"{name}.profile.json"
+        self._profile = profile_of(folder, name)
         self._log = folder / f"{name}.log"
-        command = [sys.executable, "-m"]
-        command += ["benchmarks.sampler", str(self._profile), *arguments] if sampled else arguments
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
 
@@ -80,6 +78,11 @@ class Part:
         return int(peak.split()[1]) * 1024 / 1e6
 
 
+def profile_of(folder: Path, name: str) -> Path:
+    """Return where a sampled process leaves its profile."""
+    return folder / f"{name}.profile.json"
+
+
 class Stage:
     """A folder, a broker and the processes around it."""
 
@@ -89,8 +92,13 @@ class Stage:
         self.broker: Broker = undo.enter_context(broker(folder))
 
     def begin(self, name: str, *arguments: str, sampled: bool = False) -> Part:
-        """Start a process that ends with the stage at the latest."""
-        part = Part(self.folder, name, list(arguments), sampled=sampled)
+        """Start a Python module that ends with the stage at the latest."""
+        sampler = ["benchmarks.sampler", str(profile_of(self.folder, name))] if sampled else []
+        return self.program(name, sys.executable, "-m", *sampler, *arguments)
+
+    def program(self, name: str, *command: str) -> Part:
+        """Start any program that ends with the stage at the latest."""
+        part = Part(self.folder, name, list(command))
         self._undo.callback(part.end)
         return part
 
