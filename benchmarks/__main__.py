@@ -14,6 +14,7 @@ BENCHMARKS = {
     "historian": "benchmarks.historian",
     "edge": "benchmarks.edge",
     "cloud": "benchmarks.cloud",
+    "latency": "benchmarks.latency",
 }
 """Benchmark by name, imported on first use: a module with `run(**options) -> Report`, and `add_options(parser)` where
 it takes any."""

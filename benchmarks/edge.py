@@ -6,12 +6,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from davylamp_simulators.fleet import profile_text
-from support.services import free_port
 
-from benchmarks.processes import Part, Stage, metrics, stage, until
+from benchmarks.processes import Stage, edge_on, metrics, online, stage, until
 from benchmarks.report import Figure, Report, at_least, at_most
 from benchmarks.sampler import Profile
 from benchmarks.timing import Load, Machine
@@ -82,8 +80,8 @@ def _measured(devices: int, points: int, window_s: float) -> Found:
 def _run(site: Stage, devices: int, points: int, window_s: float) -> Found:
     cloud = site.cloud()
     plant = site.begin("plant", "benchmarks.plant", str(devices), str(points))
-    edge, url = _edge(site, plant.hear()["ports"], points)
-    until(lambda: _online(url), "the edge online with its births confirmed")
+    edge, url = edge_on(site, plant.hear()["ports"], profile_text(points))
+    until(lambda: online(url), "the edge online with its births confirmed")
     time.sleep(WARM_S)  # first scans, births and imports are not the steady state
     before, machine, load = metrics(url), Machine(), Load.of(edge.pid)
     time.sleep(window_s)
@@ -104,35 +102,6 @@ def _run(site: Stage, devices: int, points: int, window_s: float) -> Found:
         cores, busy, rss_mb, peak_mb, grown("late"), grown("losses"), served, cloud.stored(NO_POINT), unconfirmed,
         grown("requests") / window_s, edge.profile(),
     )  # fmt: skip
-
-
-def _edge(site: Stage, ports: list[int], points: int) -> tuple[Part, str]:
-    """Start an edge on the plant; return it and its page of counters."""
-    profiles = site.folder / "profiles" / "bench"
-    profiles.mkdir(parents=True)
-    (profiles / "bench.toml").write_text(profile_text(points), encoding="utf-8")
-    port = free_port()
-    device = {"profile": "bench", "driver": "modbus", "hazard_source": "bench"}
-    devices: list[dict[str, Any]] = [
-        {"name": f"d{n}", "address": f"127.0.0.1:{at}", **device} for n, at in enumerate(ports)
-    ]
-    config = site.write(
-        "edge.toml",
-        {"node": "edge-1", "report": "changes", "profiles": str(profiles.parent)},
-        broker={"host": site.broker.host, "port": site.broker.port},
-        journal={"path": str(site.folder / "journal.db")},
-        status={"port": port},
-        devices=devices,
-    )
-    return site.begin("edge", "davylamp_edge", "run", config, sampled=True), f"http://127.0.0.1:{port}/metrics"
-
-
-def _online(url: str) -> bool:
-    try:
-        now = metrics(url)
-    except OSError:
-        return False
-    return now["davylamp_edge_uplink_online"] == 1 and now["davylamp_edge_uplink_confirmations_total"] > 2
 
 
 def _unconfirmed(url: str) -> float:

@@ -1,6 +1,7 @@
-"""Serves numbers to Prometheus: ``python -m benchmarks.exporter SERIES``; says its port, then obeys a line at a time.
+"""Serves numbers to Prometheus: ``python -m benchmarks.exporter TAGS [calm]`` says its port, then obeys line by line.
 
-``/metrics`` has a value a tag: 50, or 95 where its number is a multiple of 100 (1 % of a plant over its limits).
+``/metrics`` has a value a tag: 50, or 95 where its number is a multiple of 100 (1 % of a plant over its limits; none
+where it is calm).
 ``/limits`` has each tag's own limits. ``step N`` lifts tag N to 95 and says when: the time to an alert can be told.
 """
 
@@ -17,8 +18,8 @@ LIMITS = {"ll": 10.0, "l": 15.0, "h": 85.0, "hh": 90.0}
 class Page:
     """The exposition text; changing one series costs one line."""
 
-    def __init__(self, size: int) -> None:
-        self._lines = [f'pv{{id="{n}"}} {HIGH if n % 100 == 0 else CALM}\n' for n in range(size)]
+    def __init__(self, size: int, calm: bool) -> None:
+        self._lines = [f'pv{{id="{n}"}} {CALM if calm or n % 100 else HIGH}\n' for n in range(size)]
         self._lock = threading.Lock()
         self._text = "".join(self._lines).encode()
         limits = (f'pv_{name}{{id="{n}"}} {limit}\n' for name, limit in LIMITS.items() for n in range(size))
@@ -56,7 +57,7 @@ def server(page: Page) -> ThreadingHTTPServer:
 
 def main() -> int:
     """Serve until standard input ends."""
-    page = Page(int(sys.argv[1]))
+    page = Page(int(sys.argv[1]), "calm" in sys.argv)
     http = server(page)
     threading.Thread(target=http.serve_forever, daemon=True).start()
     _say(port=http.server_address[1])

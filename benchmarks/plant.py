@@ -1,15 +1,21 @@
-"""A plant for the edge benchmark: ``python -m benchmarks.plant DEVICES POINTS``; one JSON line per line it is told.
+"""A plant for the benchmarks: ``python -m benchmarks.plant DEVICES POINTS``; one JSON line per line it is told.
 
 It says its ports at once. ``freeze`` stops all values; then it says how many changed readings it has ever served.
+``lift N`` puts device N's first point far above all others and says when, ``lower N`` lets it be.
 """
 
 import asyncio
 import json
+import struct
 import sys
+import time
 
 from davylamp_simulators.fleet import Counter
 from davylamp_simulators.modbus import ModbusServer, Unit
 from davylamp_simulators.registers import Area, Block, Told
+
+LIFTED = 20_000.0
+"""Above every other value of a fleet's counter."""
 
 PERIOD_S = 0.4
 """Values move faster than they are polled: every poll sees every value changed, in whatever phase it comes."""
@@ -22,10 +28,13 @@ class Meter:
         self._counter = counter
         self._before: dict[int, bytes] = {}
         self.changed = 0
+        self.lifted = False
 
     def read(self, area: Area, start: int, count: int) -> bytes | None:
         """Return a reply's bytes; all values move together, so a reply is changed as a whole."""
         found = self._counter.read(area, start, count)
+        if self.lifted and start == 0 and found:
+            found = struct.pack(">f", LIFTED) + found[4:]
         if found is not None and found != self._before.get(start):
             self._before[start] = found
             self.changed += count // 2
@@ -49,10 +58,15 @@ async def serve(devices: int, points: int) -> None:
         await server.start("127.0.0.1", 0)
     _say(ports=[server.port for server in servers])
     moving = asyncio.create_task(_move(counter), name="plant clock")
-    while await asyncio.to_thread(sys.stdin.readline):
-        moving.cancel()
-        await asyncio.sleep(2.0)  # two scans: whatever moved last has been asked for
-        _say(served=sum(meter.changed for meter in meters))
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        match line.split():
+            case ["freeze"]:
+                moving.cancel()
+                await asyncio.sleep(2.0)  # two scans: whatever moved last has been asked for
+                _say(served=sum(meter.changed for meter in meters))
+            case ["lift" | "lower" as what, device]:
+                meters[int(device)].lifted = what == "lift"
+                _say(at_ms=time.time_ns() // 1_000_000)
     for server in servers:
         await server.stop()
 

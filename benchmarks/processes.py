@@ -129,6 +129,36 @@ class Stage:
         return {**told, "priorities": ["red", "orange", "yellow", "blue"]}, notices
 
 
+def edge_on(site: Stage, ports: list[int], profile: str) -> tuple[Part, str]:
+    """Start an edge on a plant's devices, all of one profile; return it and its page of counters."""
+    profiles = site.folder / "profiles" / "bench"
+    profiles.mkdir(parents=True)
+    (profiles / "bench.toml").write_text(profile, encoding="utf-8")
+    port = free_port()
+    device = {"profile": "bench", "driver": "modbus", "hazard_source": "bench"}
+    devices: list[dict[str, Any]] = [
+        {"name": f"d{n}", "address": f"127.0.0.1:{at}", **device} for n, at in enumerate(ports)
+    ]
+    config = site.write(
+        "edge.toml",
+        {"node": "edge-1", "report": "changes", "profiles": str(profiles.parent)},
+        broker={"host": site.broker.host, "port": site.broker.port},
+        journal={"path": str(site.folder / "journal.db")},
+        status={"port": port},
+        devices=devices,
+    )
+    return site.begin("edge", "davylamp_edge", "run", config, sampled=True), f"http://127.0.0.1:{port}/metrics"
+
+
+def online(url: str) -> bool:
+    """Return whether an edge, by its page of counters, is connected and has been confirmed."""
+    try:
+        now = metrics(url)
+    except OSError:
+        return False
+    return now["davylamp_edge_uplink_online"] == 1 and now["davylamp_edge_uplink_confirmations_total"] > 2
+
+
 class CloudPart:
     """A running cloud."""
 
