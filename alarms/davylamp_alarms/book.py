@@ -50,6 +50,38 @@ class Shelf:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenMask:
+    """Who opened a mask until when (host time), why, and what it hides."""
+
+    until_ms: int
+    by: str
+    reason: str
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Who took an instrument out of service until when (host time), under which permit, and why."""
+
+    until_ms: int
+    by: str
+    reason: str
+    permit: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """An act by one person that needed two: somebody else reviews it until `due_ms` (host time, SAFETY S15)."""
+
+    due_ms: int
+    by: str
+    op: str
+    subject: str
+    comment: str
+
+
 @dataclass(slots=True)
 class Record:
     """An occurrence that is not at rest."""
@@ -76,11 +108,17 @@ class Record:
 
 @dataclass(slots=True)
 class Book:
-    """Records by (alarm, lane), shelves by alarm, and the two counters of each hazard source."""
+    """Records by (alarm, lane), what hides them, the reviews that are owed, and two counters of each hazard source.
+
+    Shelves are kept by alarm, open masks by mask, what is out of service by tag, reviews by the record of their act.
+    """
 
     records: dict[Key, Record] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     shelves: dict[str, Shelf] = field(default_factory=dict)
+    masks: dict[str, OpenMask] = field(default_factory=dict)
+    out: dict[str, Out] = field(default_factory=dict)
+    reviews: dict[str, Review] = field(default_factory=dict)
     source_numbers: dict[str, int] = field(default_factory=dict)
     occurrence_numbers: dict[str, int] = field(default_factory=dict)
     repeats: dict[Key, int] = field(default_factory=dict)
@@ -130,6 +168,7 @@ class Book:
         due_ms: int | None = None,
         actor: str = "",
         comment: str = "",
+        break_glass: bool = False,
     ) -> Transition:
         """Number and return a transition to the record's present state, and forget a record that is at rest."""
         record.version += 1
@@ -165,6 +204,7 @@ class Book:
             scan_ms=facts.scan_ms,
             actor=actor,
             comment=comment,
+            break_glass=break_glass,
         )
 
     def _keep(self, facts: Facts, record: Record) -> None:
@@ -189,6 +229,9 @@ class Book:
     def move_clock(self, jump_ms: int) -> None:
         """Let host times keep their distance from now after the host's clock was set."""
         self.shelves = {k: replace(shelf, until_ms=shelf.until_ms + jump_ms) for k, shelf in self.shelves.items()}
+        self.masks = {k: replace(mask, until_ms=mask.until_ms + jump_ms) for k, mask in self.masks.items()}
+        self.out = {k: replace(out, until_ms=out.until_ms + jump_ms) for k, out in self.out.items()}
+        self.reviews = {k: replace(review, due_ms=review.due_ms + jump_ms) for k, review in self.reviews.items()}
         self.repeats = {key: due_ms + jump_ms for key, due_ms in self.repeats.items()}
         for record in self.records.values():
             record.acknowledged_ms += jump_ms

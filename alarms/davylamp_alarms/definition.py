@@ -22,6 +22,7 @@ class Kind(StrEnum):
     COMM = "COMM"
     LINK = "LINK"
     SYSTEM = "SYSTEM"
+    MASK = "MASK"
 
 
 KINDS: tuple[Kind, ...] = tuple(Kind)
@@ -91,6 +92,7 @@ class TagDef:
         node: Edge node, ``group/node``: whose link and clock the tag depends on.
         silence_ms: Longest silence between two reports; a tag is stale after three (SAFETY S8).
         scan_ms: Period of its scan class: first-out within one scan is undecidable (SAFETY S25).
+        range: What the instrument can show, in the tag's unit; another instrument may not return in its place (S19).
     """
 
     id: str
@@ -99,6 +101,7 @@ class TagDef:
     kind: PointKind = PointKind.PROCESS
     silence_ms: int = 60_000
     scan_ms: int = 1_000
+    range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +132,42 @@ class AlarmDef:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskDef:
+    """What may be hidden while blasting or cleaning goes on (SAFETY S17).
+
+    Args:
+        id: A slug, unique on this cloud.
+        alarms: Ids of the alarms it hides; one whose tag is not born yet stays audible. Ceiling limits are refused.
+        people: Tag that counts who is inside; the mask is refused while it does not say a good 0. Empty: nobody counts.
+        input: Tag of the mask's own switch: it must say a good 1, and ends the mask with a good 0. Empty: none.
+    """
+
+    id: str
+    hazard_source: str
+    alarms: tuple[str, ...]
+    people: str = ""
+    input: str = ""
+    zh: str = ""
+    en: str = ""
+
+
+CEILINGS = frozenset({Kind.HH, Kind.LL, Kind.L2, Kind.OVER_RANGE})
+"""Kinds no mask hides, and nobody hides alone (SAFETY S15, S17; HH includes LL)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """Everything that can alarm at one moment.
 
-    `shifts_ms` are the shift changes, in milliseconds after midnight UTC; empty: none.
+    `shifts_ms` are the shift changes, in milliseconds after midnight UTC; empty: none. `one_person` are the operating
+    positions where one person is alone on duty (SAFETY S15).
     """
 
     tags: tuple[TagDef, ...] = ()
     alarms: tuple[AlarmDef, ...] = ()
     shifts_ms: tuple[int, ...] = ()
+    masks: tuple[MaskDef, ...] = ()
+    one_person: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +175,9 @@ class Changes:
     """An edit of the register, from a birth (nobody's name) or from a person.
 
     `tags` are new ones, appended in order: the first takes the next free index. `alarms` are new or replace the one
-    with the same id; `removed` are alarm ids; `shifts_ms` replaces the shift changes where it is given. An edit that
-    would end a standing alarm needs `by` and a different `second`, and is journaled as closed by limit change
-    (SAFETY S20).
+    with the same id; `removed` are alarm ids. `shifts_ms`, `masks` and `one_person` replace what there was, where they
+    are given; an open mask stays open until its own end. An edit that would end a standing alarm needs `by` and a
+    different `second`, and is journaled as closed by limit change (SAFETY S20).
     """
 
     at_ms: int
@@ -158,6 +188,13 @@ class Changes:
     by: str = ""
     second: str = ""
     comment: str = ""
+    masks: tuple[MaskDef, ...] | None = None
+    one_person: tuple[str, ...] | None = None
+
+
+def position_of(alarm: str) -> str:
+    """Return the operating position that sees an alarm: the first part of its id."""
+    return alarm.partition("/")[0]
 
 
 def alarm_id(tag_id: str, kind: Kind) -> str:

@@ -17,12 +17,12 @@ import numpy as np
 from davylamp_wire.quality import GOOD, Level
 
 from davylamp_alarms.columns import ALWAYS
-from davylamp_alarms.commands import actor_of, two_persons
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import FALLING, LIMIT_KINDS, NO_TAG, AlarmDef, Changes, Kind, alarm_id
+from davylamp_alarms.definition import CEILINGS, FALLING, LIMIT_KINDS, NO_TAG, AlarmDef, Changes, Kind, alarm_id
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
+from davylamp_alarms.persons import actor_of, two_persons
 from davylamp_alarms.rules import RULES
 from davylamp_alarms.samples import settle_bands
 from davylamp_alarms.settle import settle
@@ -37,19 +37,18 @@ def redefine(memory: Memory, seq: int, changes: Changes) -> list[Transition] | R
     """Make the edit whole, or refuse it whole."""
     if mistake := _mistake(memory, changes):
         return Refusal(seq, Why.BAD_EDIT, f"修改无效：{mistake}", f"bad edit: {mistake}")
-    if changes.shifts_ms is not None:
-        memory.shifts_ms = tuple(sorted(changes.shifts_ms))
     before = [(alarm, definition(memory, alarm.id)) for alarm in changes.alarms]
     edited = [alarm for alarm, known in before if alarm != known]
     replaced = [alarm for alarm, known in before if known is not None and alarm != known]
     removed = [name for name in changes.removed if definition(memory, name) is not None]
-    if not (edited or removed or changes.tags):
-        return []
     ending = _ending(memory, replaced, removed)
     if ending and not two_persons(changes.by, changes.second):
         names = ", ".join(ending)
         zh, en = "该修改会结束正在持续的报警，须两人确认", "this edit ends standing alarms and needs two persons"
         return Refusal(seq, Why.SECOND_PERSON, f"{zh}：{names}", f"{en}: {names}")
+    _set_up(memory, changes)
+    if not (edited or removed or changes.tags):
+        return []
     told = settle(memory, [_step(memory, seq, name, What.CLOSED, changes, CLOSED) for name in ending])
     _end(memory, ending)
     kept = [alarm.id for alarm in replaced if _stands(memory, alarm.id)]
@@ -60,8 +59,27 @@ def redefine(memory: Memory, seq: int, changes: Changes) -> list[Transition] | R
     return told + settle(memory, steps + list(_evaluate(memory, seq, changes, edited)))
 
 
+def _set_up(memory: Memory, changes: Changes) -> None:
+    """Take on what concerns the site and no alarm of its own: shifts, masks, one-person positions."""
+    if changes.shifts_ms is not None:
+        memory.shifts_ms = tuple(sorted(changes.shifts_ms))
+    if changes.masks is not None:
+        memory.masks = {mask.id: mask for mask in changes.masks}
+    if changes.one_person is not None:
+        memory.one_person = frozenset(changes.one_person)
+
+
+def _ceilings(changes: Changes) -> str:
+    """Return which mask would hide a ceiling limit (SAFETY S17); a kind is the last part of an alarm's id."""
+    kinds = [(mask, name) for mask in changes.masks or () for name in mask.alarms]
+    wrong = [f"{mask.id} covers {name}" for mask, name in kinds if name.rpartition("#")[2] in CEILINGS]
+    return f"no mask hides a ceiling limit: {', '.join(wrong)}" if wrong else ""
+
+
 def _mistake(memory: Memory, changes: Changes) -> str:
     """Return what is wrong with an edit; empty where nothing is."""
+    if wrong := _ceilings(changes):
+        return wrong
     names = [tag.id for tag in changes.tags]
     known = [name for name in names if memory.layout.names.find(name) is not None]
     if known or len(set(names)) < len(names):
@@ -159,6 +177,8 @@ def _forget(memory: Memory, removed: list[str]) -> None:
     for name in removed:
         memory.book.shelves.pop(name, None)
         memory.lone.pop(name, None)
+        for record in list(memory.book.of_alarm(name)):
+            memory.book.drop(record)
 
 
 def _write(memory: Memory, changes: Changes, edited: list[AlarmDef]) -> None:
@@ -181,7 +201,7 @@ def _evaluate(memory: Memory, seq: int, changes: Changes, edited: list[AlarmDef]
     layout = memory.layout
     mine = [alarm for alarm in edited if 0 <= alarm.tag < layout.tags.n - len(changes.tags)]
     for alarm in mine:
-        if alarm.kind in LIMIT_KINDS | {Kind.COMM} and layout.tags.quality[alarm.tag] >> 8 < Level.BAD:
+        if alarm.kind in LIMIT_KINDS | {Kind.COMM, Kind.MASK} and layout.tags.quality[alarm.tag] >> 8 < Level.BAD:
             yield from _meet(memory, seq, changes, alarm, _row(memory, alarm.tag, alarm.kind))
     settle_bands(memory, np.array(sorted({alarm.tag for alarm in mine}), np.int32))
 

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from davylamp_alarms import commands, edits, samples, timers
 from davylamp_alarms.batch import Batch
-from davylamp_alarms.book import Record, Shelf
-from davylamp_alarms.definition import AlarmDef, Changes, Register
+from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
+from davylamp_alarms.definition import AlarmDef, Changes, MaskDef, Register
 from davylamp_alarms.memory import DOWN, UP, Memory
+from davylamp_alarms.preview import Preview, preview
 from davylamp_alarms.settle import settle
 from davylamp_alarms.snapshot import Snapshot, load, save
 from davylamp_alarms.transition import Command, Refusal, Transition
@@ -29,7 +30,10 @@ class Engine:
             ValueError: The register contradicts itself; the message says where.
         """
         self._memory = Memory(register.shifts_ms)
-        answer = edits.redefine(self._memory, -1, Changes(0, tags=register.tags, alarms=register.alarms))
+        changes = Changes(
+            0, tags=register.tags, alarms=register.alarms, masks=register.masks, one_person=register.one_person
+        )
+        answer = edits.redefine(self._memory, -1, changes)
         if isinstance(answer, Refusal):
             raise ValueError(answer.en)
 
@@ -114,6 +118,26 @@ class Engine:
     def shelves(self) -> dict[str, Shelf]:
         """Return the shelved alarms and who shelved them until when."""
         return dict(self._memory.book.shelves)
+
+    def masks(self) -> dict[str, MaskDef]:
+        """Return the masks there are, open or not."""
+        return dict(self._memory.masks)
+
+    def open_masks(self) -> dict[str, OpenMask]:
+        """Return the masks that hide something now, who opened them and until when."""
+        return dict(self._memory.book.masks)
+
+    def out_of_service(self) -> dict[str, Out]:
+        """Return the tags that are out of service, by whom, under which permit and until when."""
+        return dict(self._memory.book.out)
+
+    def reviews(self) -> dict[str, Review]:
+        """Return what one person did alone and nobody has reviewed yet, by the log record of the act."""
+        return dict(self._memory.book.reviews)
+
+    def preview(self, command: Command) -> Preview | Refusal:
+        """Return what an act that hides would do, or why it cannot be done; nothing changes."""
+        return preview(self._memory, command)
 
     def definition(self, alarm: str) -> AlarmDef | None:
         """Return an alarm's definition as the engine has it; None if it knows none of this id."""

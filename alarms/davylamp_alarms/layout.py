@@ -104,6 +104,8 @@ class TagClass:
     kind: PointKind
     stale_ms: int
     scan_ms: int
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,16 @@ class Layout:
         """Return what a tag shares with others."""
         return self.tag_classes.values[int(self.tags.shared[tag])]
 
+    def kinds_of(self, tag: int) -> list[Kind]:
+        """Return the kinds of a tag's alarms, in their order."""
+        first = int(self.tags.first[tag])
+        return [self.row_class(row).kind for row in range(first, first + int(self.tags.rows[tag]))]
+
+    def range_of(self, tag: int) -> tuple[float, float] | None:
+        """Return what a tag's instrument can show, if it is known."""
+        shared = self.tag_class(tag)
+        return None if shared.low is None or shared.high is None else (shared.low, shared.high)
+
     def tags_of(self, rows: Ints) -> Ints:
         """Return the tag of each row. Tags without rows share their successor's first row, hence the right side."""
         return np.searchsorted(self.tags.first[: self.tags.n], rows, side="right") - 1
@@ -216,7 +228,7 @@ class Layout:
     def _tag_class(self, tag: TagDef) -> int:
         node, source = self.nodes.number(tag.node), self.sources.number(tag.hazard_source)
         return self.tag_classes.number(
-            TagClass(node, source, PointKind(tag.kind), SILENCES * tag.silence_ms, tag.scan_ms)
+            TagClass(node, source, PointKind(tag.kind), SILENCES * tag.silence_ms, tag.scan_ms, *(tag.range or ()))
         )
 
     def put(self, alarms: Sequence[AlarmDef]) -> bool:
@@ -307,8 +319,8 @@ class Layout:
             Interned(json.loads(bytes(dumped[f"register/{key}"]))) for key in ("tags", "nodes", "sources")
         )
         self.tag_classes = Interned(
-            TagClass(node, source, PointKind(kind), stale, scan)
-            for node, source, kind, stale, scan in json.loads(bytes(dumped["register/tag_classes"]))
+            TagClass(node, source, PointKind(kind), *rest)
+            for node, source, kind, *rest in json.loads(bytes(dumped["register/tag_classes"]))
         )
         self.row_classes = Interned(
             RowClass(Kind(kind), Priority(priority), *rest)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+from davylamp_wire.quality import GOOD
 from numpy.typing import NDArray
 
 from davylamp_alarms.batch import Ints
 from davylamp_alarms.book import Book, Facts
 from davylamp_alarms.columns import NEVER, Columns, Fields
-from davylamp_alarms.definition import BLIND_KINDS, KINDS, Kind, alarm_id
+from davylamp_alarms.definition import BLIND_KINDS, KINDS, Kind, MaskDef, alarm_id
 from davylamp_alarms.layout import Layout
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.slots import Slots
@@ -53,6 +54,8 @@ class Memory:
         self.book, self.clock = Book(), Clock()
         self.lone: dict[str, Lone] = {}
         self.shifts_ms = tuple(sorted(shifts_ms))
+        self.masks: dict[str, MaskDef] = {}
+        self.one_person: frozenset[str] = frozenset()
         self.seq, self.register_version = -1, 0
         self.ahead_ms = 0
 
@@ -98,6 +101,21 @@ class Memory:
             latch=shared.latch or kind is Kind.OVER_RANGE,  # whatever the profile says (SAFETY S11)
             scan_ms=of_tag.scan_ms,
         )
+
+    def find(self, name: str) -> Facts | None:
+        """Return the facts of the alarm with this id; None if there is none."""
+        if name in self.lone:
+            return self.lone[name].facts
+        found = self.layout.find(name)
+        return None if found is None else self.facts(*found)
+
+    def newest_good(self, tag_id: str, now_ms: int) -> float | None:
+        """Return a tag's value where its newest reading is good and no staler than the tag may be; else None."""
+        tag = self.layout.names.find(tag_id)
+        if tag is None or self.layout.tags.quality[tag] != GOOD:
+            return None
+        old_ms = now_ms - int(self.layout.tags.arrival_ms[tag])
+        return float(self.layout.tags.value[tag]) if old_ms <= self.layout.tag_class(tag).stale_ms else None
 
     def facts_of(self, tag: int, kind: int, name: str) -> Facts:
         """Return the same, for a kind's number."""

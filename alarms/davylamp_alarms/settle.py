@@ -87,17 +87,21 @@ def _late_ended(memory: Memory, step: Step, facts: Facts) -> Told:
     return [_write(memory, step, facts, record, Event.UPDATED)]
 
 
-def _shelf_over(memory: Memory, step: Step, facts: Facts) -> Told:
-    memory.book.shelves.pop(step.alarm)
-    return unhide(memory, step, facts)
+OVER = {
+    What.SHELF_OVER: (Suppression.SHELVED, Event.UNSHELVED),
+    What.MASK_OVER: (Suppression.BY_DESIGN, Event.UNSUPPRESSED),
+    What.OUT_OVER: (Suppression.OUT_OF_SERVICE, Event.RETURNED),
+}
 
 
-def unhide(memory: Memory, step: Step, facts: Facts) -> Told:
+def _over(memory: Memory, step: Step, facts: Facts) -> Told:
     """Show an alarm again as it is now: what began while it was hidden is unacknowledged (SAFETY S16)."""
+    suppression, event = OVER[step.what]
     told: Told = []
     for record in list(memory.book.of_alarm(facts.alarm)):
-        memory.book.move(record, Event.UNSHELVED)
-        told.append(_write(memory, step, facts, record, Event.UNSHELVED))
+        if suppression in record.state.suppressions:
+            memory.book.move(record, event)
+            told.append(_write(memory, step, facts, record, event))
     return told
 
 
@@ -134,7 +138,9 @@ _TELL: dict[What, Callable[[Memory, Step, Facts], Told]] = {
     What.WENT_BACK: _went_back,
     What.LATE_FOUND: _late_found,
     What.LATE_ENDED: _late_ended,
-    What.SHELF_OVER: _shelf_over,
+    What.SHELF_OVER: _over,
+    What.MASK_OVER: _over,
+    What.OUT_OVER: _over,
     What.RE_ALARM: _re_alarm,
     What.CLOSED: _closed,
     What.EDITED: _edited,

@@ -7,15 +7,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from davylamp_alarms.book import Book, Record, Shelf
+from davylamp_alarms.book import Book, OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import AlarmDef, Kind, Priority
+from davylamp_alarms.definition import AlarmDef, Kind, MaskDef, Priority
 from davylamp_alarms.lifecycle import State
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.transition import Condition, Lane, Suppression
 
-VERSION = 1
+VERSION = 2
 """Of the form below; a snapshot of another version is not read but replayed from the log."""
 
 
@@ -35,6 +35,8 @@ def save(memory: Memory) -> dict[str, NDArray[Any] | bytes]:
         "seq": memory.seq,
         "register_version": memory.register_version,
         "shifts_ms": memory.shifts_ms,
+        "masks": [asdict(mask) for mask in memory.masks.values()],
+        "one_person": sorted(memory.one_person),
         "clock": [clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms],
     }
     return {
@@ -58,6 +60,9 @@ def load(snapshot: Snapshot) -> Memory:
         raise UnknownSnapshot(f"snapshot version {head['version']}, this engine reads {VERSION}")
     memory = Memory(head["shifts_ms"])
     memory.seq, memory.register_version = head["seq"], head["register_version"]
+    masks = (MaskDef(**{**said, "alarms": tuple(said["alarms"])}) for said in head["masks"])
+    memory.masks = {mask.id: mask for mask in masks}
+    memory.one_person = frozenset(head["one_person"])
     memory.layout.load(snapshot)
     memory.slots.load("slots", snapshot)
     memory.nodes.load("nodes", snapshot)
@@ -78,6 +83,9 @@ def _book(book: Book) -> dict[str, Any]:
     return {
         "records": [_record(record) for record in book.records.values()],
         "shelves": {alarm: asdict(shelf) for alarm, shelf in book.shelves.items()},
+        "masks": {name: asdict(mask) for name, mask in book.masks.items()},
+        "out": {tag: asdict(out) for tag, out in book.out.items()},
+        "reviews": {seq: asdict(review) for seq, review in book.reviews.items()},
         "source_numbers": book.source_numbers,
         "occurrence_numbers": book.occurrence_numbers,
         "repeats": [[*key, due_ms] for key, due_ms in book.repeats.items()],
@@ -93,6 +101,9 @@ def _record(record: Record) -> dict[str, Any]:
 def _read_book(said: dict[str, Any]) -> Book:
     book = Book(
         shelves={alarm: Shelf(**shelf) for alarm, shelf in said["shelves"].items()},
+        masks={name: OpenMask(**{**mask, "alarms": tuple(mask["alarms"])}) for name, mask in said["masks"].items()},
+        out={tag: Out(**out) for tag, out in said["out"].items()},
+        reviews={seq: Review(**review) for seq, review in said["reviews"].items()},
         source_numbers=said["source_numbers"],
         occurrence_numbers=said["occurrence_numbers"],
         repeats={(alarm, Lane(lane)): due_ms for alarm, lane, due_ms in said["repeats"]},

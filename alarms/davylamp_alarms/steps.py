@@ -13,6 +13,8 @@ class What(StrEnum):
     LATE_FOUND = "late found"
     LATE_ENDED = "late ended"
     SHELF_OVER = "shelf over"
+    MASK_OVER = "mask over"
+    OUT_OVER = "out over"
     RE_ALARM = "re-alarm"
     CLOSED = "closed"
     EDITED = "edited"

@@ -12,6 +12,7 @@ from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
 from davylamp_alarms.samples import settle_bands
+from davylamp_alarms.showing import fall_due
 from davylamp_alarms.steps import Step, What
 
 GAP_MS = 5_000
@@ -40,7 +41,7 @@ def tick(
         *_raise_pending(memory, seq, now_ms),
         *_raise_stale(memory, seq, now_ms),
         *_links(memory, seq, now_ms),
-        *_shelves(memory, seq, now_ms),
+        *fall_due(memory, seq, now_ms),
     ]
     return steps + list(_repeats(memory, seq, before_ms, now_ms))
 
@@ -195,12 +196,6 @@ def _links(memory: Memory, seq: int, now_ms: int) -> list[Step]:
         else:
             steps += lone.fall_due(seq, now_ms)
     return steps
-
-
-def _shelves(memory: Memory, seq: int, now_ms: int) -> list[Step]:
-    """End shelves that are over."""
-    over = [(name, shelf) for name, shelf in memory.book.shelves.items() if shelf.until_ms <= now_ms]
-    return [_timer(memory, seq, name, What.SHELF_OVER, shelf.until_ms, shelf.until_ms) for name, shelf in over]
 
 
 def _repeats(memory: Memory, seq: int, before_ms: int, now_ms: int) -> Iterator[Step]:

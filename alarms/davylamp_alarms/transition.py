@@ -87,6 +87,7 @@ class Transition:
         late_until_ms: Until when a late excursion is known to have lasted.
         scan_ms: Raises closer together than this are a tie (SAFETY S25).
         actor: Who acted (two persons: "a + b"); empty for the engine itself.
+        break_glass: True where one person did what needs two; a review is owed (SAFETY S15).
     """
 
     seq: int
@@ -116,6 +117,7 @@ class Transition:
     scan_ms: int
     actor: str
     comment: str
+    break_glass: bool = False
 
     @property
     def id(self) -> str:
@@ -134,6 +136,19 @@ class Op(StrEnum):
     SHELVE = "shelve"
     UNSHELVE = "unshelve"
     RESET = "reset"
+    MASK = "mask"
+    UNMASK = "unmask"
+    TAKE_OUT = "take_out"
+    RETURN = "return"
+    REVIEW = "review"
+
+
+class OutReason(StrEnum):
+    """Why an instrument is out of service (SAFETY S19)."""
+
+    CALIBRATION = "calibration"
+    MAINTENANCE = "maintenance"
+    OUT_OF_SERVICE = "out_of_service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +156,17 @@ class Command:
     """An operator's act, as the log holds it.
 
     Acknowledge and reset name `occurrence` and `version`, as seen on the screen: what has moved on since is not
-    silenced by it. Shelve and unshelve name `alarm` (one limit of one tag, SAFETY S16).
+    silenced by it. Shelve and unshelve name `alarm` (one limit of one tag, SAFETY S16), mask and unmask `mask`, take
+    out and return `tag`, review the `review` that is owed.
 
     Args:
         at_ms: Host time of the act.
         second: The other person, where two are needed (SAFETY S15).
-        until_ms: Host time at which a shelf ends by itself.
+        until_ms: Host time at which what hides ends by itself.
+        reason: One of `OutReason`, of an instrument taken out.
+        permit: Number of the work permit under which it is out.
+        range: What the instrument now installed can show, of a return; None where it is the same instrument.
+        break_glass: One person does what needs two, on a site where nobody else is on duty.
     """
 
     op: Op
@@ -159,6 +179,13 @@ class Command:
     comment: str = ""
     second: str = ""
     until_ms: int = 0
+    mask: str = ""
+    tag: str = ""
+    reason: str = ""
+    permit: str = ""
+    range: tuple[float, float] | None = None
+    review: str = ""
+    break_glass: bool = False
 
 
 class Why(StrEnum):
@@ -170,6 +197,10 @@ class Why(StrEnum):
     NO_REASON = "no_reason"
     BAD_EXPIRY = "bad_expiry"
     SECOND_PERSON = "second_person"
+    OCCUPIED = "occupied"
+    NOT_ARMED = "not_armed"
+    RANGE = "range"
+    ROLE = "role"
     BAD_EDIT = "bad_edit"
 
 

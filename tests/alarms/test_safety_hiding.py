@@ -3,8 +3,8 @@
 from collections import defaultdict
 
 import pytest
-from davylamp_alarms.commands import MAX_SHELF_MS
 from davylamp_alarms.definition import AlarmDef, Kind, PointKind, Priority
+from davylamp_alarms.hiding import MAX_SHELF_MS
 from davylamp_alarms.transition import Command, Event, Op, Refusal, Suppression, Why
 from davylamp_wire.quality import Reason, bad
 from support.plant import Plant, alarm, events, tag_def

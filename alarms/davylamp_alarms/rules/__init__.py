@@ -11,6 +11,7 @@ RULES: dict[Kind, str] = {
     Kind.H: "davylamp_alarms.rules.limit:ABOVE",
     Kind.L1: "davylamp_alarms.rules.limit:ABOVE",
     Kind.L2: "davylamp_alarms.rules.limit:ABOVE",
+    Kind.MASK: "davylamp_alarms.rules.limit:ABOVE",
     Kind.L: "davylamp_alarms.rules.limit:BELOW",
     Kind.LL: "davylamp_alarms.rules.limit:BELOW",
     Kind.COMM: "davylamp_alarms.rules.limit:BELOW",
