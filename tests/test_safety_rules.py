@@ -9,9 +9,7 @@ TESTS = Path(__file__).parent
 SAFETY = TESTS.parent / "docs" / "safety.md"
 
 NOT_BUILT = {
-    17: "masks for blasting and cleaning come with the engine's suppressions",
     18: "voting comes with multi-tag rules",
-    19: "out of service, calibration and maintenance come with the engine's suppressions",
 }
 """Rules whose feature does not exist yet, and with what it comes. A rule leaves this table when its code arrives."""
 
