@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from davylamp_alarms.batch import Batch
-from davylamp_alarms.definition import AlarmDef, Changes, Kind, PointKind, Register
+from davylamp_alarms.definition import AlarmDef, Changes, Kind, MaskDef, PointKind, Register
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op, Transition
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
@@ -34,7 +34,13 @@ ALARMS: tuple[AlarmDef, ...] = (
     alarm(COMM, 2, Kind.COMM, 0.5),
     link_alarm(),
 )
-REGISTER = Register(TAGS, ALARMS, shifts_ms=((START_MS + 9_000) % 86_400_000,))
+MASKS = (
+    MaskDef("cleaning", LEVEL.hazard_source, (ALARMS[1].id, ALARMS[4].id), people=COMM.id),
+    MaskDef("blasting", LEVEL.hazard_source, (ALARMS[1].id, ALARMS[6].id), input=COMM.id),
+)
+REGISTER = Register(
+    TAGS, ALARMS, shifts_ms=((START_MS + 9_000) % 86_400_000,), masks=MASKS, one_person=(NODE.split("/")[0],)
+)
 
 VALUES = st.sampled_from(
     [0.0, 1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 55.0, 79.0, 80.0, 85.0, 88.0, 90.0, 95.0, float("nan")]
@@ -71,6 +77,12 @@ records = st.one_of(
     st.tuples(st.just("reset"), st.integers(0, 5)),
     st.tuples(st.just("shelve"), st.integers(0, len(ALARMS) - 1)),
     st.tuples(st.just("unshelve"), st.integers(0, len(ALARMS) - 1)),
+    st.tuples(st.just("mask"), st.integers(0, 1)),
+    st.tuples(st.just("unmask"), st.integers(0, 1)),
+    st.tuples(st.just("take_out"), st.integers(0, 2)),
+    st.tuples(st.just("return"), st.integers(0, 2)),
+    st.tuples(st.just("review"), st.integers(0, 3)),
+    st.tuples(st.just("remove"), st.integers(0, 1)),
     st.tuples(st.just("edit"), st.sampled_from([75.0, 80.0, 86.0])),
 )
 logs = st.lists(records, min_size=1, max_size=40)
@@ -130,6 +142,10 @@ class Run:
                 changed = replace(ALARMS[1], limit=detail)
                 self.said.append(self.engine.redefine(seq, Changes(self.now_ms, alarms=(changed,), by="li")))
                 return
+            case "remove":
+                changes = Changes(self.now_ms, removed=(ALARMS[1].id,), by="li", second="wang" * detail)
+                self.said.append(self.engine.redefine(seq, changes))
+                return
             case _:
                 self.said.append(self.engine.command(seq, self._command(what, detail)))
                 return
@@ -140,6 +156,17 @@ class Run:
             op, name = Op(what), ALARMS[detail].id
             until_ms = self.now_ms + 5_000
             return Command(op, "li", self.now_ms, alarm=name, comment="x", second="wang", until_ms=until_ms)
+        if what in ("mask", "unmask"):
+            until_ms, name = self.now_ms + 5_000, MASKS[detail].id
+            return Command(Op(what), "li", self.now_ms, mask=name, comment="x", until_ms=until_ms)
+        if what in ("take_out", "return"):
+            alone = {"break_glass": True, "comment": "nobody else is here", "until_ms": self.now_ms + 5_000}
+            out = {"tag": TAGS[detail].id, "reason": "calibration", "permit": "1", **alone}
+            return Command(Op(what), "li", self.now_ms, **out)  # type: ignore[arg-type]  # the fields are named above
+        if what == "review":
+            owed = [*sorted(self.engine.reviews()), "none"]
+            name = owed[detail % len(owed)]
+            return Command(Op.REVIEW, "zhao", self.now_ms, role="regulator", review=name, comment="seen")
         standing = self.engine.standing()
         seen = standing[detail % len(standing)] if standing else None
         op = Op.ACKNOWLEDGE if what == "ack" else Op.RESET
