@@ -19,7 +19,7 @@ from davylamp_wire.quality import GOOD, Level
 from davylamp_alarms.columns import ALWAYS
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import CEILINGS, FALLING, LIMIT_KINDS, NO_TAG, AlarmDef, Changes, Kind, alarm_id
-from davylamp_alarms.layout import KIND_NUMBER
+from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.persons import actor_of, two_persons
@@ -162,7 +162,9 @@ def _end(memory: Memory, names: list[str]) -> None:
         elif found := memory.layout.find(name):
             row = _row(memory, *found)
             memory.layout.rows.phase[row] = Phase.NORMAL
-            memory.slots.until_ms[memory.layout.rows.slot[row]] = memory.layout.tags.time_ms[found[0]]
+            slot = int(memory.layout.rows.slot[row])
+            if slot != NO_SLOT:  # one that was shelved before it ever raised has none
+                memory.slots.until_ms[slot] = memory.layout.tags.time_ms[found[0]]
 
 
 def _forget(memory: Memory, removed: list[str]) -> None:

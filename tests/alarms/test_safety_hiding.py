@@ -181,6 +181,17 @@ def test_s20_two_persons_close_it_and_the_journal_says_how() -> None:
     assert events(plant.read(97)) == ["HH raised B"]
 
 
+def test_s20_removing_a_shelved_alarm_that_was_never_raised_touches_no_other() -> None:
+    plant = tank()
+    plant.read(95)
+    plant.shelve(f"{FIRE.id}#H", second="wang")
+    told = plant.edit(removed=(f"{FIRE.id}#H",), by="li", second="wang")
+    assert isinstance(told, list)
+    assert [t.event for t in told] == ["closed"]
+    assert plant.letters() == {"H": "B", "HH": "B"}
+    assert events(plant.read(50)) == ["HH cleared D", "H cleared D"]
+
+
 def test_s20_removing_a_standing_alarm_needs_two_persons() -> None:
     plant = tank()
     plant.read(95)
