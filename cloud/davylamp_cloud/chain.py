@@ -9,10 +9,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 GENESIS = "0" * 64
 HASHES = frozenset({"prev_hash", "hash"})
+NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,24 @@ def canonical(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def link(head: Head, row: Mapping[str, Any]) -> tuple[dict[str, Any], Head]:
-    """Return a row with its two hashes, and the head after it."""
+def link(head: Head, row: Mapping[str, Any], later: Mapping[str, Any] = NO_DEFAULTS) -> tuple[dict[str, Any], Head]:
+    """Return a row with its two hashes, and the head after it; `later` as for `content_of`."""
+    digest = hash_of(head.hash, content_of(row, later))
     content = {name: value for name, value in row.items() if name not in HASHES}
-    digest = hash_of(head.hash, content)
     return {**content, "prev_hash": head.hash, "hash": digest}, Head(head.number + 1, digest)
+
+
+def content_of(row: Mapping[str, Any], later: Mapping[str, Any] = NO_DEFAULTS) -> dict[str, Any]:
+    """Return what of a row is hashed.
+
+    `later` are columns that came after rows were stored, with their defaults: a default is left out, so that the hash
+    of a row from before still holds, and a value that was changed to its default is still found.
+    """
+    return {
+        name: value
+        for name, value in row.items()
+        if name not in HASHES and not (name in later and value == later[name])
+    }
 
 
 def hash_of(previous: str, content: Mapping[str, Any]) -> str:
@@ -49,14 +64,20 @@ def hash_of(previous: str, content: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{previous}\n{canonical(content)}".encode()).hexdigest()
 
 
-def first_break(chain: str, rows: Iterable[Mapping[str, Any]], number: str, stored: Head | None) -> Break | None:
+def first_break(
+    chain: str,
+    rows: Iterable[Mapping[str, Any]],
+    number: str,
+    stored: Head | None,
+    later: Mapping[str, Any] = NO_DEFAULTS,
+) -> Break | None:
     """Return where a chain first does not hold; None where it holds to its stored head.
 
-    `rows` come in the order of their numbers, from 1; `number` names that column.
+    `rows` come in the order of their numbers, from 1; `number` names that column; `later` as for `content_of`.
     """
     head = Head()
     for row in rows:
-        found = _fault(head, row, row[number])
+        found = _fault(head, row, row[number], later)
         if found:
             return Break(chain, min(row[number], head.number + 1), found)
         head = Head(head.number + 1, row["hash"])
@@ -69,12 +90,11 @@ def first_break(chain: str, rows: Iterable[Mapping[str, Any]], number: str, stor
     return None
 
 
-def _fault(head: Head, row: Mapping[str, Any], number: int) -> str | None:
+def _fault(head: Head, row: Mapping[str, Any], number: int, later: Mapping[str, Any]) -> str | None:
     if number != head.number + 1:
         return f"row {head.number + 1} is missing" if number > head.number + 1 else f"row {number} is there twice"
     if row["prev_hash"] != head.hash:
         return "does not follow the row before it"
-    content = {name: value for name, value in row.items() if name not in HASHES}
-    if row["hash"] != hash_of(head.hash, content):
+    if row["hash"] != hash_of(head.hash, content_of(row, later)):
         return "was changed after it was written"
     return None

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.migrate import migrate
 from davylamp_cloud.store.settings import select_limits
 
 Row = Mapping[str, Any]
@@ -22,11 +23,16 @@ class State:
     """Access to state.db from any thread: `reading()` and `writing()` each are one transaction."""
 
     def __init__(self, path: Path) -> None:
+        """Open or create the file, and bring one of an older version to this schema.
+
+        Raises:
+            ConfigError: Another version wrote it, and nothing can be made of it here.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._engine = _engine(path)
         with self.writing() as connection:
-            schema.METADATA.create_all(connection)
+            migrate(connection, path)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

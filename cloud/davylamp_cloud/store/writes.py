@@ -13,6 +13,7 @@ from davylamp_cloud.register import Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.alarms import write_alarms
+from davylamp_cloud.store.migrate import later_defaults
 from davylamp_cloud.store.register import write_register
 from davylamp_cloud.store.state import MONITOR
 
@@ -23,6 +24,7 @@ Route = Callable[[Mapping[str, Any], int], list[Row]]
 AUDIT_CHAIN = "#audit"
 """The audit rows' chain among the heads; no hazard source can be called so."""
 
+LATER_STEP, LATER_AUDIT = later_defaults(schema.TRANSITIONS), later_defaults(schema.AUDIT)
 
 SET_ASIDE = "record set aside"
 """The audit rows of records no replay may evaluate again."""
@@ -60,7 +62,7 @@ class Writer:
             source = step.transition.hazard_source
             head = self._pending.get(source, Head())
             data = self._data(step, head.number + 1)
-            row, self._pending[source] = link(head, self._row(data, step))
+            row, self._pending[source] = link(head, self._row(data, step), LATER_STEP)
             rows.append(row)
             outbox += self._route(data, step.at_ms)
         if rows:
@@ -84,7 +86,7 @@ class Writer:
         rows = []
         for content in _audits(work, self._notices.text_of):
             head = self._pending.get(AUDIT_CHAIN, Head())
-            row, self._pending[AUDIT_CHAIN] = link(head, {"number": head.number + 1, **content})
+            row, self._pending[AUDIT_CHAIN] = link(head, {"number": head.number + 1, **content}, LATER_AUDIT)
             rows.append(row)
         if rows:
             connection.execute(schema.AUDIT.insert(), rows)
