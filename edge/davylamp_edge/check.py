@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from davylamp_wire.config import ConfigError, mistakes_of, parse, read_toml
-from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shipped_profiles
+from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shipped_profiles, unhandled
 from pydantic import ValidationError
 
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
@@ -141,6 +141,7 @@ def _point_mistakes(
         if not isinstance(merged, Point):
             yield from merged
             continue
+        yield from unhandled(merged.limits, key)
         address = address_of(merged, str(device.get("driver")))
         found += bool(address)
         if driver is not None:

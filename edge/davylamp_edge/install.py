@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from davylamp_wire.profile import COMM_OK, Point, Profile, comm_ok_point
+from davylamp_wire.profile import COMM_OK, Limit, Point, Profile, comm_ok_point
 
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
 from davylamp_edge.drivers import Wanted
@@ -51,8 +51,16 @@ def with_override(point: Point, override: PointOverride, driver: str) -> Point:
     if override.address is not None:
         changed["address"] = {**point.address, driver: override.address}
     if override.limits:
-        changed["limits"] = {**point.limits, **override.limits}
+        worded = {kind: _worded(limit, point.limits.get(kind)) for kind, limit in override.limits.items()}
+        changed["limits"] = {**point.limits, **worded}
     return Point.model_validate({**dict(point), **changed})
+
+
+def _worded(limit: Limit, profiles_own: Limit | None) -> Limit:
+    """Return a site's limit; where it only changes figures, the profile's texts go on standing beside it."""
+    if profiles_own is None:
+        return limit
+    return limit.model_copy(update={name: getattr(profiles_own, name) for name in limit.unsaid})
 
 
 def install(config: EdgeConfig, profiles: Mapping[str, Profile]) -> tuple[Installed, ...]:

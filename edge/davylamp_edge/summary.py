@@ -41,8 +41,18 @@ def _of_device(device: Installed) -> Iterator[str]:
         f"  {device.name} ({device.profile.name}, {device.config.driver} {device.config.address}): {len(device.points)}"
         f" tags, {requests_per_s(device):g} requests/s, birth {size / 1000:.1f} kB"
     )
+    yield from _unsaid(device)
     if size > BIRTH_LIMIT:
         yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device"
+
+
+def _unsaid(device: Installed) -> Iterator[str]:
+    """Yield a warning for every limit that leaves a person to guess at cause, consequence or time to respond."""
+    for name, point in zip(device.names, device.points, strict=True):
+        for kind, limit in point.limits.items():
+            if limit.unsaid:
+                key = f"devices.{device.name}.points.{name}.limits.{kind}"
+                yield f"    warning: {key} has no {', '.join(limit.unsaid)}; general words stand in until it says so"
 
 
 def requests_per_s(device: Installed) -> float:

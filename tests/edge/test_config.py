@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 from davylamp_edge.check import load_edge
+from davylamp_edge.install import install
+from davylamp_edge.summary import summarise
 from davylamp_wire.config import ConfigError
+from davylamp_wire.profile import LimitKind
 
 PROFILE = """
 zh = "氯气储存间"
@@ -17,8 +20,13 @@ unit = "ppm"
 kind = "gas"
 range = [0, 10]
 required = true
-limits.L1 = { value = 1.0, source = { standard = "GB/T 50493-2019", basis = "source-found" } }
-limits.L2 = { value = 3.0, source = { standard = "GB/T 50493-2019", basis = "source-found" } }
+limits.L1.value = 1.0
+limits.L1.action = { zh = "核实", en = "Verify" }
+limits.L1.respond_s = 300
+limits.L1.source = { standard = "GB/T 50493-2019", basis = "source-found" }
+limits.L2.value = 3.0
+limits.L2.action = { zh = "关阀", en = "Close" }
+limits.L2.source = { standard = "GB/T 50493-2019", basis = "source-found" }
 
 [points.level]
 zh = "液位"
@@ -162,3 +170,30 @@ def test_secrets_do_not_print(write: Path) -> None:
     assert password is not None
     assert password.get_secret_value() == "kept"
     assert "kept" not in repr(password)
+
+
+SITES_OWN = 'value = 0.5, source = { standard = "site rule", basis = "proposal" }'
+
+
+def test_s24_a_site_that_changes_a_figure_keeps_the_profiles_texts(write: Path) -> None:
+    write.write_text(f"{HEAD}{DEVICE}points.gas.limits.L1 = {{ {SITES_OWN} }}", encoding="utf-8")
+    (store,) = install(*load_edge(write))
+    limit = dict(zip(store.names, store.points, strict=True))["gas"].limits[LimitKind.L1]
+    assert (limit.value, limit.source.standard, limit.respond_s) == (0.5, "site rule", 300.0)
+    assert limit.action is not None
+    assert limit.action.en == "Verify"
+
+
+def test_s24_a_limit_the_site_adds_must_name_its_first_action(write: Path) -> None:
+    (line,) = mistakes(write, f"{HEAD}{DEVICE}points.level.limits.H = {{ {SITES_OWN} }}")
+    assert "edge.toml: devices.store1.points.level.limits.H.action: is missing; write the first thing to do" in line
+
+
+def test_s24_check_asks_by_key_for_what_a_limit_does_not_say(write: Path) -> None:
+    write.write_text(HEAD + DEVICE, encoding="utf-8")
+    warnings = [line.strip() for line in summarise(*load_edge(write)) if "warning" in line]
+    words = "; general words stand in until it says so"
+    assert warnings == [
+        f"warning: devices.store1.points.gas.limits.L1 has no cause, consequence{words}",
+        f"warning: devices.store1.points.gas.limits.L2 has no cause, consequence, respond_s{words}",
+    ]

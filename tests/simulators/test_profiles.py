@@ -1,6 +1,7 @@
 """Every shipped profile is served by a simulator, and the real driver reads back what the ledger says."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,35 @@ def limits_of(profile: Profile) -> list[tuple[str, str, Any]]:
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_s30_nothing_shipped_claims_to_be_verified(name: str) -> None:
     assert [limit for _, _, limit in limits_of(PROFILES[name]) if limit.source.verified] == []
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_s24_every_shipped_limit_says_cause_consequence_first_action_and_time_to_respond(name: str) -> None:
+    assert {(point, kind): limit.unsaid for point, kind, limit in limits_of(PROFILES[name]) if limit.unsaid} == {}
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_s24_the_shipped_words_are_chinese_in_zh_and_short(name: str) -> None:
+    for point, kind, limit in limits_of(PROFILES[name]):
+        for text in (limit.action, limit.cause, limit.consequence):
+            assert re.search("[一-鿿]", text.zh), (point, kind, text)
+            assert not re.search("[一-鿿]", text.en), (point, kind, text)
+            assert max(len(text.zh) * 2, len(text.en)) <= 120, (point, kind, text)
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_s21_no_shipped_word_orders_an_evacuation_or_names_a_government_warning(name: str) -> None:
+    for point, kind, limit in limits_of(PROFILES[name]):
+        said = " ".join(f"{text.zh} {text.en}" for text in (limit.action, limit.cause, limit.consequence))
+        assert not re.search("疏散|撤离|撤到|预警|evacuat|shelter", said, re.IGNORECASE), (point, kind, said)
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_s24_the_higher_limit_leaves_no_more_time_than_the_lower(name: str) -> None:
+    for point in PROFILES[name].points.values():
+        times = {str(kind): limit.respond_s or 0.0 for kind, limit in point.limits.items()}
+        for urgent, earlier in (("HH", "H"), ("LL", "L"), ("L2", "L1")):
+            assert times.get(urgent, 0.0) <= times.get(earlier, float("inf")), (point.en, urgent)
 
 
 @pytest.mark.parametrize(("name", "first"), [("cl2-store", "cl2_"), ("lpg-sphere", "gas_")])

@@ -15,7 +15,7 @@ from davylamp_wire.payload import (
     birth_payload,
     decode,
 )
-from davylamp_wire.profile import DataType, Limit, LimitKind, Loop, Point, Source
+from davylamp_wire.profile import HANDLING, DataType, Limit, LimitKind, Loop, Point, Source, Text
 from hypothesis import given
 from hypothesis import strategies as st
 from support.readings import NOW
@@ -49,6 +49,18 @@ def born(*metrics: BirthMetric) -> Message:
 def test_a_description_survives_the_birth_with_limits_sources_and_the_plants_own_name() -> None:
     birth = born(BirthMetric(DESCRIPTION, T.STRING, None, STORE.encode()))
     assert description_of("store", birth, hazard_source="other") == STORE
+
+
+def test_s24_what_a_limit_says_of_its_handling_survives_the_birth() -> None:
+    text = Text(zh="关阀", en="close the valve")
+    limit = LIMIT.model_copy(update={"action": text, "cause": text, "consequence": text, "respond_s": 60.0})
+    said = STORE.model_copy(update={"points": {"cl2": GAS.model_copy(update={"limits": {LimitKind.L2: limit}})}})
+    birth = born(BirthMetric(DESCRIPTION, T.STRING, None, said.encode()))
+    assert description_of("store", birth, hazard_source="other").points["cl2"].limits[LimitKind.L2].unsaid == ()
+
+
+def test_s30_a_birth_whose_limit_says_nothing_of_its_handling_is_taken() -> None:
+    assert DeviceDescription.decode(STORE.encode()).points["cl2"].limits[LimitKind.L2].unsaid == HANDLING
 
 
 def test_what_equals_its_default_is_not_sent() -> None:

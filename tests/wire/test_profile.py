@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from davylamp_wire.config import ConfigError, Section, load, parse, secret_from
-from davylamp_wire.profile import COMM_OK, Point, comm_ok_point, load_profile, load_profiles
+from davylamp_wire.profile import COMM_OK, LimitKind, Point, comm_ok_point, load_profile, load_profiles
 from pydantic import SecretStr
 
 TANK = """
@@ -17,6 +17,7 @@ unit = "m"
 range = [0, 12]
 [points.level.limits.H]
 value = 10
+action = { zh = "停止进料", en = "Stop filling" }
 source = { standard = "GB 17681", clause = "5.2", basis = "memory" }
 """
 
@@ -55,6 +56,30 @@ def test_s30_a_limit_without_a_source_cannot_be_written(tmp_path: Path) -> None:
 def test_s30_a_source_is_unverified_until_somebody_verified_it(tmp_path: Path) -> None:
     limits = load_profile(written(tmp_path, TANK)).points["level"].limits
     assert [limit.source.verified for limit in limits.values()] == [False]
+
+
+def test_s24_a_profiles_limit_without_a_first_action_is_refused_with_its_key(tmp_path: Path) -> None:
+    mute = "".join(line for line in TANK.splitlines(keepends=True) if not line.startswith("action"))
+    (line,) = mistakes(tmp_path, mute)
+    assert line.endswith('points.level.limits.H.action: is missing; write the first thing to do, {zh = "…", en = "…"}')
+    assert str(tmp_path / "storage" / "tank.toml") in line
+
+
+def test_s24_a_first_action_in_one_language_only_is_refused(tmp_path: Path) -> None:
+    (line,) = mistakes(tmp_path, TANK.replace(', en = "Stop filling"', ""))
+    assert "points.level.limits.H.action.en: Field required" in line
+
+
+def test_s24_a_limit_says_what_its_handling_lacks(tmp_path: Path) -> None:
+    limit = load_profile(written(tmp_path, TANK)).points["level"].limits[LimitKind.H]
+    assert limit.unsaid == ("cause", "consequence", "respond_s")
+    assert limit.model_copy(update={"respond_s": 60.0}).unsaid == ("cause", "consequence")
+
+
+@pytest.mark.parametrize("respond_s", [0, -1, "nan"])
+def test_a_time_to_respond_is_a_time(tmp_path: Path, respond_s: object) -> None:
+    (line,) = mistakes(tmp_path, TANK.replace("value = 10", f"value = 10\nrespond_s = {respond_s}"))
+    assert "points.level.limits.H.respond_s" in line
 
 
 @pytest.mark.parametrize("kind", ["gas", "fire"])

@@ -4,7 +4,7 @@ A profile is data: one TOML file ``<family>/<device>.toml``, discovered and neve
 source cannot be written, and what nobody has verified stays visibly unverified (SAFETY S30).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from itertools import pairwise
@@ -80,8 +80,17 @@ class Source(Section):
         return bool(self.verified_by)
 
 
+HANDLING = ("action", "cause", "consequence", "respond_s")
+"""What a limit says to the person who hears it: first thing to do, why, what follows, and how soon (SAFETY S24)."""
+
+
 class Limit(Section):
-    """A limit in the point's own unit, with how it is entered and left, and its source."""
+    """A limit in the point's own unit, with how it is entered and left, its source, and how it is handled.
+
+    The texts may be missing in what comes over the wire, since another's birth is never refused for want of words
+    (SAFETY S30); a profile's own limits must at least name a first action (`unhandled`). `respond_s` is how long a
+    person has from the raise until the action must have worked.
+    """
 
     value: float
     deadband: float = Field(default=0.0, ge=0)
@@ -91,6 +100,14 @@ class Limit(Section):
     priority: Priority | None = None
     action: Text | None = None
     source: Source
+    cause: Text | None = None
+    consequence: Text | None = None
+    respond_s: float | None = Field(default=None, gt=0)
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """Return which parts of the handling are missing."""
+        return tuple(name for name in HANDLING if getattr(self, name) is None)
 
 
 class LoopBand(Section):
@@ -191,6 +208,13 @@ class Profile(Section):
     points: dict[Slug, Point] = Field(min_length=1)
 
 
+def unhandled(limits: Mapping[LimitKind, Limit], key: str) -> Iterator[str]:
+    """Yield one line per limit without a first action: nobody may be woken without being told what to do."""
+    for kind, limit in limits.items():
+        if limit.action is None:
+            yield f'{key}.limits.{kind}.action: is missing; write the first thing to do, {{zh = "…", en = "…"}}'
+
+
 COMM_OK = "comm_ok"
 """Every device has this point, made by the edge itself: 1 while the device answers, 0 while it does not."""
 
@@ -208,9 +232,16 @@ def shipped_profiles() -> Path:
 
 
 def load_profile(path: Path) -> Profile:
-    """Return the profile in a file; every mistake in one `ConfigError`, with file and key."""
+    """Return the profile in a file; every mistake in one `ConfigError`, with file and key.
+
+    A limit without a first action is a mistake (SAFETY S24); the other texts are asked for by ``davylamp-edge check``.
+    """
     table: dict[str, Any] = read_toml(path)
-    return parse(Profile, {"name": path.stem, "family": path.parent.name, **table}, path)
+    profile = parse(Profile, {"name": path.stem, "family": path.parent.name, **table}, path)
+    mistakes = [line for name, point in profile.points.items() for line in unhandled(point.limits, f"points.{name}")]
+    if mistakes:
+        raise ConfigError(f"{path}: {line}" for line in mistakes)
+    return profile
 
 
 def load_profiles(*folders: Path) -> dict[str, Profile]:
