@@ -23,6 +23,10 @@ class Kind(StrEnum):
     LINK = "LINK"
     SYSTEM = "SYSTEM"
     MASK = "MASK"
+    VOTE = "VOTE"
+    VOTE_LOST = "VOTE_LOST"
+    BLIND = "BLIND"
+    CLOCK = "CLOCK"
 
 
 KINDS: tuple[Kind, ...] = tuple(Kind)
@@ -30,7 +34,7 @@ KINDS: tuple[Kind, ...] = tuple(Kind)
 
 LIMIT_KINDS = frozenset({Kind.HH, Kind.H, Kind.L, Kind.LL, Kind.L1, Kind.L2})
 FALLING = frozenset({Kind.L, Kind.LL, Kind.COMM})
-BLIND_KINDS = frozenset({Kind.FAULT, Kind.STALE, Kind.COMM, Kind.LINK})
+BLIND_KINDS = frozenset({Kind.FAULT, Kind.STALE, Kind.COMM, Kind.LINK, Kind.VOTE_LOST, Kind.BLIND})
 """What says that something is not seen; never sent as a gas alarm (SAFETY S12)."""
 
 
@@ -131,6 +135,41 @@ class AlarmDef:
     group: str = ""
 
 
+LONE_KINDS = frozenset({Kind.LINK, Kind.SYSTEM, Kind.VOTE, Kind.VOTE_LOST, Kind.BLIND, Kind.CLOCK})
+"""Kinds without a tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A channel of a group: the alarm it votes with, and the alarms that say the channel is lost."""
+
+    alarm: str
+    blinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDef:
+    """Detectors that are counted together (SAFETY S12, S18).
+
+    Args:
+        id: ``group/…/slug``; its alarms are ``<id>#VOTE``, ``<id>#VOTE_LOST`` and ``<id>#BLIND``.
+        need: How many members must stand for the vote; 0: they do not vote.
+        blind_at: How many lost members make the group blind; 0: that is no alarm.
+        priority: Of the vote, at least that of its members: votes only raise it.
+        guard: Of the blindness: the highest priority among what the members guard.
+    """
+
+    id: str
+    hazard_source: str
+    members: tuple[Member, ...]
+    need: int = 0
+    blind_at: int = 0
+    priority: Priority = Priority.RED
+    guard: Priority = Priority.YELLOW
+    zh: str = ""
+    en: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class MaskDef:
     """What may be hidden while blasting or cleaning goes on (SAFETY S17).
@@ -168,6 +207,7 @@ class Register:
     shifts_ms: tuple[int, ...] = ()
     masks: tuple[MaskDef, ...] = ()
     one_person: tuple[str, ...] = ()
+    groups: tuple[GroupDef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +216,8 @@ class Changes:
 
     `tags` are new ones, appended in order: the first takes the next free index. `alarms` are new or replace the one
     with the same id; `removed` are alarm ids. `shifts_ms`, `masks` and `one_person` replace what there was, where they
-    are given; an open mask stays open until its own end. An edit that would end a standing alarm needs `by` and a
+    are given; an open mask stays open until its own end. `groups` are new or replace the one with the same id,
+    `removed_groups` are their ids. An edit that would end a standing alarm needs `by` and a
     different `second`, and is journaled as closed by limit change (SAFETY S20).
     """
 
@@ -190,6 +231,8 @@ class Changes:
     comment: str = ""
     masks: tuple[MaskDef, ...] | None = None
     one_person: tuple[str, ...] | None = None
+    groups: tuple[GroupDef, ...] = ()
+    removed_groups: tuple[str, ...] = ()
 
 
 def position_of(alarm: str) -> str:

@@ -12,51 +12,114 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from davylamp_wire.quality import GOOD, Level
 
 from davylamp_alarms.columns import ALWAYS
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import CEILINGS, FALLING, LIMIT_KINDS, NO_TAG, AlarmDef, Changes, Kind, alarm_id
+from davylamp_alarms.definition import (
+    CEILINGS,
+    FALLING,
+    LIMIT_KINDS,
+    LONE_KINDS,
+    NO_TAG,
+    AlarmDef,
+    Changes,
+    GroupDef,
+    Kind,
+    alarm_id,
+)
+from davylamp_alarms.groups import Group, count, group_alarms, met
 from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.persons import actor_of, two_persons
 from davylamp_alarms.rules import RULES
 from davylamp_alarms.samples import settle_bands
-from davylamp_alarms.settle import settle
+from davylamp_alarms.settle import regroup, settle
 from davylamp_alarms.steps import Step, What
 from davylamp_alarms.transition import Refusal, Transition, Why
 
 CLOSED = "closed by limit change / 因限值变更关闭"
-LONE_KINDS = frozenset({Kind.LINK, Kind.SYSTEM})
 
 
 def redefine(memory: Memory, seq: int, changes: Changes) -> list[Transition] | Refusal:
     """Make the edit whole, or refuse it whole."""
+    changes = _with_groups(memory, changes)
     if mistake := _mistake(memory, changes):
         return Refusal(seq, Why.BAD_EDIT, f"修改无效：{mistake}", f"bad edit: {mistake}")
     before = [(alarm, definition(memory, alarm.id)) for alarm in changes.alarms]
     edited = [alarm for alarm, known in before if alarm != known]
     replaced = [alarm for alarm, known in before if known is not None and alarm != known]
     removed = [name for name in changes.removed if definition(memory, name) is not None]
-    ending = _ending(memory, replaced, removed)
+    regrouped = [group for group in changes.groups if _differs(memory, group)]
+    ending = _ending(memory, replaced, removed) + _outvoted(memory, regrouped)
     if ending and not two_persons(changes.by, changes.second):
         names = ", ".join(ending)
         zh, en = "该修改会结束正在持续的报警，须两人确认", "this edit ends standing alarms and needs two persons"
         return Refusal(seq, Why.SECOND_PERSON, f"{zh}：{names}", f"{en}: {names}")
     _set_up(memory, changes)
-    if not (edited or removed or changes.tags):
+    if not (edited or removed or changes.tags or regrouped or changes.removed_groups):
         return []
     told = settle(memory, [_step(memory, seq, name, What.CLOSED, changes, CLOSED) for name in ending])
     _end(memory, ending)
     kept = [alarm.id for alarm in replaced if _stands(memory, alarm.id)]
     _forget(memory, removed)
     _write(memory, changes, edited)
+    _group(memory, changes, regrouped)
     memory.register_version += 1
     steps = [_step(memory, seq, name, What.EDITED, changes, changes.comment) for name in kept]
-    return told + settle(memory, steps + list(_evaluate(memory, seq, changes, edited)))
+    told += settle(memory, steps + list(_evaluate(memory, seq, changes, edited)))
+    cause = Step(seq, NO_TAG, 0, What.COUNTED, changes.at_ms, actor=actor_of(changes.by, changes.second))
+    return told + regroup(memory, {group.id: cause for group in regrouped})
+
+
+# groups
+
+
+def _with_groups(memory: Memory, changes: Changes) -> Changes:
+    """Return the edit with the alarms its groups bring, and without those they no longer have."""
+    alarms = tuple(alarm for group in changes.groups for alarm in group_alarms(group))
+    gone = {group.id for group in changes.groups} | set(changes.removed_groups)
+    known = (memory.groups[name].definition for name in sorted(gone & memory.groups.keys()))
+    kept = {alarm.id for alarm in alarms}
+    removed = tuple(alarm.id for group in known for alarm in group_alarms(group) if alarm.id not in kept)
+    return replace(changes, alarms=(*changes.alarms, *alarms), removed=(*changes.removed, *removed))
+
+
+def _differs(memory: Memory, group: GroupDef) -> bool:
+    known = memory.groups.get(group.id)
+    return known is None or known.definition != group
+
+
+def _outvoted(memory: Memory, groups: list[GroupDef]) -> list[str]:
+    """Return the standing alarms of groups that their new definition alone would end (SAFETY S20)."""
+    standing = ((group, alarm) for group in groups for alarm in group_alarms(group) if _stands(memory, alarm.id))
+    return [alarm.id for group, alarm in standing if not met(group, count(memory.book, group.members), alarm.kind)]
+
+
+def _group(memory: Memory, changes: Changes, groups: list[GroupDef]) -> None:
+    for name in changes.removed_groups:
+        memory.groups.pop(name, None)
+    for group in groups:
+        known = memory.groups.setdefault(group.id, Group(group))
+        known.definition = group
+    if groups or changes.removed_groups:
+        memory.index_groups()
+
+
+def _group_mistake(group: GroupDef) -> str:
+    """Return what is wrong with a group; empty where nothing is."""
+    size = len(group.members)
+    if not 0 <= group.need <= size or not 0 <= group.blind_at <= size:
+        return f"group {group.id}: need {group.need} and blind_at {group.blind_at} lie within its {size} members"
+    if len({member.alarm for member in group.members}) < size:
+        return f"group {group.id}: a member is named twice"
+    if group.need and group.priority < group.guard:
+        return f"group {group.id}: a vote of priority {group.priority.word} is below its members' {group.guard.word}"
+    return ""
 
 
 def _set_up(memory: Memory, changes: Changes) -> None:
@@ -78,7 +141,8 @@ def _ceilings(changes: Changes) -> str:
 
 def _mistake(memory: Memory, changes: Changes) -> str:
     """Return what is wrong with an edit; empty where nothing is."""
-    if wrong := _ceilings(changes):
+    wrong = _ceilings(changes) or next(filter(None, map(_group_mistake, changes.groups)), "")
+    if wrong:
         return wrong
     names = [tag.id for tag in changes.tags]
     known = [name for name in names if memory.layout.names.find(name) is not None]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from davylamp_alarms import commands, edits, samples, timers
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
-from davylamp_alarms.definition import AlarmDef, Changes, MaskDef, Register
+from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, MaskDef, Register
 from davylamp_alarms.memory import DOWN, UP, Memory
 from davylamp_alarms.preview import Preview, preview
 from davylamp_alarms.settle import settle
@@ -19,8 +19,8 @@ from davylamp_alarms.transition import Command, Refusal, Transition
 class Engine:
     """Every alarm of one partition. Feed it log records in order; each call is one record or a batch of them.
 
-    ``seq`` never descends. Transitions come ordered by (seq, tag, alarm); the same records give the same transitions
-    wherever batches are cut and wherever the engine was saved and restored.
+    ``seq`` never descends. Transitions come ordered by (seq, tag, alarm), those of groups after each record; the same
+    records give the same transitions wherever batches are cut and wherever the engine was saved and restored.
     """
 
     def __init__(self, register: Register) -> None:
@@ -31,7 +31,12 @@ class Engine:
         """
         self._memory = Memory(register.shifts_ms)
         changes = Changes(
-            0, tags=register.tags, alarms=register.alarms, masks=register.masks, one_person=register.one_person
+            0,
+            tags=register.tags,
+            alarms=register.alarms,
+            masks=register.masks,
+            one_person=register.one_person,
+            groups=register.groups,
         )
         answer = edits.redefine(self._memory, -1, changes)
         if isinstance(answer, Refusal):
@@ -118,6 +123,10 @@ class Engine:
     def shelves(self) -> dict[str, Shelf]:
         """Return the shelved alarms and who shelved them until when."""
         return dict(self._memory.book.shelves)
+
+    def groups(self) -> dict[str, GroupDef]:
+        """Return the groups there are."""
+        return {name: group.definition for name, group in self._memory.groups.items()}
 
     def masks(self) -> dict[str, MaskDef]:
         """Return the masks there are, open or not."""

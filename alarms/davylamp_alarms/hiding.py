@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from davylamp_alarms.book import Facts, OpenMask, Out, Shelf
-from davylamp_alarms.definition import BLIND_KINDS, CEILINGS, Priority, position_of
+from davylamp_alarms.definition import BLIND_KINDS, CEILINGS, NO_TAG, Priority, position_of
 from davylamp_alarms.lifecycle import SUPPRESSING
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.persons import actor_of, needs_two, owe_review, too_few
+from davylamp_alarms.settle import regroup_all
+from davylamp_alarms.steps import Step, What
 from davylamp_alarms.transition import Command, Event, Lane, Op, OutReason, Refusal, Transition, Why
 
 MINUTE_MS = 60_000
@@ -64,7 +66,9 @@ def hide(memory: Memory, seq: int, command: Command) -> list[Transition] | Refus
             return refusal
         alone = owe_review(memory, seq, command, planned.subject)
     _KEEP[Op(command.op)](memory, command, planned)
-    return [told for facts in planned.alarms for told in _hide(memory, seq, command, facts, planned.event, alone)]
+    told = [step for facts in planned.alarms for step in _hide(memory, seq, command, facts, planned.event, alone)]
+    cause = Step(seq, NO_TAG, 0, What.COUNTED, command.at_ms)
+    return told + regroup_all(memory, (facts.alarm for facts in planned.alarms), cause)
 
 
 def _hide(memory: Memory, seq: int, command: Command, facts: Facts, event: Event, alone: bool) -> Iterable[Transition]:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from davylamp_alarms.book import Facts
 from davylamp_alarms.columns import NEVER
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import NO_TAG, AlarmDef
+from davylamp_alarms.definition import NO_TAG, AlarmDef, Kind
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.steps import Step, What
+
+COUNTED = frozenset({Kind.VOTE, Kind.VOTE_LOST, Kind.BLIND})
+"""Kinds whose limit is a number of channels."""
 
 
 @dataclass(slots=True)
@@ -22,7 +25,8 @@ class Lone:
     @property
     def facts(self) -> Facts:
         d = self.definition
-        return Facts(d.id, NO_TAG, "", d.kind, d.priority, d.hazard_source, None, d.latch, 0)
+        limit = d.limit if d.kind in COUNTED else None
+        return Facts(d.id, NO_TAG, "", d.kind, d.priority, d.hazard_source, limit, d.latch, 0)
 
     def wrong(self, seq: int, now_ms: int, comment: str = "", grace_ms: int = 0) -> list[Step]:
         """Take note that the condition is met now; `grace_ms` may lengthen the on-delay."""

@@ -11,6 +11,7 @@ from davylamp_alarms.batch import Ints
 from davylamp_alarms.book import Book, Facts
 from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.definition import BLIND_KINDS, KINDS, Kind, MaskDef, alarm_id
+from davylamp_alarms.groups import Group
 from davylamp_alarms.layout import Layout
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.slots import Slots
@@ -54,6 +55,8 @@ class Memory:
         self.book, self.clock = Book(), Clock()
         self.lone: dict[str, Lone] = {}
         self.shifts_ms = tuple(sorted(shifts_ms))
+        self.groups: dict[str, Group] = {}
+        self.groups_of: dict[str, tuple[str, ...]] = {}
         self.masks: dict[str, MaskDef] = {}
         self.one_person: frozenset[str] = frozenset()
         self.seq, self.register_version = -1, 0
@@ -101,6 +104,14 @@ class Memory:
             latch=shared.latch or kind is Kind.OVER_RANGE,  # whatever the profile says (SAFETY S11)
             scan_ms=of_tag.scan_ms,
         )
+
+    def index_groups(self) -> None:
+        """Note which groups each alarm matters to; again whenever a group changed."""
+        found: dict[str, list[str]] = {}
+        for name, group in self.groups.items():
+            for alarm in {alarm for m in group.definition.members for alarm in (m.alarm, *m.blinds)}:
+                found.setdefault(alarm, []).append(name)
+        self.groups_of = {alarm: tuple(sorted(names)) for alarm, names in found.items()}
 
     def find(self, name: str) -> Facts | None:
         """Return the facts of the alarm with this id; None if there is none."""

@@ -1,8 +1,10 @@
 """From steps to transitions: in order, through the lifecycle's table, numbered by the book."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from davylamp_alarms.book import Facts, Record
+from davylamp_alarms.groups import count, steps_of
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.steps import Step, What
 from davylamp_alarms.transition import Condition, Event, Lane, Suppression, Transition
@@ -11,12 +13,33 @@ Told = list[Transition]
 
 
 def settle(memory: Memory, steps: list[Step]) -> Told:
-    """Return the transitions of the steps, ordered by (seq, tag, alarm)."""
+    """Return the transitions of the steps, ordered by (seq, tag, alarm); after each record those of its groups."""
     told: Told = []
-    for step in sorted(steps, key=lambda step: step.order):
-        facts = memory.facts_of(step.tag, step.kind, step.alarm)
-        told += _TELL[step.what](memory, step, facts)
+    for _, of_record in groupby(sorted(steps, key=lambda step: step.order), key=lambda step: step.seq):
+        moved: dict[str, Step] = {}
+        for step in of_record:
+            facts = memory.facts_of(step.tag, step.kind, step.alarm)
+            told += _TELL[step.what](memory, step, facts)
+            moved.update(dict.fromkeys(memory.groups_of.get(facts.alarm, ()), step))
+        told += regroup(memory, moved)
     return told
+
+
+def regroup(memory: Memory, moved: dict[str, Step]) -> Told:
+    """Count the named groups anew, each with the step that made it move, and tell what follows."""
+    told: Told = []
+    for name in sorted(moved):
+        group = memory.groups[name]
+        now = count(memory.book, group.definition.members)
+        for step in steps_of(group, memory.lone, now, moved[name]):
+            told += _TELL[step.what](memory, step, memory.lone[step.alarm].facts)
+    return told
+
+
+def regroup_all(memory: Memory, alarms: Iterable[str], cause: Step) -> Told:
+    """Count the groups anew that some alarms matter to."""
+    names = (name for alarm in alarms for name in memory.groups_of.get(alarm, ()))
+    return regroup(memory, dict.fromkeys(names, cause))
 
 
 def _seen(record: Record, step: Step) -> None:
@@ -127,6 +150,13 @@ def _edited(memory: Memory, step: Step, facts: Facts) -> Told:
     return [_write(memory, step, facts, record, Event.UPDATED) for record in records]
 
 
+def _counted(memory: Memory, step: Step, facts: Facts) -> Told:
+    """Say that a group has lost or regained a channel while its alarm stands."""
+    record = memory.book.records[facts.alarm, Lane.LIVE]
+    _seen(record, step)
+    return [_write(memory, step, facts, record, Event.UPDATED)]
+
+
 def _write(memory: Memory, step: Step, facts: Facts, record: Record, event: Event) -> Transition:
     said = (step.time_ms, step.due_ms, step.actor, step.comment)
     return memory.book.write(step.seq, facts, record, event, *said)
@@ -144,4 +174,5 @@ _TELL: dict[What, Callable[[Memory, Step, Facts], Told]] = {
     What.RE_ALARM: _re_alarm,
     What.CLOSED: _closed,
     What.EDITED: _edited,
+    What.COUNTED: _counted,
 }

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from davylamp_alarms.book import Book, OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import AlarmDef, Kind, MaskDef, Priority
+from davylamp_alarms.definition import AlarmDef, GroupDef, Kind, MaskDef, Member, Priority
+from davylamp_alarms.groups import Count, Group
 from davylamp_alarms.lifecycle import State
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
@@ -42,6 +43,7 @@ def save(memory: Memory) -> dict[str, NDArray[Any] | bytes]:
     return {
         "head": _json(head),
         "book": _json(_book(memory.book)),
+        "groups": _json([_group(group) for group in memory.groups.values()]),
         "lone": _json([_lone(lone) for lone in memory.lone.values()]),
         **memory.layout.dump(),
         **memory.slots.dump("slots"),
@@ -70,6 +72,9 @@ def load(snapshot: Snapshot) -> Memory:
     memory.book = _read_book(json.loads(bytes(snapshot["book"])))
     for lone in map(_read_lone, json.loads(bytes(snapshot["lone"]))):
         memory.lone[lone.definition.id] = lone
+    groups = map(_read_group, json.loads(bytes(snapshot["groups"])))
+    memory.groups = {group.definition.id: group for group in groups}
+    memory.index_groups()
     clock = memory.clock
     clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms = head["clock"]
     return memory
@@ -118,6 +123,18 @@ def _read_record(said: dict[str, Any]) -> Record:
     condition, acknowledged, latched, hidden = said.pop("state")
     state = State(Condition(condition), acknowledged, latched, frozenset(Suppression(s) for s in hidden))
     return Record(**{**said, "lane": Lane(said["lane"]), "kind": Kind(said["kind"])}, state=state)
+
+
+def _group(group: Group) -> list[Any]:
+    return [asdict(group.definition), group.count.active, group.count.lost]
+
+
+def _read_group(said: list[Any]) -> Group:
+    definition, active, lost = said
+    members = tuple(Member(member["alarm"], tuple(member["blinds"])) for member in definition["members"])
+    priority, guard = Priority(definition["priority"]), Priority(definition["guard"])
+    group = GroupDef(**{**definition, "members": members, "priority": priority, "guard": guard})
+    return Group(group, Count(active, lost))
 
 
 def _lone(lone: Lone) -> list[Any]:

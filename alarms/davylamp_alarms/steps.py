@@ -17,6 +17,7 @@ class What(StrEnum):
     OUT_OVER = "out over"
     RE_ALARM = "re-alarm"
     CLOSED = "closed"
+    COUNTED = "counted"
     EDITED = "edited"
 
 

@@ -46,6 +46,11 @@ KINDS = {
     Kind.COMM: Text(zh="设备无应答", en="device does not answer"),
     Kind.LINK: Text(zh="边缘网关失联", en="edge link lost"),
     Kind.SYSTEM: Text(zh="监测系统自身", en="the monitoring system itself"),
+    Kind.MASK: Text(zh="屏蔽开关未复位", en="mask switch left on"),
+    Kind.VOTE: Text(zh="表决报警", en="vote"),
+    Kind.VOTE_LOST: Text(zh="表决失效", en="vote lost"),
+    Kind.BLIND: Text(zh="失去监视", en="blind"),
+    Kind.CLOCK: Text(zh="网关时钟偏差", en="edge clock off"),
 }
 
 EVENTS = {
@@ -87,6 +92,16 @@ FIRST_THINGS = {
     Kind.COMM: Text(zh="派人巡检，检查控制器供电与网络", en="Patrol the unit; check controller power and network"),
     Kind.LINK: Text(zh="派人巡检，检查网关供电与网络", en="Patrol the unit; check gateway power and network"),
     Kind.SYSTEM: Text(zh="检查监测系统，必要时人工巡检", en="Check the monitoring system; patrol where needed"),
+    Kind.MASK: Text(zh="确认作业已结束，复位屏蔽开关", en="Make sure the work is over; turn the mask's switch off"),
+    Kind.VOTE: Text(
+        zh="多点同时超限：无呼吸防护者不得进入，按处置卡操作",
+        en="Several detectors agree: nobody enters without breathing protection; follow the handling card",
+    ),
+    Kind.VOTE_LOST: Text(
+        zh="派人携便携式检测仪巡检，检修仪表", en="Patrol with portable detectors; mend the instruments"
+    ),
+    Kind.BLIND: Text(zh="派人携便携式检测仪巡检，检修仪表", en="Patrol with portable detectors; mend the instruments"),
+    Kind.CLOCK: Text(zh="核对网关对时", en="Check the edge's clock and its time server"),
 }
 
 FIELD_CHECK = Text(zh="请到现场核实", en="check the field")
