@@ -15,6 +15,7 @@ from davylamp_alarms.definition import Changes
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 
+from davylamp_cloud import faultpoints
 from davylamp_cloud.introduction import described
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
@@ -142,6 +143,9 @@ class Evaluator:
     def take(self, records: Sequence[Record]) -> Work:
         """Evaluate records that follow what was taken before; return what they lead to."""
         work = Work(records[-1].seq, records[-1].time_ms)
+        if faultpoints.armed:
+            for record in records:
+                faultpoints.hit("monitor.evaluating", f"{record.kind}:{record.device}")
         for kind, run in groupby(records, key=lambda record: record.kind):
             if kind is RecordKind.DATA:
                 self._data(list(run), work)

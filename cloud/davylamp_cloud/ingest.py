@@ -68,6 +68,7 @@ class Ingest:
         self._lost_ms: int | None = None
         self._state_ms = now_ms()
         self._client = _client(host_id, broker)
+        self._receiver: threading.Thread | None = None
         outside = Outside(commits.submit, self._publish, self._pressure)
         self._intake = Intake(log, outside, now_ms(), self._guarded)
         self._pulse = threading.Thread(target=self._run, name="ingest-pulse", daemon=True)
@@ -137,11 +138,21 @@ class Ingest:
                     self._intake.tick(now_ms)
                     if self._lost_ms is not None and now_ms - self._lost_ms > BROKER_LOST_MS:
                         self._intake.broker_lost(now_ms)
+                self._look_at_receiver()
             except LogClosed:
                 return
             except BaseException as error:
                 self._failed(error)
                 return
+
+    def _look_at_receiver(self) -> None:
+        """Notice where paho's thread has ended: nothing would be received any more, and nobody told (SAFETY S13).
+
+        It is known from its first callback, which paho calls before each attempt to connect.
+        """
+        receiver = self._receiver
+        if receiver is not None and not receiver.is_alive() and not self._stopping.is_set():
+            raise RuntimeError("the thread that receives from the broker has ended")
 
     def _pressure(self) -> Pressure:
         """Return how far behind the cloud is; what still waits for the disk counts as well as what is on it."""
@@ -170,6 +181,7 @@ class Ingest:
 
     def _on_pre_connect(self, client: Client, _: object) -> None:
         """Set a new will for every connection: a stale one would call a living host dead."""
+        self._receiver = threading.current_thread()
         self._state_ms = max(self._now_ms(), self._state_ms + 1)
         client.will_set(state_topic(self._host_id), HostState(False, self._state_ms).encode(), qos=1, retain=True)
 

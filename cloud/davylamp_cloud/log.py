@@ -19,6 +19,7 @@ from pathlib import Path
 
 from davylamp_wire.intervals import Intervals
 
+from davylamp_cloud import faultpoints
 from davylamp_cloud.tags import Birth, BirthBook, birth_of
 
 SCHEMA = """
@@ -187,6 +188,8 @@ class Log:
             with _Transaction(self._writer) as connection:
                 connection.executemany("INSERT INTO records VALUES(?,?,?,?,?,?,?,?)", rows)
                 _write_beside(connection, beside)
+                faultpoints.hit("log.before_commit")
+            faultpoints.hit("log.after_commit")
             self._last += len(rows)
         with self._grown:
             self._grown.notify_all()

@@ -16,22 +16,24 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from davylamp_alarms.transition import Condition, Refusal, Why
+from davylamp_alarms.transition import Condition
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from davylamp_cloud import faultpoints
 from davylamp_cloud.config import MonitorConfig, ReceiverConfig, SiteConfig
-from davylamp_cloud.evaluate import Evaluator, Refused, Unreadable, Work
+from davylamp_cloud.evaluate import Evaluator, Work
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, Outcome, Outcomes
 from davylamp_cloud.replay import Restored, restore
-from davylamp_cloud.settings import ASIDE, system_alarm_id
+from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
 from davylamp_cloud.snapshots import Snapshots
 from davylamp_cloud.store.snapshots import oldest_snapshot
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import Writer
+from davylamp_cloud.trying import TRIES, Trying, aside, named
 
 LOG = structlog.get_logger()
 
@@ -45,6 +47,11 @@ REPLAY = "replay"
 SNAPSHOT_RECORDS = 20_000
 """Records after which a snapshot is due before its time, so that a replay stays short."""
 
+
+TRYING = "trying"
+"""File beside state.db with what is being evaluated right now (trying.py)."""
+
+ENDED = f"the process ended {TRIES} times while it evaluated this record"
 
 MOST_ASIDE = 20
 ASIDE_WITHIN_S = 600.0
@@ -74,15 +81,16 @@ class Monitor:
         self._sites = sites
         self._receivers = receivers
         self._failed = failed or (lambda error: None)
-        self._outcomes = Outcomes(state.cursor())
+        self._outcomes = Outcomes(state.cursor(), self._listener_failed)
         self._snapshots = Snapshots(state)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._evaluator: Evaluator | None = None
         self._stored_s = self._snapshot_s = 0.0
         self._snapshot_seq = 0
-        self._unknown = self._stored = self._replayed = self._careful_until = self._set_aside = 0
+        self._unknown = self._stored = self._replayed = self._set_aside = 0
         self._aside_s: list[float] = []
+        self._trying = Trying(state.path.parent / TRYING, state.cursor())
 
     # what others use
 
@@ -118,6 +126,7 @@ class Monitor:
             "unknown_aliases": self._unknown,
             "replayed_at_start": self._replayed,
             "records_set_aside": self._set_aside,
+            "listener_errors": self._outcomes.errors,
         }
 
     def needed(self) -> int:
@@ -143,6 +152,7 @@ class Monitor:
         if self._thread.is_alive():
             self._thread.join()
         self._outcomes.close()
+        self._trying.close()
 
     def _go_on_from(self, restored: Restored) -> None:
         self._evaluator = restored.evaluator
@@ -188,12 +198,19 @@ class Monitor:
     def _advance(self) -> None:
         """Take the next slice: evaluate, store, tell."""
         assert self._evaluator is not None
-        careful = self.position < self._careful_until
+        careful = self._trying.careful(self.position)
         records = self._log.read(self.position, 1 if careful else self._config.slice_records)
         if not records:
             return
+        if careful and self._trying.spent(records):
+            self._without(records[0], ENDED)
+            return
+        faultpoints.hit("monitor.before_engine")
+        self._trying.begin(records)
         try:
             work = self._evaluator.take(records)
+            self._trying.done()
+            faultpoints.hit("monitor.after_engine")
             rows = self._store(work) if self._worth_a_commit(work) else []
         except SQLAlchemyError:
             raise  # the disk's fault, no record's
@@ -207,28 +224,41 @@ class Monitor:
             self._snapshot()
 
     def _recover(self, records: Sequence[Record], error: Exception) -> None:
-        """Go back to where the last commit left off; one record alone that fails is set aside for good (SAFETY S14).
+        """Go back to where the last commit left off; the slice is then taken record by record (trying.py).
 
-        A failing engine is half way through the slice, so it is thrown away and made anew as at a start. Then the
-        slice is taken record by record until the one is found that is to blame. Many in a row are no record's fault.
+        A failing engine is half way through the slice, so it is thrown away and made anew as at a start.
         """
         LOG.error("evaluation failed", first=records[0].seq, last=records[-1].seq, error=repr(error))
-        work = Work(self.position, self._now_ms())
-        alone = len(records) == 1
-        if alone:
-            work = aside(records[0], error)
-            self._set_aside += 1
-            self._aside_s.append(time.monotonic())
-            if len(self._aside_s) > MOST_ASIDE and self._aside_s[-1] - self._aside_s.pop(0) < ASIDE_WITHIN_S:
-                raise error
-        self._store(work)
-        self._careful_until = max(self._careful_until, records[-1].seq)
+        self._trying.failed(records)
+        self._store(Work(self.position, self._now_ms()))
         self._go_on_from(restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms())))
-        if alone:
-            comment = f"record {records[0].seq}: {error!r}"[:500]
-            for active in (True, False):
-                self._change({"op": "report", "name": ASIDE, "active": active, "comment": comment})
-            self._outcomes.publish(_committed(work, []), _outcomes(work, []))
+        if self._trying.spent(records):
+            self._without(records[0], repr(error))
+            if self._hopeless():
+                raise error
+
+    def _without(self, record: Record, error: str) -> None:
+        """Set a record aside for good, by name; the engine has not seen it."""
+        work = aside(record, named(record, error))
+        self._set_aside += 1
+        self._store(work)
+        LOG.error("record set aside", seq=record.seq, kind=record.kind, node=record.node, error=error)
+        self._pulse(ASIDE, named(record, error))
+        self._outcomes.publish(_committed(work, []), _outcomes(work, []))
+
+    def _hopeless(self) -> bool:
+        """Many set aside in a row are no record's fault."""
+        self._aside_s.append(time.monotonic())
+        return len(self._aside_s) > MOST_ASIDE and self._aside_s[-1] - self._aside_s.pop(0) < ASIDE_WITHIN_S
+
+    def _pulse(self, name: str, comment: str) -> None:
+        """Raise an alarm that latches: what it tells of is over, and a person must know of it."""
+        for active in (True, False):
+            self._change({"op": "report", "name": name, "active": active, "comment": comment})
+
+    def _listener_failed(self, listener: str, error: Exception) -> None:
+        """Say once that somebody no longer hears of commits; the engine goes on (SAFETY S14)."""
+        self._pulse(LISTENER, f"{listener}: {error!r}"[:500])
 
     def _worth_a_commit(self, work: Work) -> bool:
         return work.worth_storing or time.monotonic() - self._stored_s >= CURSOR_S
@@ -240,6 +270,7 @@ class Monitor:
             try:
                 with self._state.writing() as connection:
                     rows = self._writer.write(connection, work)
+                    faultpoints.hit("monitor.before_commit")
             except OperationalError as error:
                 if not complained:
                     LOG.error("state.db refuses the monitor", error=str(error.orig))
@@ -247,6 +278,7 @@ class Monitor:
                 if self._stopping.wait(WAKE_S):
                     raise
                 continue
+            faultpoints.hit("monitor.after_commit")
             self._writer.committed()
             self._stored_s = time.monotonic()
             return rows
@@ -278,17 +310,6 @@ def shifts_ms(sites: Sequence[SiteConfig], now_ms: int) -> tuple[int, ...]:
             hours, minutes = shift.split(":")
             found.add(((int(hours) * 60 + int(minutes)) * 60_000 - away_ms) % 86_400_000)
     return tuple(sorted(found))
-
-
-def aside(record: Record, error: Exception) -> Work:
-    """Return what setting a record aside leads to; whoever waits for a command hears that it was not done."""
-    work = Work(record.seq, record.time_ms)
-    work.set_aside.append(Unreadable(record.seq, record.time_ms, f"{record.kind}: {error!r}"[:500]))
-    if record.kind is RecordKind.COMMAND:
-        zh, en = "监测引擎处理此操作时出错，操作未执行", "the engine failed on this act; nothing was done"
-        refusal = Refusal(record.seq, Why.ILLEGAL, zh, en)
-        work.refused.append(Refused(record.seq, record.time_ms, "", str(record.kind), str(record.seq), refusal))
-    return work
 
 
 def _committed(work: Work, rows: Sequence[Mapping[str, Any]]) -> Committed:

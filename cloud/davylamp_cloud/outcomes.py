@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from davylamp_alarms.transition import Refusal
+
+LOG = structlog.get_logger()
 
 KEPT = 10_000
 """Outcomes kept in memory; a caller waits seconds, not this many commands."""
@@ -53,7 +56,11 @@ Listener = Callable[[Committed], None]
 class Outcomes:
     """Outcomes by the command's number in the log, and the listeners of every commit."""
 
-    def __init__(self, position: int = 0) -> None:
+    def __init__(self, position: int = 0, failed: "Callable[[str, Exception], None] | None" = None) -> None:
+        """`failed` is told once of each listener that raises; whoever listens besides still hears."""
+        self._failed = failed or (lambda listener, error: None)
+        self._faulty: set[Listener] = set()
+        self.errors = 0
         self._changed = threading.Condition()
         self._kept: OrderedDict[int, Outcome] = OrderedDict()
         self._position = position
@@ -94,13 +101,25 @@ class Outcomes:
             listeners = self._listeners
             self._changed.notify_all()
         for listener in listeners:
-            listener(committed)
+            try:
+                listener(committed)
+            except Exception as error:
+                self._blame(listener, error)
 
     def close(self) -> None:
         """Let every waiting caller go."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _blame(self, listener: Listener, error: Exception) -> None:
+        """Count a listener's error; its first is also told, and no error of a listener stops the monitor."""
+        self.errors += 1
+        if listener not in self._faulty:
+            self._faulty.add(listener)
+            name = getattr(listener, "__qualname__", type(listener).__name__)
+            LOG.error("listener failed", listener=name, error=repr(error))
+            self._failed(name, error)
 
     def _drop(self, listener: Listener) -> None:
         with self._changed:

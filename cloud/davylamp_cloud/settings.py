@@ -34,6 +34,12 @@ SYSTEM_SOURCE = "davylamp"
 ASIDE = "record-set-aside"
 """Name of the alarm that a record of the log could not be evaluated; it latches, for the record does not come back."""
 
+LISTENER = "listener"
+"""Name of the alarm that a part of the cloud failed when it heard of a commit."""
+
+LATCHED = frozenset({ASIDE, LISTENER})
+"""What happened and is over, and must still be seen."""
+
 
 class Settings(Section):
     """What may not change behind a person's back."""
@@ -132,7 +138,7 @@ def link_alarm(node: str, hazard_source: str, guarded: Priority) -> AlarmDef:
 
 def system_alarm(name: str) -> AlarmDef:
     """Return an alarm of the monitoring system itself: lag, damage on disk, a receiver that cannot be reached."""
-    return AlarmDef(system_alarm_id(name), -1, Kind.SYSTEM, Priority.ORANGE, SYSTEM_SOURCE, latch=name == ASIDE)
+    return AlarmDef(system_alarm_id(name), -1, Kind.SYSTEM, Priority.ORANGE, SYSTEM_SOURCE, latch=name in LATCHED)
 
 
 def system_alarm_id(name: str) -> str:

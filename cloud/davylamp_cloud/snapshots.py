@@ -13,6 +13,7 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy.exc import OperationalError
 
+from davylamp_cloud import faultpoints
 from davylamp_cloud.store.snapshots import packed, write_snapshot
 from davylamp_cloud.store.state import State
 
@@ -48,5 +49,7 @@ class Snapshots:
         try:
             with self._state.writing() as connection:
                 write_snapshot(connection, seq, at_ms, small)
+                faultpoints.hit("snapshot.before_commit")
+            faultpoints.hit("snapshot.after_commit")
         except OperationalError as error:
             LOG.error("state.db refuses a snapshot", seq=seq, error=str(error.orig))

@@ -193,3 +193,18 @@ def test_a_topic_that_is_no_text_does_not_end_the_thread_that_receives(tmp_path:
     )  # fmt: skip
     ingest._on_message(mqtt.Client(CallbackAPIVersion.VERSION2), None, mqtt.MQTTMessage(topic=b"\xff"))
     running.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_s13_a_receiving_thread_that_ends_ends_the_process(tmp_path: Path, mosquitto: Broker, wire: Wire) -> None:
+    """It is ended the hard way here: by an exception that no part of it can catch."""
+
+    def fatal(*_: object) -> None:
+        raise SystemExit
+
+    with ingesting(tmp_path, mosquitto) as (host, ingest):
+        until(lambda: wire.states(), "STATE")
+        ingest._client.on_message = fatal
+        wire.say(*Speaker(now_ms=utc_ms()).birth())
+        until(lambda: host.failures, "the report of it")
+        assert "receives from the broker" in str(host.failures.pop())

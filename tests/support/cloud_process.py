@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from davylamp_cloud.faultpoints import VARIABLE
 from davylamp_edge.birth import Births
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import install
@@ -54,13 +55,28 @@ class CloudProcess:
 
     def start(self) -> "CloudProcess":
         """Start, and return once it answers."""
+        self.begin()
+        until(lambda: self.answers() or self._gone(), "the cloud's start")
+        return self
+
+    def begin(self, faults: str = "") -> None:
+        """Start without waiting; `faults` arms fault points (davylamp_cloud.faultpoints)."""
         (self.folder / "http.json").unlink(missing_ok=True)
+        self.url = ""
         with open(self.log, "ab") as log:
             command = [sys.executable, "-m", "davylamp_cloud", "run", str(self.config)]
-            self.running = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
-        until(lambda: (self.folder / "http.json").exists() or self._gone(), "the cloud's start")
-        self.url = json.loads((self.folder / "http.json").read_text())["url"]
-        return self
+            environment = {**os.environ, VARIABLE: faults}
+            self.running = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def answers(self) -> bool:
+        """Whether it has said where it answers."""
+        if not self.url and (self.folder / "http.json").exists():
+            self.url = json.loads((self.folder / "http.json").read_text())["url"]
+        return bool(self.url)
+
+    def lives(self) -> bool:
+        """Whether the process is there."""
+        return self.running is not None and self.running.poll() is None
 
     def _gone(self) -> bool:
         assert self.running is not None

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from davylamp_cloud import faultpoints
 from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.notify import Notice, Notifier, ReceiverRefused, ReceiverUnavailable
 from davylamp_cloud.notify.queue import Item, ReceiverQueue
@@ -134,6 +135,7 @@ class Lane:
         try:
             body = item.body or await self._body_of(item.row)
             await self._notifier.send(Notice(item.transition, body, self._pace.now_ms()))
+            faultpoints.hit("outbox.after_send")
         except ReceiverUnavailable as error:
             self._failed(item, str(error), error.retry_after_s)
         except ReceiverRefused as error:

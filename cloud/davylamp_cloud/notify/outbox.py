@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from davylamp_cloud import faultpoints
 from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.group_commit import GroupCommit, LogClosed
 from davylamp_cloud.log import NewRecord, RecordKind
@@ -191,6 +192,7 @@ class Outbox:
                 self._commits.append(records)
         except (LogClosed, TimeoutError) as error:
             LOG.warning("deliveries not in the log", count=len(records), error=str(error))
+        faultpoints.hit("outbox.before_mark")
         mark(self._state, batch)
         return True
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects.sqlite import insert
 
+from davylamp_cloud import faultpoints
 from davylamp_cloud.chain import Head, canonical, link
 from davylamp_cloud.evaluate import Step, Work
 from davylamp_cloud.notice import Notices
@@ -67,8 +68,10 @@ class Writer:
             outbox += self._route(data, step.at_ms)
         if rows:
             connection.execute(schema.TRANSITIONS.insert(), rows)
+            faultpoints.hit("monitor.after_transitions")
         if outbox:
             connection.execute(schema.OUTBOX.insert(), outbox)
+            faultpoints.hit("monitor.after_outbox")
         return rows
 
     def _data(self, step: Step, number: int) -> Row:
