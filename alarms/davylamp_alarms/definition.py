@@ -217,8 +217,8 @@ class Changes:
     `tags` are new ones, appended in order: the first takes the next free index. `alarms` are new or replace the one
     with the same id; `removed` are alarm ids. `shifts_ms`, `masks` and `one_person` replace what there was, where they
     are given; an open mask stays open until its own end. `groups` are new or replace the one with the same id,
-    `removed_groups` are their ids. An edit that would end a standing alarm needs `by` and a
-    different `second`, and is journaled as closed by limit change (SAFETY S20).
+    `removed_groups` are their ids; `ranges` are those of instruments, by tag index. An edit that would end a standing
+    alarm needs `by` and a different `second`, and is journaled as closed by limit change (SAFETY S20).
     """
 
     at_ms: int
@@ -233,6 +233,7 @@ class Changes:
     one_person: tuple[str, ...] | None = None
     groups: tuple[GroupDef, ...] = ()
     removed_groups: tuple[str, ...] = ()
+    ranges: tuple[tuple[int, tuple[float, float] | None], ...] = ()
 
 
 def position_of(alarm: str) -> str:

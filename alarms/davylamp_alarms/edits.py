@@ -123,7 +123,9 @@ def _group_mistake(group: GroupDef) -> str:
 
 
 def _set_up(memory: Memory, changes: Changes) -> None:
-    """Take on what concerns the site and no alarm of its own: shifts, masks, one-person positions."""
+    """Take on what concerns no alarm of its own: shifts, masks, one-person positions, ranges of instruments."""
+    for tag, span in changes.ranges:
+        memory.layout.set_range(tag, span)
     if changes.shifts_ms is not None:
         memory.shifts_ms = tuple(sorted(changes.shifts_ms))
     if changes.masks is not None:
@@ -148,6 +150,8 @@ def _mistake(memory: Memory, changes: Changes) -> str:
     known = [name for name in names if memory.layout.names.find(name) is not None]
     if known or len(set(names)) < len(names):
         return f"tag named twice: {', '.join(known or names)}"
+    if any(not 0 <= tag < memory.layout.tags.n for tag, _ in changes.ranges):
+        return "a range of a tag that does not exist"
     for alarm in changes.alarms:
         if alarm.kind in LONE_KINDS or alarm.tag == NO_TAG:
             if alarm.kind not in LONE_KINDS or alarm.tag != NO_TAG:

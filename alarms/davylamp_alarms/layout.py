@@ -6,7 +6,7 @@ arithmetic. What many tags or rows share (delays, priority, hazard source …) i
 
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -180,6 +180,12 @@ class Layout:
         """Return the kinds of a tag's alarms, in their order."""
         first = int(self.tags.first[tag])
         return [self.row_class(row).kind for row in range(first, first + int(self.tags.rows[tag]))]
+
+    def set_range(self, tag: int, span: tuple[float, float] | None) -> None:
+        """Note what a tag's instrument can show from now on."""
+        low, high = span or (None, None)
+        self.tags.shared[tag] = self.tag_classes.number(replace(self.tag_class(tag), low=low, high=high))
+        self._tables()
 
     def range_of(self, tag: int) -> tuple[float, float] | None:
         """Return what a tag's instrument can show, if it is known."""

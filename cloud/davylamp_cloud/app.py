@@ -73,7 +73,14 @@ class App:
         undo.callback(historian.close)
         commits = GroupCommit(log, self.fail)
         monitor = Monitor(
-            log, state, now_ms, config=config.monitor, sites=config.sites, receivers=config.receivers, failed=self.fail
+            log,
+            state,
+            now_ms,
+            config=config.monitor,
+            sites=config.sites,
+            masks=config.masks,
+            receivers=config.receivers,
+            failed=self.fail,
         )
         outbox = Outbox(
             state,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
+from davylamp_alarms.definition import CEILINGS, Kind
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
 from pydantic import Field, StringConstraints, model_validator
 
@@ -158,6 +159,32 @@ class SiteConfig(Section):
     groups: tuple[Slug, ...] = ()
     timezone: str = "Asia/Shanghai"
     shifts: tuple[Clock, ...] = ("08:00", "16:00", "00:00")
+    one_person: bool = False
+
+
+class MaskConfig(Section):
+    """What may be hidden for half an hour of blasting or cleaning: alarms by id, never a ceiling limit (SAFETY S17).
+
+    `people` is the tag that counts who is inside, `input` the mask's own switch.
+    """
+
+    name: Slug
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+    hazard_source: Slug
+    alarms: tuple[str, ...] = Field(min_length=1)
+    people: str = ""
+    input: str = ""
+
+    @model_validator(mode="after")
+    def _below_the_ceiling(self) -> Self:
+        wrong = [name for name in self.alarms if name.rpartition("#")[2] in CEILINGS]
+        if wrong:
+            raise ValueError(f"mask {self.name} would hide ceiling limits, which stay live: {', '.join(wrong)}")
+        unknown = [name for name in self.alarms if name.rpartition("#")[2] not in set(Kind)]
+        if unknown:
+            raise ValueError(f"mask {self.name} names no alarm by {', '.join(unknown)}; an id is TAG#KIND")
+        return self
 
 
 class LogConfig(Section):
@@ -190,6 +217,7 @@ class CloudConfig(Section):
     receivers: tuple[ReceiverConfig, ...] = ()
     tokens: tuple[TokenConfig, ...] = ()
     sites: tuple[SiteConfig, ...] = ()
+    masks: tuple[MaskConfig, ...] = ()
     profiles: Path | None = None
 
 
@@ -213,7 +241,7 @@ def load_config(
 
 def _across(table: dict[str, Any], folder: Path, historians: Collection[str], notifiers: Collection[str]) -> list[str]:
     """Return the mistakes that lie between keys. The table may be wrong in any way: nothing is taken for granted."""
-    found = [line for key in ("receivers", "tokens", "sites") for line in _repeated(key, _tables(table, key))]
+    found = [line for key in ("receivers", "tokens", "sites", "masks") for line in _repeated(key, _tables(table, key))]
     found += _unreachable(table)
     found += _unknown_kind("historian.kind", [_table(table, "historian")], historians)
     found += _unknown_kind("receivers.kind", _tables(table, "receivers"), notifiers)

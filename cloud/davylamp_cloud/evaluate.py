@@ -16,12 +16,14 @@ from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 
 from davylamp_cloud import faultpoints
+from davylamp_cloud.acts import AUDITED, HIDING, Act, act_of, command_of, subject_of
 from davylamp_cloud.introduction import described
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import kept, slice_of
 from davylamp_cloud.register import Introduced, Register, Tag
-from davylamp_cloud.settings import Settings, system_alarm, system_alarm_id
+from davylamp_cloud.settings import REVIEW_LATE, Settings, system_alarm, system_alarm_id
+from davylamp_cloud.site import masks_of
 from davylamp_cloud.tags import Birth
 
 FIXED = ("hazard_source", "kind", "silence_s", "scan_s")
@@ -106,14 +108,23 @@ class Work:
     deliveries: list[Delivery] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     set_aside: list[Unreadable] = field(default_factory=list)
-    shelved_until_ms: dict[int, int] = field(default_factory=dict)
+    hidden_until_ms: dict[int, int] = field(default_factory=dict)
+    acts: list[Act] = field(default_factory=list)
     clock_ms: int = 0
     unknown: int = 0
 
     @property
     def worth_storing(self) -> bool:
         """True where anything but the cursor has changed."""
-        acts = self.refused or self.decisions or self.links or self.removed or self.deliveries or self.unreadable
+        acts = (
+            self.acts
+            or self.refused
+            or self.decisions
+            or self.links
+            or self.removed
+            or self.deliveries
+            or self.unreadable
+        )
         return bool(self.steps or acts or self.set_aside or self.register_changed)
 
     @property
@@ -210,16 +221,33 @@ class Evaluator:
         now_ms, monotonic_ms = int(said["utc_ms"]), int(said["monotonic_ms"])
         steps = self.engine.tick(record.seq, now_ms, monotonic_ms, str(said["boot_id"]), said["offsets"])
         work.steps += self._steps(steps, record)
+        work.steps += self._steps(self._overdue(record, now_ms), record)
         work.clock_ms = now_ms
 
+    def _overdue(self, record: Record, now_ms: int) -> list[Transition]:
+        """Say when an act by one person alone was not reviewed in its time (SAFETY S15)."""
+        late = [review for review in self.engine.reviews().values() if review.due_ms <= now_ms]
+        known = self.engine.definition(system_alarm_id(REVIEW_LATE)) is not None
+        if not late and not known:
+            return []
+        comment = "; ".join(f"{review.by}: {review.op} {review.subject}" for review in late)
+        return self._report(record, {"name": REVIEW_LATE, "active": bool(late), "comment": comment[:500]})
+
     def _command(self, record: Record, work: Work) -> None:
-        said = json.loads(record.body)
-        command = Command(**{**said, "op": Op(said["op"])})
+        command = command_of(record.body)
         answer = self.engine.command(record.seq, command)
-        subject = command.occurrence or command.alarm
+        if not isinstance(answer, Refusal):
+            self._note(record, command, answer, work)
+        self._answered(record, answer, work, by=command.by, op=command.op, subject=subject_of(command))
+
+    def _note(self, record: Record, command: Command, answer: Sequence[Transition], work: Work) -> None:
+        """Keep what an act says beside its transitions: until when it hides, and what only the audit chain has."""
         if command.op is Op.SHELVE:
-            work.shelved_until_ms[record.seq] = command.until_ms
-        self._answered(record, answer, work, by=command.by, op=command.op, subject=subject)
+            work.hidden_until_ms[record.seq] = self.engine.shelves()[answer[0].alarm_id].until_ms
+        elif command.op in HIDING:
+            work.hidden_until_ms[record.seq] = command.until_ms
+        if command.op in AUDITED:
+            work.acts.append(act_of(record.seq, record.time_ms, command))
 
     def _change(self, record: Record, work: Work) -> None:
         said = json.loads(record.body)
@@ -230,6 +258,8 @@ class Evaluator:
         elif said["op"] == "shifts":
             changes = Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"]))
             self.engine.redefine(record.seq, changes)
+        elif said["op"] == "site":
+            self._site(record, said, work)
         elif said["op"] == "device_died":
             work.removed.append(LinkChange(record.seq, f"{said['node']}/{said['device']}", False, "", record.time_ms))
         elif said["op"] == "limits":
@@ -237,6 +267,16 @@ class Evaluator:
             self._put(record, said, tag, Settings.model_validate(said["settings"]), None, work)
         else:
             raise ValueError(f"there is no change {said['op']!r}")
+
+    def _site(self, record: Record, said: dict[str, Any], work: Work) -> None:
+        """Put masks and one-person positions in force, and watch the masks' switches."""
+        masks = masks_of(said)
+        alarms = self.register.watch_switches(masks)
+        changes = Changes(record.time_ms, alarms=alarms, masks=masks, one_person=tuple(said["one_person"]))
+        answer = self.engine.redefine(record.seq, changes)
+        if isinstance(answer, Refusal):
+            raise ValueError(answer.en)
+        work.steps += self._steps(answer, record)
 
     def _report(self, record: Record, said: dict[str, Any]) -> list[Transition]:
         """Raise or clear an alarm of the monitoring system itself; it is defined the first time it is heard of."""

@@ -12,23 +12,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
+from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Condition
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from davylamp_cloud import faultpoints
-from davylamp_cloud.config import MonitorConfig, ReceiverConfig, SiteConfig
+from davylamp_cloud.config import MaskConfig, MonitorConfig, ReceiverConfig, SiteConfig
 from davylamp_cloud.evaluate import Evaluator, Work
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
-from davylamp_cloud.outcomes import Committed, Lag, Listener, Outcome, Outcomes
+from davylamp_cloud.outcomes import Committed, Lag, Listener, NotStarted, Outcome, Outcomes
 from davylamp_cloud.replay import Restored, restore
 from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
+from davylamp_cloud.site import site_change
 from davylamp_cloud.snapshots import Snapshots
 from davylamp_cloud.store.snapshots import oldest_snapshot
 from davylamp_cloud.store.state import State
@@ -58,6 +60,9 @@ ASIDE_WITHIN_S = 600.0
 """More records than this set aside within this time are the engine's fault: the process stops, which is noticed."""
 
 
+T = TypeVar("T")
+
+
 class Monitor:
     """The thread between log and state.db. API and feed use what is public here."""
 
@@ -69,6 +74,7 @@ class Monitor:
         *,
         config: MonitorConfig | None = None,
         sites: Sequence[SiteConfig] = (),
+        masks: Sequence[MaskConfig] = (),
         receivers: Sequence[ReceiverConfig] = (),
         failed: Callable[[BaseException], None] | None = None,
     ) -> None:
@@ -79,11 +85,13 @@ class Monitor:
         self._now_ms = now_ms
         self._config = config or MonitorConfig()
         self._sites = sites
+        self._masks = masks
         self._receivers = receivers
         self._failed = failed or (lambda error: None)
         self._outcomes = Outcomes(state.cursor(), self._listener_failed)
         self._snapshots = Snapshots(state)
         self._stopping = threading.Event()
+        self._looking = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._evaluator: Evaluator | None = None
         self._stored_s = self._snapshot_s = 0.0
@@ -129,6 +137,16 @@ class Monitor:
             "listener_errors": self._outcomes.errors,
         }
 
+    def look(self, question: Callable[[Engine], T]) -> T:
+        """Return what the engine answers between two slices; it must not be changed.
+
+        Raises NotStarted before the monitor has restored it.
+        """
+        with self._looking:
+            if self._evaluator is None:
+                raise NotStarted("the monitor has not restored its engine yet")
+            return question(self._evaluator.engine)
+
     def needed(self) -> int:
         """Return the record up to which the log may be trimmed for the monitor's part."""
         with self._state.reading() as connection:
@@ -164,6 +182,7 @@ class Monitor:
         receivers = self._receivers
         self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
         self._change({"op": "shifts", "shifts_ms": shifts_ms(self._sites, self._now_ms())})
+        self._change(site_change(self._masks, self._sites))
         if restored.differences or self._replay_alarm_stands():
             self._report_replay(restored.differences)
 
@@ -208,7 +227,8 @@ class Monitor:
         faultpoints.hit("monitor.before_engine")
         self._trying.begin(records)
         try:
-            work = self._evaluator.take(records)
+            with self._looking:
+                work = self._evaluator.take(records)
             self._trying.done()
             faultpoints.hit("monitor.after_engine")
             rows = self._store(work) if self._worth_a_commit(work) else []

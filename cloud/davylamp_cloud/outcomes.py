@@ -19,6 +19,10 @@ KEPT = 10_000
 """Outcomes kept in memory; a caller waits seconds, not this many commands."""
 
 
+class NotStarted(Exception):
+    """There is no engine to ask yet: ask again in a few seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a command led to: stored transitions (as their rows), or why it was refused."""

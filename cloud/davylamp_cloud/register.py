@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from davylamp_alarms.definition import AlarmDef, Changes, Priority, guarded_priority
+from davylamp_alarms.definition import AlarmDef, Changes, MaskDef, Priority, guarded_priority
 from davylamp_wire.describe import DeviceDescription
 from davylamp_wire.profile import COMM_OK, Point, Text
 
@@ -21,6 +21,7 @@ from davylamp_cloud.settings import (
     differences,
     is_guarded,
     link_alarm,
+    mask_alarm,
     settings_of,
     tag_def,
     templates_of,
@@ -112,6 +113,7 @@ class Register:
         self._kept: dict[int, _Kept] = {}
         self._wanted: dict[tuple[int, str], _Wanted] = {}
         self._met: set[int] = set()
+        self._switches: frozenset[str] = frozenset()
         for tag in tags:
             self._add(tag)
         for settings in {id(tag.settings): tag.settings for tag in self.tags}.values():
@@ -158,9 +160,17 @@ class Register:
     def alarms_of(self, tag: Tag) -> tuple[AlarmDef, ...]:
         """Return the definitions of a tag's alarms, that of its device's silence included."""
         defs = alarm_defs(tag.tag_id, tag.idx, tag.node, self._of(tag.settings).templates)
+        if tag.tag_id in self._switches:
+            defs = (*defs, mask_alarm(tag.tag_id, tag.idx, tag.settings))
         if tag.point != COMM_OK:
             return defs
         return (*defs, comm_alarm(tag.tag_id, tag.idx, tag.node, tag.settings, self._guard(_device_key(tag))))
+
+    def watch_switches(self, masks: Iterable[MaskDef]) -> tuple[AlarmDef, ...]:
+        """Note which tags are switches of masks; return the alarms of those that are born (SAFETY S17)."""
+        self._switches = frozenset(mask.input for mask in masks if mask.input)
+        found = [self.tags[self._by_id[name]] for name in sorted(self._switches & self._by_id.keys())]
+        return tuple(mask_alarm(tag.tag_id, tag.idx, tag.settings) for tag in found)
 
     def links(self, tags: Iterable[Tag] | None = None) -> list[AlarmDef]:
         """Return the link alarms of every node and hazard source that tags (all, if not named) lie in."""
@@ -171,7 +181,9 @@ class Register:
         """Return what the engine must change for a tag to have other settings; nothing is changed here."""
         before = {alarm.id for alarm in self.alarms_of(tag)}
         alarms = self.alarms_of(replace(tag, settings=settings))
-        return Changes(at_ms, alarms=alarms, removed=tuple(sorted(before - {alarm.id for alarm in alarms})))
+        removed = tuple(sorted(before - {alarm.id for alarm in alarms}))
+        ranges = ((tag.idx, settings.range),) if settings.range != tag.settings.range else ()
+        return Changes(at_ms, alarms=alarms, removed=removed, ranges=ranges)
 
     def put(self, tag: Tag) -> None:
         """Put a tag's new settings in force, after the engine took them."""

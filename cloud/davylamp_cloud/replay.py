@@ -75,9 +75,9 @@ def compare(stored: Iterable[Mapping[str, Any]], made: Iterable[Transition]) -> 
     """Yield a line for each hazard source whose replayed transitions are not the stored ones."""
     here: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     there: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    names = frozenset(Transition.__dataclass_fields__)
+    fields = Transition.__dataclass_fields__
     for data in stored:
-        here[data["hazard_source"]].append({name: data[name] for name in names & data.keys()})
+        here[data["hazard_source"]].append({name: data.get(name, field.default) for name, field in fields.items()})
     for step in made:
         there[step.hazard_source].append(step.as_dict())
     for source in sorted(here.keys() | there.keys()):
@@ -106,7 +106,9 @@ def _begin(
         live.load(snapshot)
         register = load_register(connection, seq)
         register.current = False
-        return seq, Evaluator(Engine.restore(snapshot), register, live, log)
+        engine = Engine.restore(snapshot)
+        register.watch_switches(engine.masks().values())
+        return seq, Evaluator(engine, register, live, log)
     if log.first_seq <= 1:
         register = Register()
         register.current = False

@@ -20,12 +20,16 @@ from davylamp_alarms.definition import (
     guarded_priority,
     link_alarm_id,
 )
+from davylamp_alarms.hiding import MAX_MASK_MS
 from davylamp_wire.config import Section
 from davylamp_wire.profile import Limit, LimitKind, Point, Text
 from pydantic import Field
 
 COMM_LIMIT = 0.5
 """Between `comm_ok`'s 1 (answers) and 0 (does not)."""
+
+SWITCH_LIMIT = 0.5
+"""Between a mask switch's 1 (on) and 0 (off)."""
 
 SYSTEM_SOURCE = "davylamp"
 """The hazard source under which the monitoring system's own alarms are numbered and chained."""
@@ -39,6 +43,10 @@ LISTENER = "listener"
 
 LATCHED = frozenset({ASIDE, LISTENER})
 """What happened and is over, and must still be seen."""
+
+
+REVIEW_LATE = "break-glass-review"
+"""Name of the alarm that nobody reviewed in time what one person did alone (SAFETY S15)."""
 
 
 class Settings(Section):
@@ -92,6 +100,7 @@ def tag_def(tag_id: str, node: str, settings: Settings) -> TagDef:
         kind=PointKind(settings.kind),
         silence_ms=round(settings.silence_s * 1000),
         scan_ms=round(settings.scan_s * 1000),
+        range=settings.range,
     )
 
 
@@ -127,6 +136,13 @@ def comm_alarm(tag_id: str, tag: int, node: str, settings: Settings, guarded: Pr
     """Return the alarm of a device that does not answer, as loud as what the device guards (SAFETY S12)."""
     alarm = AlarmDef(alarm_id(tag_id, Kind.COMM), tag, Kind.COMM, guarded, settings.hazard_source, limit=COMM_LIMIT)
     return replace(alarm, group=node.split("/", 1)[0])
+
+
+def mask_alarm(tag_id: str, tag: int, settings: Settings) -> AlarmDef:
+    """Return the alarm of a mask's switch that was left on (SAFETY S17)."""
+    name, source = alarm_id(tag_id, Kind.MASK), settings.hazard_source
+    alarm = AlarmDef(name, tag, Kind.MASK, Priority.YELLOW, source, limit=SWITCH_LIMIT, on_delay_ms=MAX_MASK_MS)
+    return replace(alarm, group=tag_id.split("/", 1)[0])
 
 
 def link_alarm(node: str, hazard_source: str, guarded: Priority) -> AlarmDef:

@@ -10,18 +10,22 @@ from typing import Any
 
 import numpy as np
 from davylamp_alarms.definition import Kind
+from davylamp_alarms.definition import Register as EngineRegister
+from davylamp_alarms.engine import Engine
 from davylamp_cloud import telling
 from davylamp_cloud.api import HttpServer, create_app
 from davylamp_cloud.chain import canonical
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
+from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.group_commit import GroupCommit
 from davylamp_cloud.historian import Rows
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from davylamp_cloud.log import Log
 from davylamp_cloud.monitor import Monitor
 from davylamp_cloud.outcomes import Committed
+from davylamp_cloud.register import Register
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.settings import keep_settings, key_of
@@ -72,6 +76,8 @@ class Plant:
         self.commits = GroupCommit(self.log, self.failures.append)
         self.commits.start()
         self.monitor = Monitor(self.log, self.state, self.now_ms)
+        # The rows are this plant's own: an engine that knows nothing answers what is asked of it.
+        self.monitor._evaluator = Evaluator(Engine(EngineRegister()), Register(), self.monitor.live, self.log)
         self.historian = DuckDbHistorian(self.folder / "history")
         ingest = Quiet(messages=12, quarantined=1, nodes={"park/edge1": {"clock_offset_ms": 12}})
         outbox = Quiet(receivers={"park": {"accepting": True}})

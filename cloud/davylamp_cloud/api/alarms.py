@@ -1,9 +1,9 @@
 """Standing alarms, and what an operator does to them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from davylamp_alarms.transition import Op
+from davylamp_alarms.transition import Command, Op
 from davylamp_wire.config import SLUG
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -18,7 +18,7 @@ from davylamp_cloud.api.errors import ApiError, not_found
 from davylamp_cloud.api.gate import Acknowledger, Reader, Resetter, Shelver, gate_of
 from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.limits import settings_in_force
-from davylamp_cloud.api.parts import REFUSALS, CloudParts, Limit, Occurrence, Offset, Parts
+from davylamp_cloud.api.parts import ACTS, REFUSALS, CloudParts, Limit, Occurrence, Offset, Parts
 from davylamp_cloud.api.permissions import Permission
 from davylamp_cloud.api.views import AlarmView
 from davylamp_cloud.store import schema
@@ -51,6 +51,7 @@ class Shelve(Act):
     comment: Annotated[str, Field(min_length=3, max_length=500, description="the reason")]
     minutes: Annotated[int, Field(ge=1, le=LONGEST_SHELF_MINUTES)]
     second_token: SecretStr | None = Field(default=None, description="another person's token, where two are needed")
+    break_glass: bool = Field(default=False, description="one person alone, on a site where nobody else is on duty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,46 +101,47 @@ def alarm_row(parts: Parts, actor: Actor, occurrence: str) -> Row:
     return row
 
 
-_ACTS = {**REFUSALS, 409: REFUSALS[404], 503: REFUSALS[404]}
-
-
-@router.post("/{occurrence}/acknowledge", responses={**_ACTS, 202: {"model": Answer}})
+@router.post("/{occurrence}/acknowledge", responses={**ACTS, 202: {"model": Answer}})
 def acknowledge(
     parts: CloudParts, actor: Acknowledger, occurrence: Occurrence, body: Act, response: Response
 ) -> Answer:
     """Say that a person has seen this version of this occurrence. It says nothing about the process (SAFETY S7)."""
-    return _answer(response, on_occurrence(parts, actor, Op.ACKNOWLEDGE, occurrence, body))
+    return answered(response, on_occurrence(parts, actor, Op.ACKNOWLEDGE, occurrence, body))
 
 
-@router.post("/{occurrence}/reset", responses={**_ACTS, 202: {"model": Answer}})
+@router.post("/{occurrence}/reset", responses={**ACTS, 202: {"model": Answer}})
 def reset(parts: CloudParts, actor: Resetter, occurrence: Occurrence, body: Act, response: Response) -> Answer:
     """Release a latched alarm whose process is back."""
-    return _answer(response, on_occurrence(parts, actor, Op.RESET, occurrence, body))
+    return answered(response, on_occurrence(parts, actor, Op.RESET, occurrence, body))
 
 
-@router.post("/{occurrence}/unshelve", responses={**_ACTS, 202: {"model": Answer}})
+@router.post("/{occurrence}/unshelve", responses={**ACTS, 202: {"model": Answer}})
 def unshelve(parts: CloudParts, actor: Shelver, occurrence: Occurrence, body: Act, response: Response) -> Answer:
     """End a shelf now; what began while it was hidden comes back unacknowledged (SAFETY S16)."""
-    return _answer(response, on_alarm(parts, actor, Op.UNSHELVE, occurrence, body))
+    return answered(response, unshelved(parts, actor, occurrence, body))
 
 
-@router.post("/{occurrence}/shelve", responses={**_ACTS, 202: {"model": Answer}})
+@router.post("/{occurrence}/shelve", responses={**ACTS, 202: {"model": Answer}})
 async def shelve(
     request: Request, parts: CloudParts, actor: Shelver, occurrence: Occurrence, body: Shelve, response: Response
 ) -> Answer:
     """Hide one limit of one tag until it expires; red, HH, L2 and fire need a second person's token."""
-    second = await second_person(request, actor, body.second_token)
-    answer = await run_in_threadpool(on_alarm, parts, actor, Op.SHELVE, occurrence, body, second, body.minutes)
-    return _answer(response, answer)
+    source = (await run_in_threadpool(alarm_row, parts, actor, occurrence))["hazard_source"]
+    second = await second_person(request, actor, body.second_token, source)
+    answer = await run_in_threadpool(shelved, parts, actor, occurrence, body, second)
+    return answered(response, answer)
 
 
-async def second_person(request: Request, first: Actor, token: SecretStr | None) -> str:
-    """Return the name of the second person, proven by their own token; empty where none was given."""
+async def second_person(request: Request, first: Actor, token: SecretStr | None, hazard_source: str) -> str:
+    """Return the name of the second person, proven by their own token; empty where none was given.
+
+    It takes somebody who may do the same act on the same hazard source.
+    """
     if token is None or not token.get_secret_value():
         return ""
     client = request.client.host if request.client else ""
     credential = await gate_of(request).verify(token.get_secret_value(), client)
-    if credential is None or credential.actor.name == first.name or not credential.actor.may(Permission.SHELVE):
+    if credential is None or not _may_second(credential.actor, first, hazard_source):
         raise ApiError(
             403,
             "second_person",
@@ -157,27 +159,29 @@ def on_occurrence(parts: Parts, actor: Actor, op: Op, occurrence: str, body: Act
     return carry_out(parts, act)
 
 
-def on_alarm(
-    parts: Parts, actor: Actor, op: Op, occurrence: str, body: Act, second: str = "", minutes: int = 0
-) -> Answer:
-    """Do what names one limit of one tag: the alarm the occurrence on the screen belongs to."""
-    row = alarm_row(parts, actor, occurrence)
-    now_ms = parts.cloud.now_ms()
-    until_ms = now_ms + minutes * 60_000 if minutes else 0
-    act = command(
-        op,
-        actor,
-        now_ms,
-        alarm=row["alarm_id"],
-        occurrence=occurrence,
-        version=body.version,
-        comment=body.comment,
-        second=second,
-        until_ms=until_ms,
-    )
-    return carry_out(parts, act)
+def unshelved(parts: Parts, actor: Actor, occurrence: str, body: Act) -> Answer:
+    """End the shelf over the alarm the occurrence on the screen belongs to."""
+    return carry_out(parts, _on_alarm(parts, actor, Op.UNSHELVE, occurrence, body))
 
 
-def _answer(response: Response, answer: Answer) -> Answer:
+def shelved(parts: Parts, actor: Actor, occurrence: str, body: Shelve, second: str = "") -> Answer:
+    """Shelve the one limit of the one tag the occurrence on the screen belongs to."""
+    act = _on_alarm(parts, actor, Op.SHELVE, occurrence, body)
+    until_ms = act.at_ms + body.minutes * 60_000
+    return carry_out(parts, replace(act, second=second, until_ms=until_ms, break_glass=body.break_glass))
+
+
+def _on_alarm(parts: Parts, actor: Actor, op: Op, occurrence: str, body: Act) -> Command:
+    name = alarm_row(parts, actor, occurrence)["alarm_id"]
+    said = {"occurrence": occurrence, "version": body.version, "comment": body.comment}
+    return command(op, actor, parts.cloud.now_ms(), alarm=name, **said)
+
+
+def _may_second(second: Actor, first: Actor, hazard_source: str) -> bool:
+    return second.name != first.name and second.may(Permission.SHELVE) and second.sees(hazard_source)
+
+
+def answered(response: Response, answer: Answer) -> Answer:
+    """Return an answer under its status: 202 where the act is recorded and the engine still behind."""
     response.status_code = 200 if answer.evaluated else 202
     return answer

@@ -7,7 +7,20 @@ from davylamp_wire.config import secret_from
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from davylamp_cloud.api import alarms, edges, errors, events, health, metrics, quarantine, sources, tags, transitions
+from davylamp_cloud.api import (
+    alarms,
+    edges,
+    errors,
+    events,
+    handover,
+    health,
+    hiding,
+    metrics,
+    quarantine,
+    sources,
+    tags,
+    transitions,
+)
 from davylamp_cloud.api.actor import Actor, Credential, Credentials, Sessions, session_key
 from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.api.gate import Gate, refuse_open_bind
@@ -16,7 +29,7 @@ from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig, TokenConfig
 
-ROUTERS = (tags, alarms, transitions, sources, edges, quarantine, health, metrics, events)
+ROUTERS = (tags, alarms, hiding, handover, transitions, sources, edges, quarantine, health, metrics, events)
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

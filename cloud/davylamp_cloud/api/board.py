@@ -73,6 +73,7 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
         late=row["late"],
         late_until_ms=row["late_until_ms"],
         shelved_until_ms=row["shelved_until_ms"],
+        hidden_until_ms=row["hidden_until_ms"],
         first=of(action or telling.FIRST_THINGS[kind]),
         verified=limit is None or limit.source.verified,
         text=Bilingual(row["text_zh"], row["text_en"]),

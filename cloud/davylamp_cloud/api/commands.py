@@ -4,17 +4,22 @@ The log is the only way into the engine, so the API appends and waits (DESIGN, "
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.errors import ApiError
+from davylamp_cloud.api.errors import ApiError, not_started
 from davylamp_cloud.api.language import Bilingual, both, mark
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.group_commit import LogClosed
 from davylamp_cloud.log import NewRecord, RecordKind
+from davylamp_cloud.outcomes import NotStarted
+
+T = TypeVar("T")
 
 WAIT_S = 5.0
 """Longest wait for the engine's answer; the command is in the log by then and will still be done."""
@@ -27,6 +32,17 @@ class Answer:
     seq: int
     evaluated: bool
     transitions: list[dict[str, Any]]
+
+
+def ask(parts: Parts, question: Callable[[Engine], T]) -> T:
+    """Return what the engine answers to a question that changes nothing; blocks while a slice is evaluated.
+
+    Raises ApiError 503 before the engine has been restored.
+    """
+    try:
+        return parts.cloud.monitor.look(question)
+    except NotStarted:
+        raise not_started() from None
 
 
 def command(op: Op, actor: Actor, at_ms: int, **what: Any) -> Command:

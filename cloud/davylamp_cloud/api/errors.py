@@ -77,6 +77,15 @@ def foreign_origin() -> ApiError:
     )
 
 
+def not_started() -> ApiError:
+    return ApiError(
+        503,
+        "not_started",
+        both(mark("The alarm engine has not started yet.")),
+        both(mark("Wait a few seconds and ask again; the standing alarms can be read meanwhile.")),
+    )
+
+
 def install(app: FastAPI) -> None:
     """Give every failure of an app the same body."""
     app.add_exception_handler(ApiError, _refuse)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from davylamp_wire.config import SLUG
+from davylamp_wire.reading import tag_id
 from fastapi import Depends, Path, Query
 from starlette.requests import HTTPConnection
 
@@ -42,5 +43,16 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 TimeMs = Annotated[int, Query(ge=0, le=LAST_MS, description="UTC milliseconds")]
 Occurrence = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$", description="<hazard source>-<number>")]
 
+
+def _tag_name(group: Slug, node: Slug, device: Slug, point: Slug) -> str:
+    return tag_id(group, node, device, point)
+
+
+TagName = Annotated[str, Depends(_tag_name)]
+"""The tag a path ``/{group}/{node}/{device}/{point}`` names."""
+
 REFUSALS: dict[int | str, dict[str, object]] = {status: {"model": ErrorBody} for status in (401, 403, 404, 422, 429)}
 """What any route may answer instead, for OpenAPI."""
+
+ACTS: dict[int | str, dict[str, object]] = {**REFUSALS, 409: REFUSALS[404], 503: REFUSALS[404]}
+"""What an act may answer besides: the engine refuses it, or the log takes nothing."""

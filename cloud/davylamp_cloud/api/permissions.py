@@ -1,6 +1,7 @@
 """Who may do what. Everything that lets a person act or read is in this table; routes name a permission, never a role.
 
-The regulator reads everything and operates nothing: an act in the duty room is the duty room's own.
+The regulator reads everything and operates nothing: an act in the duty room is the duty room's own. What one person
+did there alone is the regulator's to review.
 """
 
 from enum import StrEnum
@@ -17,6 +18,7 @@ class Permission(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     RESET = "reset"
     SHELVE = "shelve"
+    REVIEW = "review"
     QUARANTINE = "quarantine"
 
 
@@ -30,6 +32,8 @@ PERMISSIONS: dict[Permission, frozenset[Role]] = {
     Permission.ACKNOWLEDGE: _DUTY_ROOM,
     Permission.RESET: _DUTY_ROOM,
     Permission.SHELVE: _DUTY_ROOM,
+    # The park reviews what one person did alone, never the site's own duty room (SAFETY S15).
+    Permission.REVIEW: frozenset({Role.REGULATOR, Role.ADMINISTRATOR}),
     # A quarantined payload may come from any hazard source, so it is for those who mend the plant's configuration.
     Permission.QUARANTINE: frozenset({Role.ENGINEER, Role.ADMINISTRATOR}),
 }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from davylamp_wire.reading import tag_id
 from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +16,7 @@ from davylamp_cloud.api.errors import ApiError, not_found
 from davylamp_cloud.api.gate import Reader
 from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.limits import limits_of
-from davylamp_cloud.api.parts import REFUSALS, CloudParts, Limit, Offset, Parts, Slug, TimeMs, Words
+from davylamp_cloud.api.parts import REFUSALS, CloudParts, Limit, Offset, Parts, TagName, TimeMs, Words
 from davylamp_cloud.api.views import TagView
 from davylamp_cloud.historian import HistorianUnavailable, Series, Trend
 from davylamp_cloud.live import NEVER_MS
@@ -120,27 +119,23 @@ def list_tags(parts: CloudParts, actor: Reader, q: Words = "", limit: Limit = 10
 
 
 @router.get("/{group}/{node}/{device}/{point}")
-def one_tag(parts: CloudParts, actor: Reader, group: Slug, node: Slug, device: Slug, point: Slug) -> TagView:
+def one_tag(parts: CloudParts, actor: Reader, tag: TagName) -> TagView:
     """Return one tag with current value and limits."""
-    entry = entry_of(parts, actor, tag_id(group, node, device, point))
-    return tag_view(entry, parts, with_limits=True)
+    return tag_view(entry_of(parts, actor, tag), parts, with_limits=True)
 
 
 @router.get("/{group}/{node}/{device}/{point}/history", responses={503: REFUSALS[404]})
 async def tag_history(
     parts: CloudParts,
     actor: Reader,
-    group: Slug,
-    node: Slug,
-    device: Slug,
-    point: Slug,
+    tag: TagName,
     from_ms: TimeMs,
     to_ms: TimeMs,
     resolution: Literal["raw", "minute", "auto"] = "auto",
     limit: Annotated[int, Query(ge=1, le=MOST_READINGS)] = 10_000,
 ) -> History:
     """Return what a tag said in ``from_ms <= source time < to_ms``: raw, by minute, or what a curve needs (auto)."""
-    entry = await run_in_threadpool(entry_of, parts, actor, tag_id(group, node, device, point))
+    entry = await run_in_threadpool(entry_of, parts, actor, tag)
     _check_span(from_ms, to_ms, resolution)
     try:
         return await run_in_threadpool(_history, parts, entry, from_ms, to_ms, resolution, limit)

@@ -59,6 +59,7 @@ class AlarmView:
     late: bool
     late_until_ms: int | None
     shelved_until_ms: int | None
+    hidden_until_ms: int | None
     first: Bilingual
     text: Bilingual
     verified: bool

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.actor import SESSION_MS, Actor
-from davylamp_cloud.api.alarms import Act, Shelve, on_alarm, on_occurrence, second_person, view_of
+from davylamp_cloud.api.alarms import Act, Shelve, alarm_row, on_occurrence, second_person, shelved, unshelved, view_of
 from davylamp_cloud.api.errors import ApiError
 from davylamp_cloud.api.gate import COOKIE, Acknowledger, Resetter, Shelver, client_of, from_own_page, gate_of
 from davylamp_cloud.api.gate import Reader as Allowed
@@ -166,10 +166,11 @@ async def _act(request: Request, parts: Parts, actor: Actor, op: Op, occurrence:
     try:
         if op is Op.SHELVE:
             asked = Shelve.model_validate(form)
-            second = await second_person(request, actor, asked.second_token)
-            answer = await run_in_threadpool(on_alarm, parts, actor, op, occurrence, asked, second, asked.minutes)
+            source = (await run_in_threadpool(alarm_row, parts, actor, occurrence))["hazard_source"]
+            second = await second_person(request, actor, asked.second_token, source)
+            answer = await run_in_threadpool(shelved, parts, actor, occurrence, asked, second)
         elif op is Op.UNSHELVE:
-            answer = await run_in_threadpool(on_alarm, parts, actor, op, occurrence, Act.model_validate(form))
+            answer = await run_in_threadpool(unshelved, parts, actor, occurrence, Act.model_validate(form))
         else:
             answer = await run_in_threadpool(on_occurrence, parts, actor, op, occurrence, Act.model_validate(form))
     except ValidationError:

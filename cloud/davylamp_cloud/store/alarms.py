@@ -18,15 +18,15 @@ CHUNK = 400
 """Alarms looked up in one query: SQLite bounds the number of parameters."""
 
 
-def write_alarms(connection: Connection, steps: Sequence[Row], shelved_until_ms: Mapping[int, int]) -> None:
-    """Bring the alarm rows up to date with transition rows; `shelved_until_ms` is by the command's log number."""
+def write_alarms(connection: Connection, steps: Sequence[Row], hidden_until_ms: Mapping[int, int]) -> None:
+    """Bring the alarm rows up to date with transition rows; `hidden_until_ms` is by the command's log number."""
     if not steps:
         return
     rows = _stored(connection, {step["alarm_id"] for step in steps})
     touched: dict[Key, Row] = {}
     for step in steps:
         key = (step["alarm_id"], step["lane"])
-        rows[key] = touched[key] = _moved(rows.get(key), step, shelved_until_ms.get(step["seq"]))
+        rows[key] = touched[key] = _moved(rows.get(key), step, hidden_until_ms.get(step["seq"]))
     statement = insert(schema.ALARMS)
     keys = [column.name for column in schema.ALARMS.primary_key]
     changed = {c.name: statement.excluded[c.name] for c in schema.ALARMS.columns if c.name not in keys}
@@ -42,7 +42,7 @@ def _stored(connection: Connection, alarms: Iterable[str]) -> dict[Key, Row]:
     return found
 
 
-def _moved(before: Row | None, step: Row, shelved_until_ms: int | None) -> Row:
+def _moved(before: Row | None, step: Row, until_ms: int | None) -> Row:
     """Return an alarm's row after a step. Who acknowledged is kept as long as the acknowledgement itself."""
     same = before is not None and before["occurrence"] == step["occurrence"]
     text = json.loads(step["body"])["text"]
@@ -54,6 +54,7 @@ def _moved(before: Row | None, step: Row, shelved_until_ms: int | None) -> Row:
         "acknowledged_by": "",
         "acknowledged_ms": None,
         "shelved_until_ms": None,
+        "hidden_until_ms": None,
         "text_zh": text["zh"],
         "text_en": text["en"],
     }
@@ -61,7 +62,15 @@ def _moved(before: Row | None, step: Row, shelved_until_ms: int | None) -> Row:
         row |= {"acknowledged_by": step["actor"], "acknowledged_ms": step["at_ms"]}
     elif step["acknowledged"] and same and before is not None:
         row |= {name: before[name] for name in ("acknowledged_by", "acknowledged_ms")}
-    if Suppression.SHELVED in step["suppressions"]:
-        kept = before["shelved_until_ms"] if before is not None else None
-        row["shelved_until_ms"] = kept if shelved_until_ms is None else shelved_until_ms
+    for name, suppressions, event in ENDS:
+        if suppressions & set(step["suppressions"]):
+            kept = before[name] if before is not None else None
+            row[name] = until_ms if step["event"] in event and until_ms is not None else kept
     return row
+
+
+ENDS = (
+    ("shelved_until_ms", {Suppression.SHELVED}, {Event.SHELVED}),
+    ("hidden_until_ms", {Suppression.BY_DESIGN, Suppression.OUT_OF_SERVICE}, {Event.SUPPRESSED, Event.TAKEN_OUT}),
+)
+"""Column, the suppressions it tells the end of, and the events that set it."""

@@ -137,6 +137,7 @@ ALARMS = Table(
     Column("acknowledged_by", String, nullable=False),
     Column("acknowledged_ms", BigInteger),
     Column("shelved_until_ms", BigInteger),
+    Column("hidden_until_ms", BigInteger, comment="when the mask or the permit that hides it ends"),
     Column("text_zh", Text, nullable=False),
     Column("text_en", Text, nullable=False),
     Index("alarms_by_occurrence", "occurrence"),

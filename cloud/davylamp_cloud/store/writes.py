@@ -45,7 +45,7 @@ class Writer:
         self._pending = dict(self._heads)
         write_register(connection, work, self._notices.text_of)
         rows = self._transitions(connection, work.steps)
-        write_alarms(connection, rows, work.shelved_until_ms)
+        write_alarms(connection, rows, work.hidden_until_ms)
         _write_acts(connection, work)
         self._write_audit(connection, work)
         self._write_heads(connection)
@@ -170,6 +170,8 @@ def _audits(work: Work, text_of: Callable[[Settings], str]) -> Iterator[Row]:
         if found.new:
             device, after = f"{found.new[0].node}/{found.new[0].device}", _first_settings(found.new, text_of)
             yield _audit(found.at_ms, seq, found.new[0].node, "tags introduced", device, "", after)
+    for act in work.acts:
+        yield _audit(act.at_ms, act.seq, act.by, str(act.op), act.subject, "", canonical(act.said))
     for gone in work.removed:
         yield _audit(gone.at_ms, gone.seq, gone.node, "device removed by its edge", gone.node, "", "")
     for aside in work.set_aside:

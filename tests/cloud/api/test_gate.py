@@ -21,7 +21,9 @@ def test_every_role_and_permission_is_decided(role: Role, permission: Permission
     acts = {Permission.ACKNOWLEDGE, Permission.RESET, Permission.SHELVE}
     duty_room = role in (Role.OPERATOR, Role.ENGINEER, Role.ADMINISTRATOR)
     mends = role in (Role.ENGINEER, Role.ADMINISTRATOR)
-    expected = duty_room if permission in acts else mends if permission is Permission.QUARANTINE else True
+    parks = role in (Role.REGULATOR, Role.ADMINISTRATOR)
+    special = {Permission.QUARANTINE: mends, Permission.REVIEW: parks, **dict.fromkeys(acts, duty_room)}
+    expected = special.get(permission, True)
     assert permission in PERMISSIONS
     assert allowed(role, permission) is expected
 

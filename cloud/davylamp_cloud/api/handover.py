@@ -1,0 +1,91 @@
+"""The hand-over of a shift: all that is hidden or waits, so that who comes next decides anew (SAFETY S7, S19)."""
+
+from dataclasses import dataclass
+
+from davylamp_alarms.book import Out, Review
+from davylamp_alarms.engine import Engine
+from fastapi import APIRouter
+
+from davylamp_cloud.api.actor import Actor
+from davylamp_cloud.api.board import board, read_standing
+from davylamp_cloud.api.commands import ask
+from davylamp_cloud.api.gate import Reader
+from davylamp_cloud.api.hiding import MaskView, masks
+from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
+from davylamp_cloud.api.views import AlarmView
+
+router = APIRouter(prefix="/api/v1/handover", tags=["handover"], responses=REFUSALS)
+
+
+@dataclass(frozen=True, slots=True)
+class OutView:
+    """An instrument out of service."""
+
+    tag: str
+    reason: str
+    permit: str
+    by: str
+    comment: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """An act by one person alone that the park has not reviewed yet."""
+
+    review: str
+    op: str
+    subject: str
+    by: str
+    comment: str
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What the next shift must know: hidden alarms, open masks, what is out, standing reds, reviews that are owed."""
+
+    shelved: list[AlarmView]
+    masks: list[MaskView]
+    out_of_service: list[OutView]
+    standing_reds: list[AlarmView]
+    reviews: list[ReviewView]
+
+
+@router.get("")
+def read_handover(parts: CloudParts, actor: Reader) -> Handover:
+    """Return the hand-over of this moment."""
+    return handover(parts, actor)
+
+
+def handover(parts: Parts, actor: Actor) -> Handover:
+    """Return what an actor's next shift must know; reads the disk."""
+    alarms = board(read_standing(parts.cloud.state, parts.catalogue), actor.sees)
+    out, reviews = ask(parts, _kept)
+    by_tag = parts.catalogue.register().by_tag
+    seen = {tag: entry for tag, entry in out.items() if tag in by_tag and actor.sees(by_tag[tag].hazard_source)}
+    return Handover(
+        shelved=[alarm for alarm in alarms if "shelved" in alarm.suppressions],
+        masks=[mask for mask in masks(parts, actor) if mask.until_ms is not None],
+        out_of_service=[_out(tag, seen[tag]) for tag in sorted(seen)],
+        standing_reds=[alarm for alarm in alarms if alarm.level == "red" and alarm.active and not alarm.hidden],
+        reviews=[_review(name, owed) for name, owed in reviews.items() if _concerns(parts, actor, owed)],
+    )
+
+
+def _kept(engine: Engine) -> tuple[dict[str, Out], dict[str, Review]]:
+    return engine.out_of_service(), engine.reviews()
+
+
+def _concerns(parts: Parts, actor: Actor, owed: Review) -> bool:
+    """Return whether an actor sees what an act was about: a tag, or an alarm of one."""
+    entry = parts.catalogue.register().by_tag.get(owed.subject.partition("#")[0])
+    return not actor.hazard_sources or (entry is not None and actor.sees(entry.hazard_source))
+
+
+def _out(tag: str, out: Out) -> OutView:
+    return OutView(tag, out.reason, out.permit, out.by, out.comment, out.until_ms)
+
+
+def _review(name: str, owed: Review) -> ReviewView:
+    return ReviewView(name, owed.op, owed.subject, owed.by, owed.comment, owed.due_ms)
