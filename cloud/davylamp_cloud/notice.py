@@ -10,14 +10,30 @@ from davylamp_alarms.transition import Transition
 from davylamp_wire.profile import Text
 
 from davylamp_cloud.config import SiteConfig
+from davylamp_cloud.handling import Handling, general
 from davylamp_cloud.register import Register
-from davylamp_cloud.settings import Settings, action_of
+from davylamp_cloud.settings import Settings, handling_in
 from davylamp_cloud.telling import Subject, tell
 
 SCHEME = "monitoring"
 """Automatic notices never use a government's colours (SAFETY S21)."""
 
 CLOUD = Text(zh="监测云端", en="monitoring cloud")
+
+
+def handling_data(handling: Handling) -> dict[str, Any]:
+    """Return how an alarm is handled, as notices and transitions carry it."""
+    return {
+        "cause": _both(handling.cause),
+        "consequence": _both(handling.consequence),
+        "action": _both(handling.action),
+        "respond_s": handling.respond_s,
+        "handling": handling.origin.value,
+    }
+
+
+def _both(text: Text) -> dict[str, str]:
+    return {"zh": text.zh, "en": text.en}
 
 
 class Notices:
@@ -38,9 +54,10 @@ class Notices:
             "scheme": SCHEME,
             "level": step.priority.word,
             "plant_tag": subject.plant_tag,
-            "tag_name": {"zh": subject.tag.zh, "en": subject.tag.en},
+            "tag_name": _both(subject.tag),
             "unit": subject.unit,
-            "text": {"zh": text.zh, "en": text.en},
+            "text": _both(text),
+            **handling_data(subject.handling or general(step.kind)),
         }
 
     def text_of(self, settings: Settings) -> str:
@@ -59,7 +76,8 @@ class Notices:
         tag = self._register.find(step.tag)
         if tag is None:
             name = step.alarm_id.rsplit("@", 1)[-1]
-            return Subject(step.hazard_source, CLOUD, Text(zh=name, en=name))
+            handling = general(step.kind, name=name)
+            return Subject(step.hazard_source, CLOUD, Text(zh=name, en=name), handling=handling)
         source = step.hazard_source
         lost = self._register.guarded(source, tag.node, tag.device) if step.kind is Kind.COMM else 1
         return Subject(
@@ -68,7 +86,7 @@ class Notices:
             tag=tag.text,
             plant_tag=tag.plant_tag,
             unit=tag.settings.unit,
-            action=action_of(tag.settings, step.kind),
+            handling=handling_in(tag.settings, step.kind),
             lost=lost,
             guarded=self._register.guarded(source),
         )

@@ -22,8 +22,10 @@ from davylamp_alarms.definition import (
 )
 from davylamp_alarms.hiding import MAX_MASK_MS
 from davylamp_wire.config import Section
-from davylamp_wire.profile import Limit, LimitKind, Point, Text
+from davylamp_wire.profile import Limit, LimitKind, Point
 from pydantic import Field
+
+from davylamp_cloud.handling import Handling, handling_of
 
 COMM_LIMIT = 0.5
 """Between `comm_ok`'s 1 (answers) and 0 (does not)."""
@@ -167,10 +169,14 @@ def is_guarded(settings: Settings) -> bool:
     return bool(settings.limits) or settings.kind in (PointKind.GAS, PointKind.FIRE) or settings.required
 
 
-def action_of(settings: Settings, kind: Kind) -> Text | None:
-    """Return the first thing to do that the profile names for a limit."""
-    limit = settings.limits.get(LimitKind(kind)) if kind in LimitKind.__members__ else None
-    return limit.action if limit else None
+def limit_of(settings: Settings, kind: Kind) -> Limit | None:
+    """Return the limit an alarm of a tag is about; None where it is about no limit."""
+    return settings.limits.get(LimitKind(kind)) if kind in LimitKind.__members__ else None
+
+
+def handling_in(settings: Settings, kind: Kind) -> Handling:
+    """Return how an alarm of a tag with these settings is handled (SAFETY S24)."""
+    return handling_of(kind, PointKind(settings.kind), limit_of(settings, kind))
 
 
 def _limit_alarms(settings: Settings) -> Iterator[AlarmDef]:

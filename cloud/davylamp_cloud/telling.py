@@ -11,6 +11,8 @@ from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind, 
 from davylamp_alarms.transition import Event, Transition
 from davylamp_wire.profile import Text
 
+from davylamp_cloud.handling import Handling, general
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -21,7 +23,7 @@ class Subject:
     tag: Text
     plant_tag: str = ""
     unit: str = ""
-    action: Text | None = None
+    handling: Handling | None = None
     lost: int = 0
     guarded: int = 0
 
@@ -71,39 +73,6 @@ EVENTS = {
     Event.CLOSED: Text(zh="因限值变更关闭", en="closed by limit change"),
 }
 
-FIRST_THINGS = {
-    Kind.HH: Text(zh="立即核实现场，按处置卡操作", en="Check the field now and follow the handling card"),
-    Kind.H: Text(zh="核实现场，查明原因", en="Check the field and find the cause"),
-    Kind.L: Text(zh="核实现场，查明原因", en="Check the field and find the cause"),
-    Kind.LL: Text(zh="立即核实现场，按处置卡操作", en="Check the field now and follow the handling card"),
-    Kind.L1: Text(
-        zh="携便携式检测仪两人核实，检查通风", en="Two persons verify with portable detectors; check ventilation"
-    ),
-    Kind.L2: Text(
-        zh="无呼吸防护者不得进入，核实并按处置卡操作",
-        en="Nobody enters without breathing protection; verify and follow the handling card",
-    ),
-    Kind.OVER_RANGE: Text(
-        zh="按超限泄漏对待：无呼吸防护者不得进入，携便携式检测仪核实",
-        en="Treat as a leak beyond the scale: nobody enters unprotected; verify with portable detectors",
-    ),
-    Kind.FAULT: Text(zh="派人携便携式检测仪巡检，检修仪表", en="Patrol with portable detectors; repair the instrument"),
-    Kind.STALE: Text(zh="派人巡检，检查采集与网络", en="Patrol the unit; check acquisition and network"),
-    Kind.COMM: Text(zh="派人巡检，检查控制器供电与网络", en="Patrol the unit; check controller power and network"),
-    Kind.LINK: Text(zh="派人巡检，检查网关供电与网络", en="Patrol the unit; check gateway power and network"),
-    Kind.SYSTEM: Text(zh="检查监测系统，必要时人工巡检", en="Check the monitoring system; patrol where needed"),
-    Kind.MASK: Text(zh="确认作业已结束，复位屏蔽开关", en="Make sure the work is over; turn the mask's switch off"),
-    Kind.VOTE: Text(
-        zh="多点同时超限：无呼吸防护者不得进入，按处置卡操作",
-        en="Several detectors agree: nobody enters without breathing protection; follow the handling card",
-    ),
-    Kind.VOTE_LOST: Text(
-        zh="派人携便携式检测仪巡检，检修仪表", en="Patrol with portable detectors; mend the instruments"
-    ),
-    Kind.BLIND: Text(zh="派人携便携式检测仪巡检，检修仪表", en="Patrol with portable detectors; mend the instruments"),
-    Kind.CLOCK: Text(zh="核对网关对时", en="Check the edge's clock and its time server"),
-}
-
 FIELD_CHECK = Text(zh="请到现场核实", en="check the field")
 
 
@@ -122,7 +91,7 @@ def _parts_zh(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
         blind,
         _against(step, subject),
         _since_zh(step, zone),
-        (subject.action or FIRST_THINGS[step.kind]).zh,
+        _handling(step, subject).action.zh,
     ]
     return [part for part in parts if part]
 
@@ -137,9 +106,13 @@ def _parts_en(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
         blind,
         _against(step, subject),
         _since_en(step, zone),
-        (subject.action or FIRST_THINGS[step.kind]).en,
+        _handling(step, subject).action.en,
     ]
     return [part for part in parts if part]
+
+
+def _handling(step: Transition, subject: Subject) -> Handling:
+    return subject.handling or general(step.kind)
 
 
 def _blind(step: Transition, subject: Subject) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 from davylamp_alarms.definition import Kind
 from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
-from davylamp_cloud import telling
 from davylamp_cloud.api import HttpServer, create_app
 from davylamp_cloud.chain import canonical
 from davylamp_cloud.cloud import Cloud
@@ -20,6 +19,7 @@ from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.group_commit import GroupCommit
+from davylamp_cloud.handling import general
 from davylamp_cloud.historian import Rows
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from davylamp_cloud.log import Log
@@ -57,8 +57,8 @@ class Clock:
         return self.ms
 
 
-def limit(value: float, priority: str | None = None, action: Text | None = None) -> Limit:
-    return Limit(value=value, priority=priority, action=action, source=SOURCE)  # type: ignore[arg-type]  # a test's word
+def limit(value: float, priority: str | None = None, action: Text | None = None, **more: Any) -> Limit:
+    return Limit(value=value, priority=priority, action=action, **{"source": SOURCE, **more})  # type: ignore[arg-type]  # a test's word
 
 
 @dataclass
@@ -223,7 +223,7 @@ class Plant:
         number = self._numbers[source] = self._numbers.get(source, 0) + 1
         self._seq += 1
         age_ms = more.pop("age_ms", 65_000)
-        first = telling.FIRST_THINGS[Kind(kind)]
+        first = general(Kind(kind)).action
         raised_ms = more.pop("raised_ms", self.now_ms() - age_ms)
         step = {
             "lane": "live",

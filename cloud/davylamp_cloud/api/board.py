@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from davylamp_alarms.definition import LIMIT_KINDS, Kind
-from davylamp_wire.profile import LimitKind
+from davylamp_alarms.definition import Kind
 
 from davylamp_cloud import telling
 from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue, Register
 from davylamp_cloud.api.language import Bilingual
-from davylamp_cloud.api.limits import settings_in_force
+from davylamp_cloud.api.limits import settings_in_force, source_words
 from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
 from davylamp_cloud.api.words import of
-from davylamp_cloud.settings import Settings, action_of
+from davylamp_cloud.handling import general
+from davylamp_cloud.settings import Settings, handling_in, limit_of
 from davylamp_cloud.store.state import Row, State
 
 
@@ -45,8 +45,8 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
     entry = standing.register.by_tag.get(row["tag_id"])
     settings = standing.settings.get(row["tag"])
     kind = Kind(row["kind"])
-    action = action_of(settings, kind) if settings else None
-    limit = settings.limits.get(LimitKind(kind)) if settings and kind in LIMIT_KINDS else None
+    handling = handling_in(settings, kind) if settings else general(kind, name=row["alarm_id"].rpartition("@")[2])
+    limit = limit_of(settings, kind) if settings else None
     return AlarmView(
         occurrence=row["occurrence"],
         version=row["version"],
@@ -74,9 +74,15 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
         late_until_ms=row["late_until_ms"],
         shelved_until_ms=row["shelved_until_ms"],
         hidden_until_ms=row["hidden_until_ms"],
-        first=of(action or telling.FIRST_THINGS[kind]),
+        action=of(handling.action),
         verified=limit is None or limit.source.verified,
         text=Bilingual(row["text_zh"], row["text_en"]),
+        cause=of(handling.cause),
+        consequence=of(handling.consequence),
+        respond_s=handling.respond_s,
+        respond_by_ms=None if row["late"] else row["raised_ms"] + round(handling.respond_s * 1000),
+        handling=handling.origin,
+        limit_source=source_words(limit.source) if limit else "",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from davylamp_alarms.definition import Kind, PointKind, default_priority
-from davylamp_wire.profile import Limit
+from davylamp_wire.profile import Limit, Source
 
 from davylamp_cloud.api.views import LimitView
 from davylamp_cloud.settings import Settings
@@ -36,6 +36,11 @@ def settings_in_force(state: State, tags: Iterable[int]) -> dict[int, Settings]:
     return found
 
 
+def source_words(source: Source) -> str:
+    """Return where a limit comes from as one line: standard, edition, clause."""
+    return " ".join(part for part in (source.standard, source.edition, source.clause) if part)
+
+
 def _view(name: str, limit: Limit, kind: str) -> LimitView:
     source = limit.source
     return LimitView(
@@ -43,6 +48,6 @@ def _view(name: str, limit: Limit, kind: str) -> LimitView:
         value=limit.value,
         deadband=limit.deadband,
         priority=limit.priority or default_priority(Kind(name), PointKind(kind)).word,
-        source=" ".join(part for part in (source.standard, source.edition, source.clause) if part),
+        source=source_words(source),
         verified=source.verified,
     )

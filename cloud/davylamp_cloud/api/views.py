@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind
 
 from davylamp_cloud.api.language import Bilingual
+from davylamp_cloud.handling import Origin
 
 CALLING = frozenset("BDE")
 """Letters that ask for an acknowledgement."""
@@ -30,8 +31,11 @@ class Level:
 class AlarmView:
     """A standing alarm, or one that waits for an acknowledgement or a reset. Times are UTC milliseconds.
 
-    `text` is the whole sentence of SAFETY S24, `first` its first thing to do, `since_ms` when the occurrence began at
-    the source.
+    `text` is the whole sentence of SAFETY S24, `action` its first thing to do, `since_ms` when the occurrence began at
+    the source. `handling` says whose words cause, consequence, action and `respond_s` are: the profile's, built in, or
+    built in because the limit came without (missing). `respond_by_ms` is None for what was late: its time began to run
+    before anybody could hear it. `limit_source` is where the limit comes from, and `verified`
+    whether a person has read it there (SAFETY S30).
     """
 
     occurrence: str
@@ -60,9 +64,15 @@ class AlarmView:
     late_until_ms: int | None
     shelved_until_ms: int | None
     hidden_until_ms: int | None
-    first: Bilingual
+    action: Bilingual
     text: Bilingual
     verified: bool
+    cause: Bilingual
+    consequence: Bilingual
+    respond_s: float
+    respond_by_ms: int | None
+    handling: str
+    limit_source: str = ""
 
     @property
     def level(self) -> str:
@@ -72,6 +82,11 @@ class AlarmView:
     def blind(self) -> bool:
         """True where the alarm says that something is not seen, rather than that something was seen (SAFETY S12)."""
         return Kind(self.kind) in BLIND_KINDS
+
+    @property
+    def unhandled(self) -> bool:
+        """True where nobody has written for this limit what to do; general words stand in (SAFETY S30)."""
+        return self.handling == Origin.MISSING
 
     @property
     def short_kind(self) -> str:

@@ -83,6 +83,9 @@ class Reader:
     def time_of_day(self, time_ms: int) -> str:
         return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%H:%M")
 
+    def to_the_second(self, time_ms: int) -> str:
+        return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%H:%M:%S")
+
     def _words(self) -> Mapping[str, Any]:
         return {
             "_": self.translate,
@@ -90,6 +93,7 @@ class Reader:
             "source_name": self.source_name,
             "clock": self.clock,
             "time_of_day": self.time_of_day,
+            "to_the_second": self.to_the_second,
             "number": number,
             "symbol": symbol,
             "static": static,

@@ -20,6 +20,8 @@ WORDS = {
     "minutes": mark("{n} min"),
     "hours": mark("{n} h"),
     "days": mark("{n} d"),
+    "left": mark("{n} left"),
+    "overdue": mark("overdue by {n}"),
     "limit": mark("limit"),
     "mean": mark("mean"),
     "lowHigh": mark("lowest to highest"),

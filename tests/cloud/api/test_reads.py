@@ -77,12 +77,52 @@ def test_s24_an_alarm_says_level_unit_tag_value_limit_since_and_first_thing(plan
     plant.alarm(chlorine(plant), "L2", "red", value=4.82, limit=3)
     alarm = local.get("/api/v1/alarms").json()["items"][0]
     assert alarm["priority"] == {"scheme": "monitoring", "level": "red"}
-    assert alarm["first"] == {"zh": ACTION.zh, "en": ACTION.en}
+    assert alarm["action"] == {"zh": ACTION.zh, "en": ACTION.en}
     assert (alarm["value"], alarm["limit"], alarm["unit"]) == (4.82, 3, "ppm")
     assert alarm["since_ms"] == NOW_MS - 65_000
     assert alarm["tag_name"]["zh"]
     assert alarm["text"]["en"]
     assert alarm["letter"] == "B"
+
+
+def test_s24_an_alarm_says_cause_consequence_action_and_by_when(plant: Plant, local: httpx.Client) -> None:
+    cause, consequence = Text(zh="阀门泄漏", en="A valve leaks"), Text(zh="人员中毒", en="People are poisoned")
+    own = limit(3, action=ACTION, cause=cause, consequence=consequence, respond_s=45)
+    tag = plant.tag("gas1", "氯气", "Chlorine", limits={LimitKind.L2: own})
+    plant.alarm(tag, "L2", "red", value=4.8, limit=3, age_ms=10_000)
+    alarm = local.get("/api/v1/alarms/LC-01-1").json()
+    assert (alarm["cause"], alarm["consequence"]) == (cause.model_dump(), consequence.model_dump())
+    assert (alarm["action"], alarm["handling"]) == (ACTION.model_dump(), "profile")
+    assert (alarm["respond_s"], alarm["respond_by_ms"]) == (45, NOW_MS - 10_000 + 45_000)
+
+
+def test_s24_an_alarm_without_a_limit_says_built_in_words(plant: Plant, local: httpx.Client) -> None:
+    plant.alarm(None, "LINK", "red", alarm_id="park/edge1#LINK@LC-01")
+    alarm = local.get("/api/v1/alarms/LC-01-1").json()
+    assert alarm["handling"] == "built-in"
+    assert alarm["action"]["zh"] == "派人巡检，检查网关供电与网络"
+    assert alarm["cause"]["en"]
+
+
+def test_s05_what_was_late_has_no_time_that_still_runs(plant: Plant, local: httpx.Client) -> None:
+    plant.alarm(chlorine(plant), "L2", "red", value=4.8, limit=3, late=True)
+    alarm = local.get("/api/v1/alarms/LC-01-1").json()
+    assert (alarm["respond_by_ms"], alarm["respond_s"]) == (None, 60)
+
+
+def test_s30_a_limit_nobody_wrote_words_for_says_so(plant: Plant, local: httpx.Client) -> None:
+    plant.alarm(chlorine(plant), "L1", "yellow", value=1.2, limit=1)
+    alarm = local.get("/api/v1/alarms/LC-01-1").json()
+    assert alarm["handling"] == "missing"
+    assert alarm["action"]["zh"] == "携便携式检测仪两人核实，检查通风"
+
+
+def test_s30_an_alarm_names_the_source_of_its_limit(plant: Plant, local: httpx.Client) -> None:
+    tag = chlorine(plant)
+    plant.alarm(tag, "L2", "red", value=4.8, limit=3)
+    plant.alarm(tag, "FAULT", "red")
+    said = {alarm["kind"]: alarm["limit_source"] for alarm in local.get("/api/v1/alarms").json()["items"]}
+    assert said == {"L2": "GB/T 50493 2019 5.5.2", "FAULT": ""}
 
 
 def test_s21_no_colour_goes_without_its_scheme(plant: Plant, local: httpx.Client) -> None:

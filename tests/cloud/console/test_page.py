@@ -1,13 +1,14 @@
 """The duty room's page in a real browser, against the real server."""
 
+import re
 import time
 from typing import Any
 
 import pytest
-from davylamp_wire.profile import LimitKind
+from davylamp_wire.profile import LimitKind, load_profiles, shipped_profiles
 from davylamp_wire.quality import Reason, bad
 from playwright.sync_api import Browser, Page, expect
-from support.served import Plant, limit
+from support.served import SOURCE, Plant, limit
 
 
 def chlorine(plant: Plant) -> int:
@@ -50,6 +51,115 @@ def test_s24_an_alarm_says_everything_in_the_readers_language(
     row = open_page(locale).locator("#alarm-LC-01-1")
     for word in [*words, "LC-01", "AT-1101", "4.82", "ppm"]:
         expect(row).to_contain_text(word)
+
+
+CHLORINE = load_profiles(shipped_profiles())["cl2-store"].points["cl2_3"]
+
+
+def leak(plant: Plant, **more: Any) -> None:
+    """Raise the shipped chlorine detector's L2."""
+    tag = plant.tag("cl2_3", CHLORINE.zh, CHLORINE.en, limits=CHLORINE.limits, range=(0, 30), unit="mg/m3")
+    plant.alarm(tag, "L2", "red", value=4.82, limit=2, **more)
+
+
+@pytest.mark.parametrize(
+    ("locale", "labels"),
+    [
+        ("zh-CN", ["首要处置", "原因与后果", "可能原因：", "不处置的后果：", "限值依据："]),
+        ("en-GB", ["First:", "Cause and consequence", "Likely cause:", "If nobody acts:", "Limit from:"]),
+    ],
+)
+def test_s24_cause_and_consequence_unfold_under_the_first_action(
+    plant: Plant, open_page: Any, locale: str, labels: list[str]
+) -> None:
+    leak(plant)
+    why = open_page(locale).locator("#why-LC-01-1")
+    limit = CHLORINE.limits[LimitKind.L2]
+    told = [
+        text.zh if locale == "zh-CN" else text.en for text in (limit.action, limit.cause, limit.consequence) if text
+    ]
+    assert len(told) == 3
+    expect(why.locator("summary")).to_contain_text(told[0])
+    expect(why.locator("p").first).to_be_hidden()
+    why.locator("summary").click()
+    for words in (*labels, *told):
+        expect(why).to_contain_text(words)
+    expect(why.locator("p").first).to_be_visible()
+
+
+def test_what_is_unfolded_stays_so_when_the_list_changes(plant: Plant, open_page: Any) -> None:
+    leak(plant)
+    page = open_page()
+    page.locator("#why-LC-01-1 summary").click()
+    plant.alarm(chlorine(plant), "L1", "yellow")
+    page.wait_for_selector("#alarm-LC-01-2")
+    expect(page.locator("#why-LC-01-1")).to_have_attribute("open", "")
+    expect(page.locator("#why-LC-01-2")).not_to_have_attribute("open", "")
+
+
+@pytest.mark.parametrize(
+    ("locale", "by", "left", "overdue"),
+    [
+        ("zh-CN", "处置时限", r"剩余 0:\d\d", r"已超时 0:\d\d"),
+        ("en-GB", "act by", r"0:\d\d left", r"overdue by 0:\d\d"),
+    ],
+)
+def test_s24_the_time_left_to_respond_counts_down_and_says_when_it_is_over(
+    plant: Plant, open_page: Any, locale: str, by: str, left: str, overdue: str
+) -> None:
+    leak(plant, age_ms=20_000)
+    page = open_page(locale)
+    respond = page.locator("#alarm-LC-01-1 .respond")
+    expect(respond).to_contain_text(by)
+    expect(respond.locator("b")).to_have_text(re.compile(left))
+    page.clock.install()
+    page.clock.fast_forward(60_000)
+    expect(respond.locator("b.overdue")).to_have_text(re.compile(overdue))
+
+
+def test_s24_no_time_runs_for_what_is_back_or_was_late(plant: Plant, open_page: Any) -> None:
+    leak(plant, letter="E", latched=True)
+    plant.alarm(chlorine(plant), "L2", "red", late=True)
+    page = open_page()
+    expect(page.locator("#alarm-list .alarm")).to_have_count(2)
+    expect(page.locator(".respond")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("locale", "word"), [("zh-CN", "未核实"), ("en-GB", "unverified")])
+def test_s30_source_and_unverified_stand_beside_the_limit(plant: Plant, open_page: Any, locale: str, word: str) -> None:
+    leak(plant)
+    source = open_page(locale).locator("#alarm-LC-01-1 .measure .limit-source")
+    expect(source).to_contain_text(f"{word} GB/T 50493 2019")
+
+
+def test_s30_a_verified_limit_is_not_called_unverified(plant: Plant, open_page: Any) -> None:
+    source = SOURCE.model_copy(update={"verified_by": "Li"})
+    tag = plant.tag("gas1", "氯气", "Chlorine", limits={LimitKind.L2: limit(3, source=source)})
+    plant.alarm(tag, "L2", "red", value=4.82, limit=3)
+    row = open_page().locator("#alarm-LC-01-1")
+    expect(row.locator(".limit-source")).to_have_text("GB/T 50493 2019 5.5.2")
+    expect(row).not_to_contain_text("未核实")
+
+
+def test_s30_a_limit_nobody_wrote_words_for_says_so(plant: Plant, open_page: Any) -> None:
+    plant.alarm(chlorine(plant), "L1", "yellow", value=1.2, limit=1)
+    leak(plant)
+    page = open_page("en-GB")
+    expect(page.locator("#alarm-LC-01-1")).to_contain_text("general words: nobody has written")
+    expect(page.locator("#alarm-LC-01-2")).not_to_contain_text("general words")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (390, 844)])
+def test_an_unfolded_alarm_fits_the_screen_from_left_to_right(
+    plant: Plant, open_page: Any, width: int, height: int
+) -> None:
+    leak(plant)
+    page = open_page("en-GB", width, height)
+    page.locator("#why-LC-01-1 summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("#alarm-LC-01-1").evaluate(
+        "row => [...row.children].every(c => c.scrollWidth <= c.clientWidth)"
+    )
 
 
 def test_s13_a_silent_engine_is_shouted_seen_and_heard(plant: Plant, open_page: Any) -> None:

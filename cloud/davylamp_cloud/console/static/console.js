@@ -109,7 +109,9 @@ function swapAlarms(html) {
   const row = focused?.closest?.(".alarm");
   const again = row && { id: row.id, act: focused.dataset?.act };
   const place = byId("alarms");
+  const unfolded = [...place.querySelectorAll("details.why[open]")].map((why) => why.id);
   place.innerHTML = html;
+  for (const id of unfolded) byId(id)?.setAttribute("open", "");
   htmx.process(place);
   for (const measure of place.querySelectorAll("[data-index]")) {
     const reading = newest.get(Number(measure.dataset.index));
@@ -197,7 +199,20 @@ function span(ms) {
   return words.days.replace("{n}", Math.floor(s / 86400));
 }
 
+// To the second where seconds count: how long a person still has, or since when it is too late.
+function countdown(ms) {
+  const s = Math.floor(Math.abs(ms) / 1000);
+  return s < 3600 ? `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}` : span(s * 1000);
+}
+
+function tellRespond(place) {
+  const left = Number(place.dataset.respondBy) - now();
+  place.textContent = (left >= 0 ? words.left : words.overdue).replace("{n}", countdown(left));
+  place.classList.toggle("overdue", left < 0);
+}
+
 function tellTimes() {
+  document.querySelectorAll("[data-respond-by]").forEach(tellRespond);
   for (const place of document.querySelectorAll("[data-elapsed]")) place.textContent = span(now() - Number(place.dataset.elapsed));
   for (const place of document.querySelectorAll("[data-arrived]")) place.textContent = span(now() - Number(place.dataset.arrived));
   const parts = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }).format(now()).split(" ");

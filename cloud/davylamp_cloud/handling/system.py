@@ -1,0 +1,54 @@
+"""General words for the alarms of the monitoring system itself, by their names."""
+
+from collections.abc import Mapping
+
+from davylamp_cloud.handling.words import Handling, handled
+
+SYSTEM_DEFAULT = handled(
+    cause=("监测系统部件故障或负荷过高", "A part of the monitoring system failed or is overloaded"),
+    consequence=("监视或通知可能不完整", "Watching or notifying may be incomplete"),
+    action=("检查监测系统，必要时人工巡检", "Check the monitoring system; patrol where needed"),
+    respond_s=300,
+)
+
+SYSTEM: Mapping[str, Handling] = {
+    "lag": handled(
+        cause=("数据量过大，或磁盘、处理器过慢", "Too much data, or disk or processor too slow"),
+        consequence=(
+            "报警会晚到；边缘网关保留数据，不会丢失",
+            "Alarms come late; the edges keep the readings, nothing is lost",
+        ),
+        action=("加强巡检，查看主机负荷与磁盘", "Patrol more often; look at the host's load and disk"),
+        respond_s=300,
+    ),
+    "replay": handled(
+        cause=(
+            "重启后重算结果与已存记录不符：程序缺陷或记录损坏",
+            "Recomputed alarms differ from the stored: a defect or damage",
+        ),
+        consequence=("当前报警状态可能不准", "The alarms now shown may be wrong"),
+        action=("逐一核对现场与当前报警，联系维护", "Compare the standing alarms with the field; call maintenance"),
+        respond_s=600,
+    ),
+    "record-set-aside": handled(
+        cause=("一条记录无法处理，已隔离", "A record could not be evaluated and was set aside"),
+        consequence=("该记录中的读数未参与报警", "The readings in it took no part in alarming"),
+        action=(
+            "核对该设备现场数值，保留隔离记录，联系维护",
+            "Check that device in the field; keep the record; call maintenance",
+        ),
+        respond_s=600,
+    ),
+    "host-clock": handled(
+        cause=("主机时钟被改动、走偏，或授时中断", "The host's clock was changed, drifted, or lost its time service"),
+        consequence=("记录时间不可信；报警照常触发", "Recorded times are wrong; alarms still sound"),
+        action=("核对主机时钟与授时；报警照常处置", "Check the host's clock and time service; go on handling alarms"),
+        respond_s=1800,
+    ),
+    "break-glass-review": handled(
+        cause=("单人应急操作后超过时限未复核", "What one person did alone was not reviewed in time"),
+        consequence=("无第二人核实，报警可能被不当隐藏", "Nobody has checked it: an alarm may be hidden wrongly"),
+        action=("园区立即复核该操作", "The park reviews the act now"),
+        respond_s=3600,
+    ),
+}
