@@ -179,6 +179,7 @@ class MaskDef:
         alarms: Ids of the alarms it hides; one whose tag is not born yet stays audible. Ceiling limits are refused.
         people: Tag that counts who is inside; the mask is refused while it does not say a good 0. Empty: nobody counts.
         input: Tag of the mask's own switch: it must say a good 1, and ends the mask with a good 0. Empty: none.
+        responsible: Who answers for it on site, as people know them.
     """
 
     id: str
@@ -188,6 +189,7 @@ class MaskDef:
     input: str = ""
     zh: str = ""
     en: str = ""
+    responsible: str = ""
 
 
 CEILINGS = frozenset({Kind.HH, Kind.LL, Kind.L2, Kind.OVER_RANGE})

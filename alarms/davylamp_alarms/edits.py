@@ -125,7 +125,9 @@ def _group_mistake(group: GroupDef) -> str:
 def _set_up(memory: Memory, changes: Changes) -> None:
     """Take on what concerns no alarm of its own: shifts, masks, one-person positions, ranges of instruments."""
     for tag, span in changes.ranges:
-        memory.layout.set_range(tag, span)
+        if memory.layout.range_of(tag) != span:
+            memory.layout.set_range(tag, span)
+            memory.register_version += 1
     if changes.shifts_ms is not None:
         memory.shifts_ms = tuple(sorted(changes.shifts_ms))
     if changes.masks is not None:

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from davylamp_alarms.definition import CEILINGS, Kind
+from davylamp_alarms.definition import CEILINGS, KINDS, LONE_KINDS
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
 from pydantic import Field, StringConstraints, model_validator
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
 Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+TagId = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]+/){3}[^/#]+$")]
 PriorityName = Literal["red", "orange", "yellow", "blue"]
 
 GIB = 1 << 30
+OF_TAGS = frozenset(KINDS) - LONE_KINDS
 
 
 class Role(StrEnum):
@@ -151,7 +153,10 @@ class TokenConfig(Section):
 
 
 class SiteConfig(Section):
-    """A plant: its names, its clock, its shifts, and the Sparkplug groups that belong to it."""
+    """A plant: its names, its clock, its shifts, and the Sparkplug groups that belong to it.
+
+    Where `one_person` is on duty alone, that person may do what needs two, and the park reviews it (SAFETY S15).
+    """
 
     name: Slug
     zh: str = Field(min_length=1)
@@ -161,11 +166,17 @@ class SiteConfig(Section):
     shifts: tuple[Clock, ...] = ("08:00", "16:00", "00:00")
     one_person: bool = False
 
+    @model_validator(mode="after")
+    def _where(self) -> Self:
+        if self.one_person and not self.groups:
+            raise ValueError(f"site {self.name}: one_person needs groups, to know whose acts the park has to review")
+        return self
+
 
 class MaskConfig(Section):
     """What may be hidden for half an hour of blasting or cleaning: alarms by id, never a ceiling limit (SAFETY S17).
 
-    `people` is the tag that counts who is inside, `input` the mask's own switch.
+    `people` is the tag that counts who is inside, `input` the mask's own switch, `responsible` who answers for it.
     """
 
     name: Slug
@@ -173,15 +184,16 @@ class MaskConfig(Section):
     en: str = Field(min_length=1)
     hazard_source: Slug
     alarms: tuple[str, ...] = Field(min_length=1)
-    people: str = ""
-    input: str = ""
+    people: TagId | Literal[""] = ""
+    input: TagId | Literal[""] = ""
+    responsible: str = Field(default="", max_length=200)
 
     @model_validator(mode="after")
     def _below_the_ceiling(self) -> Self:
         wrong = [name for name in self.alarms if name.rpartition("#")[2] in CEILINGS]
         if wrong:
             raise ValueError(f"mask {self.name} would hide ceiling limits, which stay live: {', '.join(wrong)}")
-        unknown = [name for name in self.alarms if name.rpartition("#")[2] not in set(Kind)]
+        unknown = [name for name in self.alarms if "#" not in name or name.rpartition("#")[2] not in OF_TAGS]
         if unknown:
             raise ValueError(f"mask {self.name} names no alarm by {', '.join(unknown)}; an id is TAG#KIND")
         return self

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from davylamp_alarms.definition import Changes
+from davylamp_alarms.definition import Changes, Kind, alarm_id
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 
@@ -139,6 +139,7 @@ class Evaluator:
     def __init__(self, engine: Engine, register: Register, live: Live, log: Log) -> None:
         self.engine = engine
         self.register = register
+        register.watch_switches(engine.masks().values())
         self.live = live
         self._log = log
         self._takers: dict[RecordKind, Callable[[Record, Work], None]] = {
@@ -269,10 +270,18 @@ class Evaluator:
             raise ValueError(f"there is no change {said['op']!r}")
 
     def _site(self, record: Record, said: dict[str, Any], work: Work) -> None:
-        """Put masks and one-person positions in force, and watch the masks' switches."""
-        masks = masks_of(said)
+        """Put masks and one-person positions in force, and watch the masks' switches.
+
+        The alarm of a switch that no mask has any more goes; one that stands stays until an edit by two persons.
+        """
+        masks, watched = masks_of(said), self.register.switches
         alarms = self.register.watch_switches(masks)
         changes = Changes(record.time_ms, alarms=alarms, masks=masks, one_person=tuple(said["one_person"]))
+        self._redefine(record, changes, work)
+        for tag in sorted(watched - self.register.switches):
+            self._redefine(record, Changes(record.time_ms, removed=(alarm_id(tag, Kind.MASK),)), work)
+
+    def _redefine(self, record: Record, changes: Changes, work: Work) -> None:
         answer = self.engine.redefine(record.seq, changes)
         if isinstance(answer, Refusal):
             raise ValueError(answer.en)

@@ -91,7 +91,8 @@ class Introduced:
 class Register:
     """Tags by index, and how much each device and each link guards.
 
-    `current` is False while an older register catches up with words that were stored later (a replay).
+    `switches` are the tags that switch masks on. `current` is False while an older register catches up with words that
+    were stored later (a replay).
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Register:
         self._kept: dict[int, _Kept] = {}
         self._wanted: dict[tuple[int, str], _Wanted] = {}
         self._met: set[int] = set()
-        self._switches: frozenset[str] = frozenset()
+        self.switches: frozenset[str] = frozenset()
         for tag in tags:
             self._add(tag)
         for settings in {id(tag.settings): tag.settings for tag in self.tags}.values():
@@ -160,7 +161,7 @@ class Register:
     def alarms_of(self, tag: Tag) -> tuple[AlarmDef, ...]:
         """Return the definitions of a tag's alarms, that of its device's silence included."""
         defs = alarm_defs(tag.tag_id, tag.idx, tag.node, self._of(tag.settings).templates)
-        if tag.tag_id in self._switches:
+        if tag.tag_id in self.switches:
             defs = (*defs, mask_alarm(tag.tag_id, tag.idx, tag.settings))
         if tag.point != COMM_OK:
             return defs
@@ -168,8 +169,8 @@ class Register:
 
     def watch_switches(self, masks: Iterable[MaskDef]) -> tuple[AlarmDef, ...]:
         """Note which tags are switches of masks; return the alarms of those that are born (SAFETY S17)."""
-        self._switches = frozenset(mask.input for mask in masks if mask.input)
-        found = [self.tags[self._by_id[name]] for name in sorted(self._switches & self._by_id.keys())]
+        self.switches = frozenset(mask.input for mask in masks if mask.input)
+        found = [self.tags[self._by_id[name]] for name in sorted(self.switches & self._by_id.keys())]
         return tuple(mask_alarm(tag.tag_id, tag.idx, tag.settings) for tag in found)
 
     def links(self, tags: Iterable[Tag] | None = None) -> list[AlarmDef]:

@@ -21,4 +21,13 @@ def masks_of(said: Mapping[str, Any]) -> tuple[MaskDef, ...]:
 
 
 def _mask(config: MaskConfig) -> MaskDef:
-    return MaskDef(config.name, config.hazard_source, config.alarms, config.people, config.input, config.zh, config.en)
+    return MaskDef(
+        config.name,
+        config.hazard_source,
+        config.alarms,
+        config.people,
+        config.input,
+        config.zh,
+        config.en,
+        config.responsible,
+    )

@@ -99,3 +99,26 @@ def test_paths_start_at_the_files_own_folder(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, text))
     assert config.broker.password_file == tmp_path / "secret"
     assert config.data_dir == tmp_path / "../data"
+
+
+def test_a_mask_over_a_ceiling_and_a_one_person_site_without_groups_are_mistakes_with_their_names(
+    tmp_path: Path,
+) -> None:
+    text = """
+    data_dir = "var"
+    [[sites]]
+    name = "mine"
+    zh = "矿"
+    en = "mine"
+    one_person = true
+    [[masks]]
+    name = "blasting"
+    hazard_source = "mine-1"
+    zh = "爆破"
+    en = "blasting"
+    alarms = ["mine/edge-1/face/ch4#L2"]
+    responsible = "Li Lei"
+    """
+    mistakes = "\n".join(mistakes_of(tmp_path, text))
+    assert "would hide ceiling limits, which stay live: mine/edge-1/face/ch4#L2" in mistakes
+    assert "one_person needs groups" in mistakes

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from davylamp_cloud.config import MonitorConfig, ReceiverConfig, SiteConfig
+from davylamp_cloud.config import MaskConfig, MonitorConfig, ReceiverConfig, SiteConfig
 from davylamp_cloud.group_commit import GroupCommit
 from davylamp_cloud.intake import Intake, Outside, Pressure
 from davylamp_cloud.log import Log, NewRecord, RecordKind
@@ -28,7 +28,15 @@ DEADLINE_S = 20.0
 class Host:
     """A cloud in parts. Its clock is `now_ms`; `sent` holds every command it published."""
 
-    def __init__(self, folder: Path, receivers: Iterable[ReceiverConfig] = (), now_ms: int = START_MS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        receivers: Iterable[ReceiverConfig] = (),
+        now_ms: int = START_MS,
+        *,
+        site: SiteConfig = SITE,
+        masks: Iterable[MaskConfig] = (),
+    ) -> None:
         self.now_ms = now_ms
         self.sent: list[tuple[str, bytes]] = []
         self.committed: list[Committed] = []
@@ -42,7 +50,8 @@ class Host:
             self.state,
             lambda: self.now_ms,
             config=MonitorConfig(),
-            sites=[SITE],
+            sites=[site],
+            masks=tuple(masks),
             receivers=tuple(receivers),
             failed=self.failures.append,
         )

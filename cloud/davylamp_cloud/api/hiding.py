@@ -6,7 +6,9 @@ Everything goes the way of the log like any other act; a preview asks the engine
 from dataclasses import dataclass
 from typing import Annotated
 
+from davylamp_alarms.book import OpenMask as OpenMaskState
 from davylamp_alarms.definition import MaskDef
+from davylamp_alarms.engine import Engine
 from davylamp_alarms.hiding import MAX_MASK_MS, MAX_OUT_MS, MINUTE_MS
 from davylamp_alarms.preview import Seen
 from davylamp_alarms.transition import Command, Op, OutReason, Refusal
@@ -87,7 +89,7 @@ class PreviewView:
 
 @dataclass(frozen=True, slots=True)
 class MaskView:
-    """A mask; `until_ms` and `by` while it is open."""
+    """A mask; `until_ms` and `by` while it is open. `unknown` are named alarms that nobody knows: they stay audible."""
 
     mask: str
     name: Bilingual
@@ -95,6 +97,8 @@ class MaskView:
     alarms: list[str]
     people: str
     input: str
+    responsible: str
+    unknown: list[str]
     until_ms: int | None
     by: str
     comment: str
@@ -172,7 +176,7 @@ def review(parts: CloudParts, actor: Reviewer, review: Slug, body: Reviewed, res
 
 def masks(parts: Parts, actor: Actor) -> list[MaskView]:
     """Return the masks of the hazard sources an actor sees."""
-    defined, opened = ask(parts, lambda engine: (engine.masks(), engine.open_masks()))
+    defined, opened, unknown = ask(parts, _masks)
     seen = (mask for mask in defined.values() if actor.sees(mask.hazard_source))
     return [
         MaskView(
@@ -182,12 +186,20 @@ def masks(parts: Parts, actor: Actor) -> list[MaskView]:
             alarms=list(mask.alarms),
             people=mask.people,
             input=mask.input,
+            responsible=mask.responsible,
+            unknown=unknown[mask.id],
             until_ms=opened[mask.id].until_ms if mask.id in opened else None,
             by=opened[mask.id].by if mask.id in opened else "",
             comment=opened[mask.id].reason if mask.id in opened else "",
         )
         for mask in seen
     ]
+
+
+def _masks(engine: Engine) -> tuple[dict[str, MaskDef], dict[str, OpenMaskState], dict[str, list[str]]]:
+    defined = engine.masks()
+    unknown = {m.id: [name for name in m.alarms if engine.definition(name) is None] for m in defined.values()}
+    return defined, engine.open_masks(), unknown
 
 
 def known_mask(parts: Parts, actor: Actor, mask: str) -> MaskDef:
