@@ -9,7 +9,9 @@ from davylamp_alarms import commands, edits, samples, timers
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, MaskDef, Register
+from davylamp_alarms.edit_preview import EditPreview, preview_edit
 from davylamp_alarms.memory import DOWN, UP, Memory
+from davylamp_alarms.planning import definition
 from davylamp_alarms.preview import Preview, preview
 from davylamp_alarms.settle import settle
 from davylamp_alarms.snapshot import Snapshot, load, save
@@ -148,9 +150,13 @@ class Engine:
         """Return what an act that hides would do, or why it cannot be done; nothing changes."""
         return preview(self._memory, command)
 
+    def preview_edit(self, changes: Changes) -> EditPreview | Refusal:
+        """Return what an edit would do to every alarm it touches; nothing changes."""
+        return preview_edit(self._memory, changes)
+
     def definition(self, alarm: str) -> AlarmDef | None:
         """Return an alarm's definition as the engine has it; None if it knows none of this id."""
-        return edits.definition(self._memory, alarm)
+        return definition(self._memory, alarm)
 
     # keeping
 
