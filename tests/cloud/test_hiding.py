@@ -238,7 +238,7 @@ def test_s16_the_stored_end_of_a_shelf_is_the_one_the_engine_keeps(tmp_path: Pat
 
 
 def test_a_restored_engine_watches_the_switches_of_its_masks_before_the_site_is_heard_of_again(tmp_path: Path) -> None:
-    """Between snapshot and start a birth may bring the switch: a replay has to define its alarm as the first run did."""
+    """Between snapshot and start a birth may bring the switch: a replay has to define its alarm as the first did."""
     from_the_snapshot = Engine(EngineRegister(masks=site.masks_of(site.site_change([CLEANING], [ALONE]))))
     log = Log(tmp_path / "log.db", floor=0)
     register = Register()
