@@ -58,6 +58,17 @@ def test_s24_a_notice_says_cause_consequence_action_and_time_to_respond_within_2
     assert len(body.encode()) < 20_000
 
 
+def test_the_page_for_regulators_shows_a_notice_as_it_is_sent(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    shown = json.loads("{" + page.partition("\n\n{")[2].partition("\n```")[0])
+    with host(tmp_path, receivers=[REGULATOR]) as running:
+        leak(running, handled_point())
+        sent = json.loads(running.state.rows(select(schema.OUTBOX))[0]["body"])
+    assert shown.keys() <= sent.keys()
+    assert shown["data"].keys() <= sent["data"].keys()
+    assert {"action", "cause", "consequence", "respond_s", "handling", "text"} <= shown["data"].keys()
+
+
 def test_s24_a_notice_about_the_system_itself_has_the_words_of_its_own_name(tmp_path: Path) -> None:
     with host(tmp_path) as running:
         running.change("report", name="lag", active=True, comment="the monitor is behind the log")
