@@ -10,6 +10,7 @@ from davylamp_alarms.batch import Batch
 from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, MaskDef, Register
 from davylamp_alarms.edit_preview import EditPreview, preview_edit
+from davylamp_alarms.explain import Explained, explain
 from davylamp_alarms.memory import DOWN, UP, Memory
 from davylamp_alarms.planning import definition
 from davylamp_alarms.preview import Preview, preview
@@ -153,6 +154,17 @@ class Engine:
     def preview_edit(self, changes: Changes) -> EditPreview | Refusal:
         """Return what an edit would do to every alarm it touches; nothing changes."""
         return preview_edit(self._memory, changes)
+
+    def explain(self, tag_id: str, now_ms: int) -> tuple[Explained, ...]:
+        """Return why each alarm around a tag stands or does not, at the host time `now_ms`; nothing changes.
+
+        Raises:
+            LookupError: There is no such tag.
+        """
+        tag = self._memory.layout.names.find(tag_id)
+        if tag is None:
+            raise LookupError(f"there is no tag {tag_id!r}")
+        return explain(self._memory, tag, now_ms)
 
     def definition(self, alarm: str) -> AlarmDef | None:
         """Return an alarm's definition as the engine has it; None if it knows none of this id."""
