@@ -33,6 +33,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
   davylamp-cloud check cloud.toml       find every mistake before the cloud runs
   davylamp-cloud run cloud.toml         run until SIGTERM or Ctrl-C; prints the console's address
   davylamp-cloud verify cloud.toml      check the hash chains of its transitions
+  davylamp-cloud why cloud.toml TAG     why it alarmed, or did not; --at 03:10 for a moment of the past
   davylamp-cloud token                  make a token, and the hash of it for the config
 
 The config file is explained key by key in cloud/example.toml."""
@@ -64,9 +65,19 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(act=act)
         if name == "run":
             command.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    _add_why(commands.add_parser("why", help="why a tag alarmed or did not, at a moment (为什么报警或不报警)"))
     commands.add_parser("token", help="make a token and its hash (生成令牌)").set_defaults(act=_token)
     _add_grafana(commands.add_parser("grafana", help="dashboards for Grafana (仪表盘)"))
     return parser
+
+
+def _add_why(why: argparse.ArgumentParser) -> None:
+    why.add_argument("file", type=Path, metavar="FILE", help="the cloud's config, TOML; the cloud may run meanwhile")
+    why.add_argument("tag", metavar="TAG", help="tag id, or the plant's own name for it (位号)")
+    why.add_argument("--at", metavar="TIME", help="2026-11-27T03:10, 03:10 (today), or -10m; now, if not given")
+    why.add_argument("--language", choices=("zh", "en"), help="of the answer; the config's, if not given")
+    why.add_argument("--json", action="store_true", help="the answer for programs, with codes")
+    why.set_defaults(act=_why)
 
 
 def _add_grafana(grafana: argparse.ArgumentParser) -> None:
@@ -171,6 +182,13 @@ def _verify(given: argparse.Namespace) -> int:
         return OK
     print(f"{path}: chain {found.chain}, row {found.number}: {found.reason}", file=sys.stderr)
     return FAILED
+
+
+def _why(given: argparse.Namespace) -> int:
+    from davylamp_cloud.why_page import answer
+
+    print(answer(load(given.file), given.tag, given.at, given.language, as_json=given.json))
+    return OK
 
 
 def _token(given: argparse.Namespace) -> int:

@@ -216,6 +216,15 @@ class Log:
             self._woken += 1
             self._grown.notify_all()
 
+    def seq_at(self, time_ms: int) -> int:
+        """Return the newest record that had arrived by a time; 0 where none had. Arrivals ascend; clocks may be set."""
+        reader, low, high = self._reader(), self.first_seq - 1, self._last
+        while low < high:
+            middle = (low + high + 1) // 2
+            row = reader.execute("SELECT time_ms FROM records WHERE seq = ?", (middle,)).fetchone()
+            low, high = (middle, high) if row is not None and row[0] <= time_ms else (low, middle - 1)
+        return max(0, low)
+
     def birth(self, identity: int) -> Birth:
         """Return a birth as it was stored, payload and description included."""
         row = self._reader().execute("SELECT * FROM births WHERE id = ?", (identity,)).fetchone()

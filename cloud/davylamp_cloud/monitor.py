@@ -89,7 +89,7 @@ class Monitor:
         self._receivers = receivers
         self._failed = failed or (lambda error: None)
         self._outcomes = Outcomes(state.cursor(), self._listener_failed)
-        self._snapshots = Snapshots(state)
+        self._snapshots = Snapshots(state, round(self._config.keep_snapshots_h * 3_600_000))
         self._stopping = threading.Event()
         self._looking = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)

@@ -25,7 +25,7 @@ from davylamp_cloud.register import Register
 from davylamp_cloud.settings import tag_def
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.register import load_register
-from davylamp_cloud.store.snapshots import Snapshot, load_snapshot
+from davylamp_cloud.store.snapshots import Snapshot, load_snapshot, oldest_between
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import load_heads, load_set_aside
 
@@ -59,6 +59,30 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
     if differences:
         evaluator.engine = _numbered_on(evaluator.engine, heads, state)
     return Restored(evaluator, heads, cursor, replayed, differences)
+
+
+class TooOld(Exception):
+    """Neither snapshot nor log reaches back that far; `earliest_ms` is the first moment that can be had again."""
+
+    def __init__(self, earliest_ms: int) -> None:
+        super().__init__(f"the oldest moment that can be had again is {earliest_ms}")
+        self.earliest_ms = earliest_ms
+
+
+def moment(log: Log, state: State, live: Live, seq: int) -> Evaluator:
+    """Return engine and register as they were after the record `seq`: the newest snapshot before it, replayed to it.
+
+    Raises:
+        TooOld: What lies between was trimmed.
+    """
+    with state.reading() as connection:
+        oldest = oldest_between(connection, log.first_seq - 1)
+        if log.first_seq > 1 and (oldest is None or seq < oldest[0]):
+            raise TooOld(oldest[1] if oldest else 0)
+        start, evaluator = _begin(connection, log, live, seq, ())
+        aside = load_set_aside(connection, start)
+    _replay(evaluator, log, start, seq, aside)
+    return evaluator
 
 
 @contextmanager

@@ -23,8 +23,10 @@ LOG = structlog.get_logger()
 class Snapshots:
     """Stores one snapshot at a time. A disk that refuses one costs nothing but a longer replay: the next is tried."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, keep_ms: int = 0) -> None:
+        """Of each hour one is kept for `keep_ms`, beside the newest."""
         self._state = state
+        self._keep_ms = keep_ms
         self._thread: threading.Thread | None = None
 
     @property
@@ -48,7 +50,7 @@ class Snapshots:
         small = packed(body)
         try:
             with self._state.writing() as connection:
-                write_snapshot(connection, seq, at_ms, small)
+                write_snapshot(connection, seq, at_ms, small, self._keep_ms)
                 faultpoints.hit("snapshot.before_commit")
             faultpoints.hit("snapshot.after_commit")
         except OperationalError as error:

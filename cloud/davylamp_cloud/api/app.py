@@ -20,6 +20,7 @@ from davylamp_cloud.api import (
     sources,
     tags,
     transitions,
+    why,
 )
 from davylamp_cloud.api.actor import Actor, Credential, Credentials, Sessions, session_key
 from davylamp_cloud.api.catalogue import Catalogue
@@ -29,7 +30,7 @@ from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig, TokenConfig
 
-ROUTERS = (tags, alarms, hiding, handover, transitions, sources, edges, quarantine, health, metrics, events)
+ROUTERS = (tags, why, alarms, hiding, handover, transitions, sources, edges, quarantine, health, metrics, events)
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
