@@ -1,12 +1,16 @@
 """What a person is told to do: complete in both languages for every kind of alarm the engine knows (SAFETY S24)."""
 
 import re
+from pathlib import Path
 
+import davylamp_cloud
 import pytest
 from davylamp_alarms.definition import LIMIT_KINDS, Kind, PointKind
 from davylamp_cloud.handling import Handling, Origin, general, handling_of
 from davylamp_cloud.handling.kinds import KINDS
 from davylamp_cloud.handling.system import SYSTEM
+from davylamp_cloud.monitor import REPLAY
+from davylamp_cloud.settings import ASIDE
 from davylamp_wire.profile import Limit, Source, Text
 
 SOURCE = Source(standard="GB/T 50493", basis="memory")
@@ -54,6 +58,20 @@ def test_s24_the_higher_limit_leaves_no_more_time(point: PointKind) -> None:
 
 def test_a_low_limit_of_a_gas_is_lack_of_oxygen() -> None:
     assert "氧" in general(Kind.L, PointKind.GAS).consequence.zh
+
+
+def names_reported() -> set[str]:
+    """Return the names by which the cloud's sources report alarms of the system itself."""
+    sources = [path.read_text(encoding="utf-8") for path in Path(davylamp_cloud.__file__).parent.rglob("*.py")]
+    told = (r'"op": "report", "name": "([\w-]+)"', r'^[A-Z_]+ = "([\w-]+)"\n"""Name of the alarm')
+    return {name for text in sources for pattern in told for name in re.findall(pattern, text, re.MULTILINE)}
+
+
+def test_s24_every_alarm_of_the_system_itself_has_words_of_its_own() -> None:
+    named = names_reported() | {REPLAY}
+    assert {"lag", ASIDE} <= named
+    missing = named - set(SYSTEM)
+    assert not missing, f"{missing}: write cause, consequence, action (zh, en) and respond_s in handling/system.py"
 
 
 def test_an_alarm_of_the_system_is_known_by_its_name_and_an_unknown_name_gets_general_words() -> None:

@@ -71,7 +71,7 @@ class AlarmView:
     consequence: Bilingual
     respond_s: float
     respond_by_ms: int | None
-    handling: str
+    handling: Origin
     limit_source: str = ""
 
     @property
@@ -86,7 +86,7 @@ class AlarmView:
     @property
     def unhandled(self) -> bool:
         """True where nobody has written for this limit what to do; general words stand in (SAFETY S30)."""
-        return self.handling == Origin.MISSING
+        return self.handling is Origin.MISSING
 
     @property
     def short_kind(self) -> str:

@@ -39,6 +39,18 @@ SYSTEM: Mapping[str, Handling] = {
         ),
         respond_s=600,
     ),
+    "listener": handled(
+        cause=("云端某部件在处理新记录时出错", "A part of the cloud failed while taking new records"),
+        consequence=(
+            "历史、画面或通知可能缺失，报警判断不受影响",
+            "History, screens or notices may lack some; alarms go on",
+        ),
+        action=(
+            "核对画面与通知是否更新，查看日志，必要时重启",
+            "Check that screens and notices move; read the log; restart if not",
+        ),
+        respond_s=300,
+    ),
     "host-clock": handled(
         cause=("主机时钟被改动、走偏，或授时中断", "The host's clock was changed, drifted, or lost its time service"),
         consequence=("记录时间不可信；报警照常触发", "Recorded times are wrong; alarms still sound"),
