@@ -5,29 +5,29 @@ cannot differ.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from davylamp_alarms.definition import Changes, Kind, alarm_id
+from davylamp_alarms.edit_preview import EditPreview
 from davylamp_alarms.engine import Engine
+from davylamp_alarms.persons import actor_of
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.acts import AUDITED, HIDING, Act, act_of, command_of, subject_of
 from davylamp_cloud.introduction import described
+from davylamp_cloud.limit_edits import DIRECT, Asked, wanted_of
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import kept, slice_of
-from davylamp_cloud.register import Introduced, Register, Tag
+from davylamp_cloud.register import Introduced, Proposal, Register, Tag
 from davylamp_cloud.settings import REVIEW_LATE, Settings, system_alarm, system_alarm_id
 from davylamp_cloud.site import masks_of
 from davylamp_cloud.tags import Birth
-
-FIXED = ("hazard_source", "kind", "silence_s", "scan_s")
-"""Settings a tag keeps for life: the engine's columns and the hash chain are laid out by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,12 @@ class Decision:
     accepted: bool
     before: Tag
     after: Tag
+    op: str = "accept"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A command that was not done."""
+    """A command that was not done. An edit also says what was in force and what was wanted instead (SAFETY S29)."""
 
     seq: int
     at_ms: int
@@ -73,6 +74,13 @@ class Refused:
     op: str
     subject: str
     refusal: Refusal
+    comment: str = ""
+    before: Settings | None = None
+    wanted: Settings | None = None
+
+
+class HalfDone(Exception):
+    """The engine failed inside an edit: it may be half way through, so it must be made anew (monitor.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,7 @@ class Evaluator:
             return
         found = self.register.introduce(record.seq, record.time_ms, birth, described(description), birth.own)
         if found.changes is not None:
-            answer = self.engine.redefine(record.seq, found.changes)
+            answer = self._redefined(record.seq, found.changes)
             if isinstance(answer, Refusal):
                 work.unreadable.append(Unreadable(record.seq, record.time_ms, f"birth: {answer.en}"))
             else:
@@ -257,15 +265,13 @@ class Evaluator:
         elif said["op"] in ("accept", "reject"):
             self._decide(record, said, work)
         elif said["op"] == "shifts":
-            changes = Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"]))
-            self.engine.redefine(record.seq, changes)
+            self._redefined(record.seq, Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"])))
         elif said["op"] == "site":
             self._site(record, said, work)
         elif said["op"] == "device_died":
             work.removed.append(LinkChange(record.seq, f"{said['node']}/{said['device']}", False, "", record.time_ms))
-        elif said["op"] == "limits":
-            tag = self.register.find(said["tag"])
-            self._put(record, said, tag, Settings.model_validate(said["settings"]), None, work)
+        elif said["op"] in DIRECT:
+            self._put(record, said, self.register.find(said["tag"]), None, work)
         else:
             raise ValueError(f"there is no change {said['op']!r}")
 
@@ -282,18 +288,31 @@ class Evaluator:
             self._redefine(record, Changes(record.time_ms, removed=(alarm_id(tag, Kind.MASK),)), work)
 
     def _redefine(self, record: Record, changes: Changes, work: Work) -> None:
-        answer = self.engine.redefine(record.seq, changes)
+        answer = self._redefined(record.seq, changes)
         if isinstance(answer, Refusal):
             raise ValueError(answer.en)
         work.steps += self._steps(answer, record)
+
+    def _redefined(self, seq: int, changes: Changes) -> list[Transition] | Refusal:
+        """Return what the engine makes of an edit; an error in it is the engine's, and no mistake in the record."""
+        try:
+            return self.engine.redefine(seq, changes)
+        except (ValueError, KeyError, TypeError) as error:
+            raise HalfDone(repr(error)) from error
 
     def _report(self, record: Record, said: dict[str, Any]) -> list[Transition]:
         """Raise or clear an alarm of the monitoring system itself; it is defined the first time it is heard of."""
         alarm, active = system_alarm_id(str(said["name"])), bool(said["active"])
         if self.engine.definition(alarm) is None:
             changes = Changes(record.time_ms, alarms=(system_alarm(str(said["name"])),))
-            self.engine.redefine(record.seq, changes)
+            self._redefined(record.seq, changes)
         return self.engine.report(record.seq, alarm, active, record.time_ms, str(said.get("comment", "")))
+
+    def preview(self, tag_id: str, said: Mapping[str, Any], at_ms: int) -> EditPreview | Refusal:
+        """Return what an edit would do, as its record would say it; nothing changes."""
+        proposal = self.register.proposals.get(str(said.get("proposal")))
+        asked = self._asked(-1, said, self.register.find(tag_id), proposal, at_ms)
+        return asked if isinstance(asked, Refusal) else self.engine.preview_edit(asked.changes)
 
     def _decide(self, record: Record, said: dict[str, Any], work: Work) -> None:
         proposal = self.register.proposals.get(said["proposal"])
@@ -301,48 +320,58 @@ class Evaluator:
             refusal = Refusal(record.seq, Why.UNKNOWN, "没有这项待定的变更", "there is no such open proposal")
             self._answered(record, refusal, work, by=said["by"], op=said["op"], subject=said["proposal"])
         elif said["op"] == "accept":
-            self._put(record, said, self.register.tags[proposal.tag], proposal.settings, proposal.id, work)
+            self._put(record, said, self.register.tags[proposal.tag], proposal, work)
         else:
             self.register.reject(proposal)
             tag = self.register.tags[proposal.tag]
-            self._decided(record, said, proposal.id, False, tag, tag, work)
+            self._decided(record, said, proposal, tag, tag, work)
             work.answers[record.seq] = []
 
     def _put(
-        self, record: Record, said: dict[str, Any], tag: Tag | None, wanted: Settings, proposal: str | None, work: Work
+        self, record: Record, said: dict[str, Any], tag: Tag | None, proposal: Proposal | None, work: Work
     ) -> None:
-        """Put settings a person chose in force, if the engine lets it (SAFETY S20)."""
-        answer = self._edit(record, said, tag, wanted)
-        subject = proposal or str(said.get("tag"))
-        self._answered(record, answer, work, by=said["by"], op=said["op"], subject=subject)
-        if tag is None or isinstance(answer, Refusal):
+        """Put what a person wants in force, if the engine lets it: the engine first, the register only after (S20)."""
+        asked = self._asked(record.seq, said, tag, proposal, record.time_ms)
+        answer = asked if isinstance(asked, Refusal) else self._redefined(record.seq, asked.changes)
+        subject = proposal.id if proposal else str(said.get("tag"))
+        if isinstance(asked, Refusal) or isinstance(answer, Refusal):
+            refusal = answer if isinstance(answer, Refusal) else asked
+            assert isinstance(refusal, Refusal)
+            wanted = None if isinstance(asked, Refusal) else asked.wanted
+            live, comment = tag.settings if tag else None, str(said.get("comment", ""))
+            who = (str(said["by"]), str(said["op"]), subject)
+            work.refused.append(Refused(record.seq, record.time_ms, *who, refusal, comment, live, wanted))
             return
-        after = replace(tag, settings=wanted, version=tag.version + 1, accepted_by=said["by"])
+        self._answered(record, answer, work, by=said["by"], op=said["op"], subject=subject)
+        if asked.idle and proposal is None:
+            return  # saved as it is in force: no version, no row
+        by = actor_of(str(said["by"]), str(said.get("second", "")))
+        after = replace(asked.tag, settings=asked.wanted, version=asked.tag.version + 1, accepted_by=by)
         self.register.put(after)
-        self._decided(record, said, proposal, True, tag, after, work)
+        self._decided(record, said, proposal, asked.tag, after, work)
 
-    def _edit(
-        self, record: Record, said: dict[str, Any], tag: Tag | None, wanted: Settings
-    ) -> list[Transition] | Refusal:
+    def _asked(
+        self, seq: int, said: Mapping[str, Any], tag: Tag | None, proposal: Proposal | None, at_ms: int
+    ) -> Asked | Refusal:
+        """Return what an edit asks for, or why it cannot be asked for."""
         if tag is None:
-            return Refusal(record.seq, Why.UNKNOWN, "没有这个位号", "there is no such tag")
-        fixed = [name for name in FIXED if getattr(tag.settings, name) != getattr(wanted, name)]
-        if fixed:
-            names = ", ".join(fixed)
-            zh, en = f"位号的 {names} 不能更改，请按新设备接入", f"{names} of a tag cannot change; install a new device"
-            return Refusal(record.seq, Why.BAD_EDIT, zh, en)
-        changes = self.register.acceptance(tag, wanted, record.time_ms)
+            return Refusal(seq, Why.UNKNOWN, "没有这个位号", "there is no such tag")
+        wanted = wanted_of(seq, said, tag, proposal, at_ms)
+        if isinstance(wanted, Refusal):
+            return wanted
+        changes = self.register.acceptance(tag, wanted, at_ms)
         by, second, comment = (str(said.get(name, "")) for name in ("by", "second", "comment"))
-        return self.engine.redefine(record.seq, replace(changes, by=by, second=second, comment=comment))
+        return Asked(tag, wanted, replace(changes, by=by, second=second, comment=comment))
 
     def _decided(
-        self, record: Record, said: dict[str, Any], proposal: str | None, accepted: bool, before: Tag, after: Tag,
-        work: Work,
-    ) -> None:  # fmt: skip
-        if proposal is not None:
-            self.register.proposals.pop(proposal, None)
-        by, comment = str(said["by"]), str(said.get("comment", ""))
-        work.decisions.append(Decision(record.seq, record.time_ms, by, comment, proposal, accepted, before, after))
+        self, record: Record, said: dict[str, Any], proposal: Proposal | None, before: Tag, after: Tag, work: Work
+    ) -> None:
+        name = proposal.id if proposal else None
+        self.register.proposals.pop(name or "", None)
+        by, comment = actor_of(str(said["by"]), str(said.get("second", ""))), str(said.get("comment", ""))
+        op = str(said["op"])
+        decision = Decision(record.seq, record.time_ms, by, comment, name, op != "reject", before, after, op)
+        work.decisions.append(decision)
 
     def _answered(
         self, record: Record, answer: list[Transition] | Refusal, work: Work, *, by: str, op: str, subject: str

@@ -142,10 +142,14 @@ class Monitor:
 
         Raises NotStarted before the monitor has restored it.
         """
+        return self.examine(lambda evaluator: question(evaluator.engine))
+
+    def examine(self, question: Callable[[Evaluator], T]) -> T:
+        """Return what engine and register answer together, under the same terms."""
         with self._looking:
             if self._evaluator is None:
                 raise NotStarted("the monitor has not restored its engine yet")
-            return question(self._evaluator.engine)
+            return question(self._evaluator)
 
     def needed(self) -> int:
         """Return the record up to which the log may be trimmed for the monitor's part."""

@@ -4,7 +4,7 @@ It is a function of the log like everything behind the monitor: births introduce
 beside the engine and is stored in the monitor's transaction; no I/O here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,7 @@ from davylamp_cloud.settings import (
     comm_alarm,
     differences,
     is_guarded,
+    keep_verified,
     link_alarm,
     mask_alarm,
     settings_of,
@@ -182,9 +183,22 @@ class Register:
         """Return what the engine must change for a tag to have other settings; nothing is changed here."""
         before = {alarm.id for alarm in self.alarms_of(tag)}
         alarms = self.alarms_of(replace(tag, settings=settings))
+        alarms = (*alarms, *self._louder(tag, settings))
         removed = tuple(sorted(before - {alarm.id for alarm in alarms}))
         ranges = ((tag.idx, settings.range),) if settings.range != tag.settings.range else ()
         return Changes(at_ms, alarms=alarms, removed=removed, ranges=ranges)
+
+    def _louder(self, tag: Tag, settings: Settings) -> Iterator[AlarmDef]:
+        """Yield the alarms of link and device that these settings make louder: they guard more now (SAFETY S12)."""
+        kept, source, key = self._of(settings), settings.hazard_source, _device_key(tag)
+        if not kept.guarded:
+            return
+        if kept.loudest > self._guard((source, tag.node)):
+            yield link_alarm(tag.node, source, kept.loudest)
+        comm = self._comm.get(key, tag.idx)
+        if comm != tag.idx and kept.loudest > self._guard(key):
+            device = self.tags[comm]
+            yield comm_alarm(device.tag_id, device.idx, device.node, device.settings, kept.loudest)
 
     def put(self, tag: Tag) -> None:
         """Put a tag's new settings in force, after the engine took them."""
@@ -200,7 +214,7 @@ class Register:
             found.described.append(described)
         if (
             wanted.settings is not known.settings
-            and wanted.settings != known.settings
+            and keep_verified(known.settings, wanted.settings) != known.settings
             and not self._asked(known.idx, wanted.settings)
         ):
             name = f"{known.idx}-{wanted.born_seq}"

@@ -93,6 +93,23 @@ def differences(live: Settings, wanted: Settings) -> list[tuple[str, Any, Any]]:
     ]
 
 
+def keep_verified(live: Settings, wanted: Settings) -> Settings:
+    """Return what is wanted, with a person's verification kept wherever value and source are what they verified (S30).
+
+    Whatever else claims to be verified is not: births and clients cannot verify.
+    """
+    kept = {kind: _marked(live.limits.get(kind), limit) for kind, limit in wanted.limits.items()}
+    return wanted.model_copy(update={"limits": kept})
+
+
+def _marked(live: Limit | None, wanted: Limit) -> Limit:
+    bare = wanted.source.model_copy(update={"verified_by": "", "verified_on": None})
+    if live is None or live.value != wanted.value:
+        return wanted.model_copy(update={"source": bare})
+    same = bare == live.source.model_copy(update={"verified_by": "", "verified_on": None})
+    return wanted.model_copy(update={"source": live.source if same else bare})
+
+
 def tag_def(tag_id: str, node: str, settings: Settings) -> TagDef:
     """Return a tag as the engine knows it."""
     return TagDef(

@@ -308,7 +308,7 @@ def test_s29_refusals_and_decisions_are_in_a_chain_with_who_and_what(tmp_path: P
         assert [(row["action"], row["actor"]) for row in rows] == [
             ("tags introduced", "park/edge-1"),
             ("acknowledge refused", "li"),
-            ("settings accepted", "li"),
+            ("settings accepted", "li + wang"),
         ]
         assert json.loads(rows[2]["before"])["limits"]["L1"]["value"] == 1.0
         assert json.loads(rows[2]["after"])["limits"]["L1"]["value"] == 0.7

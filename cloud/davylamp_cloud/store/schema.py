@@ -181,6 +181,7 @@ AUDIT = Table(
     Column("after", Text, nullable=False),
     Column("prev_hash", String, nullable=False),
     Column("hash", String, nullable=False),
+    Column("comment", Text, nullable=False, default="", comment="what the person said to it"),
 )
 
 OUTBOX = Table(

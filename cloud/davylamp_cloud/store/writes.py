@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.chain import Head, canonical, link
-from davylamp_cloud.evaluate import Step, Work
+from davylamp_cloud.evaluate import Refused, Step, Work
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.register import Tag
 from davylamp_cloud.settings import Settings
@@ -26,6 +26,14 @@ AUDIT_CHAIN = "#audit"
 """The audit rows' chain among the heads; no hazard source can be called so."""
 
 LATER_STEP, LATER_AUDIT = later_defaults(schema.TRANSITIONS), later_defaults(schema.AUDIT)
+
+DECIDED = {
+    "accept": "settings accepted",
+    "reject": "settings rejected",
+    "limits": "limits changed",
+    "verify": "limit verified",
+}
+"""The audit rows' word for each decision of a person."""
 
 SET_ASIDE = "record set aside"
 """The audit rows of records no replay may evaluate again."""
@@ -159,13 +167,13 @@ def _write_acts(connection: Connection, work: Work) -> None:
 def _audits(work: Work, text_of: Callable[[Settings], str]) -> Iterator[Row]:
     """Yield what is in no transition and must still be in a chain: decisions, refusals, new tags, damage (S29)."""
     for decision in work.decisions:
-        action = "settings accepted" if decision.accepted else "settings rejected"
         before, after = (text_of(tag.settings) for tag in (decision.before, decision.after))
-        actor, subject = decision.by, decision.after.tag_id
-        yield _audit(decision.at_ms, decision.seq, actor, action, subject, before, after)
+        what = (decision.by, DECIDED[decision.op], decision.after.tag_id, before, after)
+        yield _audit(decision.at_ms, decision.seq, *what, decision.comment)
     for refused in work.refused:
-        what = f"{refused.op} refused"
-        yield _audit(refused.at_ms, refused.seq, refused.by, what, refused.subject, "", refused.refusal.en)
+        before = text_of(refused.before) if refused.before else ""
+        what = (refused.by, f"{refused.op} refused", refused.subject, before, _why(refused, text_of))
+        yield _audit(refused.at_ms, refused.seq, *what, refused.comment)
     for seq, found in work.introduced:
         if found.new:
             device, after = f"{found.new[0].node}/{found.new[0].device}", _first_settings(found.new, text_of)
@@ -180,6 +188,12 @@ def _audits(work: Work, text_of: Callable[[Settings], str]) -> Iterator[Row]:
         yield _audit(damage.at_ms, damage.seq, "", "record unreadable", str(damage.seq), "", damage.reason)
 
 
+def _why(refused: Refused, text_of: Callable[[Settings], str]) -> str:
+    """Return why something was refused, and of an edit also what it wanted."""
+    reason = refused.refusal.en
+    return canonical({"refused": reason, "wanted": text_of(refused.wanted)}) if refused.wanted else reason
+
+
 def _first_settings(tags: Sequence[Tag], text_of: Callable[[Settings], str]) -> str:
     """Return the settings a birth put in force, each written once with the points it holds for."""
     points: dict[str, list[str]] = {}
@@ -188,6 +202,8 @@ def _first_settings(tags: Sequence[Tag], text_of: Callable[[Settings], str]) -> 
     return canonical({",".join(names): text for text, names in points.items()})
 
 
-def _audit(at_ms: int, seq: int, actor: str, action: str, subject: str, before: str, after: str) -> Row:
+def _audit(
+    at_ms: int, seq: int, actor: str, action: str, subject: str, before: str, after: str, comment: str = ""
+) -> Row:
     row = {"at_ms": at_ms, "seq": seq, "actor": actor, "action": action, "subject": subject}
-    return {**row, "before": before, "after": after}
+    return {**row, "before": before, "after": after, "comment": comment}
