@@ -9,11 +9,11 @@ from pathlib import Path
 
 from davylamp_cloud.api import HttpServer, create_app
 from davylamp_cloud.cloud import Cloud, utc_ms
-from davylamp_cloud.config import CloudConfig, TokenConfig
+from davylamp_cloud.config import CloudConfig, MaskConfig, SiteConfig, TokenConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 
-from support.host import Host, host
+from support.host import SITE, Host, host
 from support.served import Quiet
 from support.speaker import Speaker
 
@@ -37,15 +37,22 @@ class DutyRoom:
 
 
 @contextmanager
-def duty_room(folder: Path, edge: Speaker | None = None, tokens: tuple[TokenConfig, ...] = ()) -> Iterator[DutyRoom]:
+def duty_room(
+    folder: Path,
+    edge: Speaker | None = None,
+    tokens: tuple[TokenConfig, ...] = (),
+    *,
+    site: SiteConfig = SITE,
+    masks: tuple[MaskConfig, ...] = (),
+) -> Iterator[DutyRoom]:
     """Give a duty room whose edge is born, for the length of a with block."""
-    with host(folder, now_ms=utc_ms()) as running:
+    with host(folder, now_ms=utc_ms(), site=site, masks=masks) as running:
         edge = edge or Speaker()
         edge.now_ms = running.now_ms
         historian = DuckDbHistorian(folder / "history")
         quiet = Quiet(nodes={})
         cloud = Cloud(
-            CloudConfig(data_dir=folder, tokens=tokens),
+            CloudConfig(data_dir=folder, tokens=tokens, sites=(site,), masks=masks),
             running.log,
             running.commits,
             running.state,

@@ -150,18 +150,13 @@ async def take_out(
 @router.post("/tags/{group}/{node}/{device}/{point}/return-to-service", responses={**ACTS, 202: {"model": Answer}})
 def return_to_service(parts: CloudParts, actor: Shelver, tag: TagName, body: Return, response: Response) -> Answer:
     """Return an instrument to service; one with another range stays out."""
-    entry_of(parts, actor, tag)
-    act = command(Op.RETURN, actor, parts.cloud.now_ms(), tag=tag, comment=body.comment, range=body.range)
-    return answered(response, carry_out(parts, act))
+    return answered(response, carry_out(parts, return_command(parts, actor, tag, body)))
 
 
 @router.post("/alarms/{occurrence}/shelve/preview", responses=ACTS)
 def preview_shelf(parts: CloudParts, actor: Shelver, occurrence: Occurrence, body: Shelve) -> PreviewView:
     """Show what a shelf would hide, what stays audible, and when it would really end."""
-    row, now_ms = alarm_row(parts, actor, occurrence), parts.cloud.now_ms()
-    until_ms = now_ms + body.minutes * MINUTE_MS
-    act = command(Op.SHELVE, actor, now_ms, alarm=row["alarm_id"], comment=body.comment, until_ms=until_ms)
-    return previewed(parts, act)
+    return shelf_preview(parts, actor, occurrence, body.minutes, body.comment)
 
 
 @router.post("/reviews/{review}", responses={**ACTS, 202: {"model": Answer}})
@@ -225,6 +220,21 @@ def out_command(parts: Parts, actor: Actor, tag: str, body: TakeOut, second: str
     said = {"reason": str(body.reason), "permit": body.permit, "comment": body.comment, "second": second}
     until_ms = now_ms + body.minutes * MINUTE_MS
     return command(Op.TAKE_OUT, actor, now_ms, tag=tag, until_ms=until_ms, break_glass=body.break_glass, **said)
+
+
+def return_command(parts: Parts, actor: Actor, tag: str, body: Return) -> Command:
+    """Return the act that returns an instrument to service."""
+    entry_of(parts, actor, tag)
+    return command(Op.RETURN, actor, parts.cloud.now_ms(), tag=tag, comment=body.comment, range=body.range)
+
+
+def shelf_preview(parts: Parts, actor: Actor, occurrence: str, minutes: int, comment: str = "...") -> PreviewView:
+    """Return what a shelf would hide and when it would really end."""
+    row, now_ms = alarm_row(parts, actor, occurrence), parts.cloud.now_ms()
+    until_ms = now_ms + minutes * MINUTE_MS
+    return previewed(
+        parts, command(Op.SHELVE, actor, now_ms, alarm=row["alarm_id"], comment=comment, until_ms=until_ms)
+    )
 
 
 def previewed(parts: Parts, act: Command) -> PreviewView:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from davylamp_cloud.console import pages, stream
+from davylamp_cloud.console import acts, handover, pages, stream
 
 STATIC = Path(__file__).parent / "static"
 
@@ -23,7 +23,8 @@ class Files(StaticFiles):
 
 def mount(app: FastAPI) -> FastAPI:
     """Add the console's pages, its stream and its files to an API's app."""
-    app.include_router(pages.router)
+    for module in (pages, acts, handover):
+        app.include_router(module.router)
     app.include_router(stream.router)
     app.mount("/static", Files(directory=STATIC), name="static")
     return app

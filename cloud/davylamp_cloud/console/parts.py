@@ -87,10 +87,10 @@ def edge_events(reader: Reader, parts: Parts, actor: Actor) -> list[Event]:
     return [Event("edges", reader.render("parts/edges.html", **edge_values(parts, actor)))]
 
 
-def tags_html(reader: Reader, page: TagPage) -> str:
+def tags_html(reader: Reader, page: TagPage, actor: Actor) -> str:
     """Return a list of tags with their values as HTML."""
     cells = [(tag, cell(reader, tag.value, tag.text, tag.quality, tag.states)) for tag in page.items]
-    return reader.render("parts/tags.html", tags=cells, total=page.total)
+    return reader.render("parts/tags.html", tags=cells, total=page.total, can_act=actor.may(Permission.SHELVE))
 
 
 def cell(reader: Reader, value: float | None, text: str | None, quality: int, states: States) -> dict[str, str]:

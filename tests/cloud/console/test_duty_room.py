@@ -94,6 +94,33 @@ def test_s16_a_shelf_is_filled_in_and_ended_in_the_console(room: DutyRoom, page:
     expect(page.locator(".alarm.yellow.calls")).to_be_visible()
 
 
+def test_s16_shelving_shows_first_what_it_hides_and_what_stays(room: DutyRoom, page: Page) -> None:
+    room.say(1.5)
+    page.wait_for_selector(".alarm.yellow")
+    press(page, ".alarm.yellow", "搁置")
+    dialog = page.locator("#dialog[open]")
+    expect(dialog).to_contain_text("✕ 氯气浓度 · 一级 L1")
+    expect(dialog).to_contain_text("正在报警")
+    expect(dialog).to_contain_text("✓ 氯气浓度 · 二级 L2")
+    expect(dialog.locator("[name=second_token]")).to_have_count(0)
+    first = dialog.locator("#ends").inner_text()
+    dialog.locator("[name=minutes]").select_option("60")
+    expect(dialog.locator("#ends")).not_to_have_text(first)
+    page.keyboard.press("Escape")
+    expect(page.locator("#dialog")).to_be_hidden()
+
+
+def test_an_acknowledgement_can_carry_a_remark(room: DutyRoom, page: Page) -> None:
+    room.say(1.5)
+    page.wait_for_selector(".alarm.yellow")
+    press(page, ".alarm.yellow", "备注")
+    page.locator("#dialog [name=comment]").fill("已派人到现场")
+    page.locator("#dialog").get_by_role("button", name="确认").click()
+    expect(page.locator(".alarm.yellow")).to_contain_text("已确认")
+    said = [row["comment"] for row in room.running.state.transitions() if row["event"] == "acknowledged"]
+    assert said == ["已派人到现场"]
+
+
 def test_s15_one_person_cannot_shelve_a_red_and_is_told_why(room: DutyRoom, page: Page) -> None:
     room.say(4.8)
     page.wait_for_selector(".alarm.red")

@@ -252,27 +252,6 @@ def test_s12_blind_is_told_apart_from_gas(plant: Plant, open_page: Any) -> None:
     expect(row).to_contain_text("坏：设备无应答")
 
 
-def test_s16_shelving_shows_first_what_it_hides_and_what_stays(plant: Plant, open_page: Any) -> None:
-    tag = chlorine(plant)
-    plant.alarm(tag, "L1", "yellow", value=1.2, limit=1)
-    page = open_page()
-    page.locator("#alarm-LC-01-1 [data-act=shelve]").click()
-    dialog = page.locator("#dialog[open]")
-    expect(dialog).to_contain_text("一级报警 (1 ppm)")
-    expect(dialog).to_contain_text("✓ 二级 L2，3 ppm")
-    expect(dialog.locator("[name=second_token]")).to_have_count(0)
-    page.keyboard.press("Escape")
-    expect(page.locator("#dialog")).to_be_hidden()
-
-
-def test_s15_shelving_a_red_asks_for_a_second_person(plant: Plant, open_page: Any) -> None:
-    tag = chlorine(plant)
-    plant.alarm(tag, "L2", "red", value=4, limit=3)
-    page = open_page()
-    page.locator("#alarm-LC-01-1 [data-act=shelve]").click()
-    expect(page.locator("#dialog [name=second_token]")).to_be_visible()
-
-
 def test_a_value_follows_live_and_its_trend_opens_with_limits(plant: Plant, open_page: Any) -> None:
     tag = chlorine(plant)
     now = plant.now_ms()

@@ -20,7 +20,7 @@ function connect() {
   source = new EventSource(`/console/stream?lang=${language}&tags=${watched}`);
   const on = (name, act) => source.addEventListener(name, (event) => { heardSomething(); act(event.data); });
   on("heartbeat", (data) => beat(JSON.parse(data)));
-  on("alarms", showAlarms);
+  on("alarms", (html) => { showAlarms(html); renewHandover(); });
   on("counts", (html) => (byId("counts").innerHTML = html));
   on("edges", (html) => { byId("edges").innerHTML = html; tellTimes(); });
   on("values", (data) => JSON.parse(data).forEach(showValue));
@@ -70,6 +70,14 @@ function showAlarms(html) {
   swapAlarms(html);
   held = null;
   if (order !== rowOrder()) settle();
+}
+
+// Once for all that changes within a moment, and always after the last of it.
+const RENEW_MS = 300;
+let renewing = 0;
+
+function renewHandover() {
+  renewing ||= setTimeout(() => { renewing = 0; htmx.trigger("#handover", "renew"); }, RENEW_MS);
 }
 
 function settle() {
@@ -299,7 +307,7 @@ function setUp() {
     if (event.target.id === "dialog") byId("dialog").showModal();
     if (event.target.id === "tags") watchShown();
   });
-  document.body.addEventListener("davylamp-done", () => { byId("dialog").close(); byId("message").hidden = true; });
+  document.body.addEventListener("davylamp-done", () => { byId("dialog").close(); byId("message").hidden = true; renewHandover(); });
   document.body.addEventListener("davylamp-message", (event) => message(event.detail.text, event.detail.kind));
   document.body.addEventListener("htmx:sendError", () => message(words.failed));
   document.body.addEventListener("htmx:responseError", (event) => { if (!event.detail.xhr.getResponseHeader("HX-Trigger")) message(words.failed); });
