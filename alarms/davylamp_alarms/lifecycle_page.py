@@ -37,6 +37,12 @@ TAIL = """## What the engine does beside the table
 - `closed` is only ever the end by a limit change of two persons (SAFETY S20).
 - Hidden alarms are evaluated and written like all others. What began while hidden comes back unacknowledged, on
   manual unshelving too (SAFETY S16; stricter than ISA-18.2's recommendation).
+- What hides: a shelf (one limit of one tag), a mask (what its definition names, no ceiling limit; suppressed by
+  design), an instrument out of service (all alarms of its tag). Each ends by a tick at its time, whose transition
+  carries `due_ms`; a mask also by a good 0 of its switch, on the next tick. Leaving one leaves no other.
+- Shelves of one operating position end a minute apart, never later than asked and not before half of the time. A mask
+  or an instrument ends whole: what it hid was one act.
+- `break_glass` on a transition: one person did what needs two, and a review is owed within 24 hours (SAFETY S15).
 - Only a good live value inside the limit by its deadband and off-delay gives `cleared` (SAFETY S4).
 """
 

@@ -192,17 +192,28 @@ def masks(parts: Parts, actor: Actor) -> list[MaskView]:
 
 
 def _masks(engine: Engine) -> tuple[dict[str, MaskDef], dict[str, OpenMaskState], dict[str, list[str]]]:
-    defined = engine.masks()
-    unknown = {m.id: [name for name in m.alarms if engine.definition(name) is None] for m in defined.values()}
-    return defined, engine.open_masks(), unknown
+    """Return masks, open ones, and which alarms of each nobody knows.
+
+    A mask the config lost while it was open is among them until it ends: nothing is hidden unseen.
+    """
+    opened, defined = engine.open_masks(), engine.masks()
+    known = {name: mask for name, state in opened.items() if (mask := _left_over(engine, name, state))} | defined
+    unknown = {m.id: [name for name in m.alarms if engine.definition(name) is None] for m in known.values()}
+    return known, opened, unknown
+
+
+def _left_over(engine: Engine, name: str, state: OpenMaskState) -> MaskDef | None:
+    found = (engine.definition(alarm) for alarm in state.alarms)
+    source = next((alarm.hazard_source for alarm in found if alarm is not None), None)
+    return None if source is None else MaskDef(name, source, state.alarms, zh=name, en=name)
 
 
 def known_mask(parts: Parts, actor: Actor, mask: str) -> MaskDef:
     """Return a mask, or refuse: one of a hazard source the actor does not see does not exist."""
-    found = ask(parts, lambda engine: engine.masks().get(mask))
-    if found is None or not actor.sees(found.hazard_source):
+    known, _, _ = ask(parts, _masks)
+    if mask not in known or not actor.sees(known[mask].hazard_source):
         raise not_found(both(mark("mask")), mask)
-    return found
+    return known[mask]
 
 
 def mask_command(parts: Parts, actor: Actor, mask: str, body: OpenMask) -> Command:

@@ -101,6 +101,21 @@ def test_s17_a_mask_whose_switch_is_off_is_refused_in_both_languages(room: DutyR
     assert "park/edge-1/store/switch" in answer.json()["what"]["zh"]
 
 
+def test_s17_a_mask_the_config_lost_while_it_was_open_is_listed_and_closed_but_not_opened_again(
+    room: DutyRoom, client: Clients
+) -> None:
+    operator, body = client("operator"), {"comment": "washing the floor"}
+    assert operator.post("/api/v1/masks/cleaning/open", json=body).status_code == 200
+    said = site_change([], [PARK])
+    room.running.change(said.pop("op"), **said)
+    (listed,) = operator.get("/api/v1/masks").json()
+    assert (listed["mask"], listed["by"], listed["hazard_source"]) == ("cleaning", "operator", "cl2-store")
+    assert client("north").get("/api/v1/masks").json() == []
+    assert operator.post("/api/v1/masks/cleaning/close", json={}).status_code == 200
+    assert operator.get("/api/v1/masks").json() == []
+    assert operator.post("/api/v1/masks/cleaning/open", json=body).status_code == 404
+
+
 def test_s17_a_mask_of_another_hazard_source_does_not_exist(client: Clients) -> None:
     north = client("north")
     assert north.get("/api/v1/masks").json() == []
