@@ -185,13 +185,18 @@ def _problems_of(point: Point) -> Iterable[str]:
 def _limit_problems(point: Point) -> Iterable[str]:
     if point.limits and point.type is DataType.STRING:
         yield "limits need a number, this point is a string"
-    if point.range:
-        low, high = point.range
-        for kind, limit in point.limits.items():
+    yield from limit_problems(point.limits, point.range)
+
+
+def limit_problems(limits: Mapping[LimitKind, Limit], span: tuple[float, float] | None) -> Iterator[str]:
+    """Yield one line per limit outside the instrument's range, or on the wrong side of its neighbour."""
+    if span:
+        low, high = span
+        for kind, limit in limits.items():
             if not low <= limit.value <= high:
                 yield f"limits.{kind}: {limit.value:g} lies outside the range {low:g}..{high:g}"
     for kinds in (("LL", "L", "H", "HH"), ("L1", "L2")):
-        present = [(kind, point.limits[LimitKind(kind)].value) for kind in kinds if LimitKind(kind) in point.limits]
+        present = [(kind, limits[LimitKind(kind)].value) for kind in kinds if LimitKind(kind) in limits]
         for (lower, a), (upper, b) in pairwise(present):
             if a > b:
                 yield f"limits.{lower} ({a:g}) lies above limits.{upper} ({b:g}); order them LL <= L < H <= HH"

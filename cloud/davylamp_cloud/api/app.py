@@ -10,12 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from davylamp_cloud.api import (
     alarms,
     edges,
+    edits,
     errors,
     events,
     handover,
     health,
     hiding,
     metrics,
+    proposals,
     quarantine,
     sources,
     tags,
@@ -30,7 +32,22 @@ from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig, TokenConfig
 
-ROUTERS = (tags, why, alarms, hiding, handover, transitions, sources, edges, quarantine, health, metrics, events)
+ROUTERS = (
+    tags,
+    edits,
+    proposals,
+    why,
+    alarms,
+    hiding,
+    handover,
+    transitions,
+    sources,
+    edges,
+    quarantine,
+    health,
+    metrics,
+    events,
+)
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

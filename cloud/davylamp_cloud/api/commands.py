@@ -4,17 +4,18 @@ The log is the only way into the engine, so the API appends and waits (DESIGN, "
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from davylamp_alarms.engine import Engine
-from davylamp_alarms.transition import Command, Op
+from davylamp_alarms.transition import Command, Op, Refusal
 
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.errors import ApiError, not_started
 from davylamp_cloud.api.language import Bilingual, both, mark
 from davylamp_cloud.api.parts import Parts
+from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.group_commit import LogClosed
 from davylamp_cloud.log import NewRecord, RecordKind
 from davylamp_cloud.outcomes import NotStarted
@@ -39,8 +40,13 @@ def ask(parts: Parts, question: Callable[[Engine], T]) -> T:
 
     Raises ApiError 503 before the engine has been restored.
     """
+    return examine(parts, lambda evaluator: question(evaluator.engine))
+
+
+def examine(parts: Parts, question: Callable[[Evaluator], T]) -> T:
+    """Return what engine and register answer together, under the same terms."""
     try:
-        return parts.cloud.monitor.look(question)
+        return parts.cloud.monitor.examine(question)
     except NotStarted:
         raise not_started() from None
 
@@ -55,7 +61,23 @@ def carry_out(parts: Parts, act: Command) -> Answer:
 
     Raises ApiError 409 with the engine's reason when it refuses, 503 when the log takes nothing.
     """
-    record = NewRecord(RecordKind.COMMAND, json.dumps(asdict(act), ensure_ascii=False).encode(), act.at_ms)
+    body = json.dumps(asdict(act), ensure_ascii=False).encode()
+    answer = _logged(parts, NewRecord(RecordKind.COMMAND, body, act.at_ms))
+    if isinstance(answer, Refusal):
+        raise refused(answer, act)
+    return answer
+
+
+def carry_out_change(parts: Parts, said: Mapping[str, Any]) -> Answer | Refusal:
+    """Append a change of the register and wait for what comes of it; blocks like `carry_out`.
+
+    Raises ApiError 503 when the log takes nothing.
+    """
+    body = json.dumps(said, ensure_ascii=False).encode()
+    return _logged(parts, NewRecord(RecordKind.CHANGE, body, parts.cloud.now_ms()))
+
+
+def _logged(parts: Parts, record: NewRecord) -> Answer | Refusal:
     try:
         seq = parts.cloud.commits.append([record], WAIT_S)[0]
     except (LogClosed, TimeoutError):
@@ -65,7 +87,7 @@ def carry_out(parts: Parts, act: Command) -> Answer:
     except TimeoutError:
         return Answer(seq, False, [])
     if outcome.refusal is not None:
-        raise refused(outcome.refusal, act)
+        return outcome.refusal
     return Answer(seq, True, [dict(transition) for transition in outcome.transitions])
 
 

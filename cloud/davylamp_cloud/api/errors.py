@@ -3,6 +3,7 @@
 Body: ``{"error": code, "what": {zh, en}, "where": str, "do": {zh, en}}``. Nothing internal is ever in it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -32,11 +33,14 @@ class ErrorBody(BaseModel):
 
 
 class ApiError(Exception):
-    """A refusal with its HTTP status; `what` and `do` are texts in both languages."""
+    """A refusal with its HTTP status; `what` and `do` are texts in both languages, `details` one line per mistake."""
 
-    def __init__(self, status: int, error: str, what: Bilingual, do: Bilingual, where: str = "") -> None:
+    def __init__(
+        self, status: int, error: str, what: Bilingual, do: Bilingual, where: str = "", details: Sequence[str] = ()
+    ) -> None:
         super().__init__(what.en)
         self.status, self.error, self.what, self.do, self.where = status, error, what, do, where
+        self.details = list(details)
 
 
 def not_found(kind: Bilingual, name: str) -> ApiError:
@@ -106,7 +110,8 @@ def _words(text: Bilingual) -> Words:
 
 async def _refuse(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    body = ErrorBody(error=error.error, what=_words(error.what), where=error.where, do=_words(error.do))
+    words = {"what": _words(error.what), "do": _words(error.do)}
+    body = ErrorBody(error=error.error, where=error.where, details=error.details, **words)
     return _body(request, error.status, body)
 
 

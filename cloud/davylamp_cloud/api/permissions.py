@@ -20,6 +20,7 @@ class Permission(StrEnum):
     SHELVE = "shelve"
     REVIEW = "review"
     QUARANTINE = "quarantine"
+    EDIT = "edit"
 
 
 _EVERYONE = frozenset(Role)
@@ -34,6 +35,8 @@ PERMISSIONS: dict[Permission, frozenset[Role]] = {
     Permission.SHELVE: _DUTY_ROOM,
     # The park reviews what one person did alone, never the site's own duty room (SAFETY S15).
     Permission.REVIEW: frozenset({Role.REGULATOR, Role.ADMINISTRATOR}),
+    # What alarms and what does not is the engineer's to say; the duty room only confirms what an edit would end.
+    Permission.EDIT: frozenset({Role.ENGINEER, Role.ADMINISTRATOR}),
     # A quarantined payload may come from any hazard source, so it is for those who mend the plant's configuration.
     Permission.QUARANTINE: frozenset({Role.ENGINEER, Role.ADMINISTRATOR}),
 }
