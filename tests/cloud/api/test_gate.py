@@ -22,7 +22,12 @@ def test_every_role_and_permission_is_decided(role: Role, permission: Permission
     duty_room = role in (Role.OPERATOR, Role.ENGINEER, Role.ADMINISTRATOR)
     mends = role in (Role.ENGINEER, Role.ADMINISTRATOR)
     parks = role in (Role.REGULATOR, Role.ADMINISTRATOR)
-    special = {Permission.QUARANTINE: mends, Permission.REVIEW: parks, **dict.fromkeys(acts, duty_room)}
+    special = {
+        Permission.QUARANTINE: mends,
+        Permission.EDIT: mends,
+        Permission.REVIEW: parks,
+        **dict.fromkeys(acts, duty_room),
+    }
     expected = special.get(permission, True)
     assert permission in PERMISSIONS
     assert allowed(role, permission) is expected
