@@ -180,8 +180,13 @@ def test_s19_a_range_that_differs_blocks_the_return_until_a_person_accepts_it_fo
         assert refusal is not None
         assert refusal.why is Why.RANGE
         assert all("0..20" in words and "0..10" in words for words in (refusal.zh, refusal.en))
-        settings = running.state.limits(0)["settings"]  # type: ignore[index]  # it is there
-        running.change("limits", tag=GAS, settings={**settings, "range": [0.0, 20.0]}, second="wang", comment="new")
+        edge.points = {**edge.points, "gas": gas_point(range=(0.0, 20.0))}
+        edge.now_ms += 1000
+        running.hear(*edge.birth())
+        running.settle()
+        (proposal,) = running.state.rows(select(schema.PROPOSALS))
+        assert [difference[0] for difference in proposal["differences"]] == ["range"]
+        running.change("accept", proposal=proposal["id"], second="wang")
         assert running.act("return", tag=GAS, comment="replaced", range=[0.0, 20.0]).refusal is None
     with host(tmp_path, now_ms=running.now_ms) as again:
         assert again.monitor.status()["replayed_at_start"] == 0

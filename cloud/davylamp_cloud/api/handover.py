@@ -4,17 +4,27 @@ from dataclasses import dataclass
 
 from davylamp_alarms.book import Out, Review
 from davylamp_alarms.engine import Engine
-from fastapi import APIRouter
+from davylamp_alarms.transition import Op
+from fastapi import APIRouter, Response
 
 from davylamp_cloud.api.actor import Actor
+from davylamp_cloud.api.alarms import Body, answered
 from davylamp_cloud.api.board import board, read_standing
-from davylamp_cloud.api.commands import ask
-from davylamp_cloud.api.gate import Reader
-from davylamp_cloud.api.hiding import MaskView, masks
-from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
+from davylamp_cloud.api.commands import Answer, ask, carry_out, command
+from davylamp_cloud.api.errors import not_found
+from davylamp_cloud.api.gate import Reader, Reviewer
+from davylamp_cloud.api.hiding import MaskView, Reason, masks
+from davylamp_cloud.api.language import both, mark
+from davylamp_cloud.api.parts import ACTS, REFUSALS, CloudParts, Parts, Slug
 from davylamp_cloud.api.views import AlarmView
 
-router = APIRouter(prefix="/api/v1/handover", tags=["handover"], responses=REFUSALS)
+router = APIRouter(prefix="/api/v1", tags=["handover"], responses=REFUSALS)
+
+
+class Reviewed(Body):
+    """What the park makes of an act by one person alone (SAFETY S15)."""
+
+    comment: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +62,32 @@ class Handover:
     reviews: list[ReviewView]
 
 
-@router.get("")
+@router.get("/handover")
 def read_handover(parts: CloudParts, actor: Reader) -> Handover:
     """Return the hand-over of this moment."""
     return handover(parts, actor)
+
+
+@router.post("/reviews/{review}", responses={**ACTS, 202: {"model": Answer}})
+def review(parts: CloudParts, actor: Reviewer, review: Slug, body: Reviewed, response: Response) -> Answer:
+    """Review what one person did alone where two were needed; it is owed within 24 hours."""
+    return answered(response, reviewed(parts, actor, review, body))
+
+
+def reviewed(parts: Parts, actor: Actor, review: str, body: Reviewed) -> Answer:
+    """Close a review; one of a hazard source the actor does not see does not exist."""
+    known_review(parts, actor, review)
+    act = command(Op.REVIEW, actor, parts.cloud.now_ms(), review=review, comment=body.comment)
+    return carry_out(parts, act)
+
+
+def known_review(parts: Parts, actor: Actor, name: str) -> ReviewView:
+    """Return a review that is owed, or refuse."""
+    _, reviews = ask(parts, _kept)
+    owed = reviews.get(name)
+    if owed is None or not _concerns(parts, actor, owed):
+        raise not_found(both(mark("act to review")), name)
+    return _review(name, owed)
 
 
 def handover(parts: Parts, actor: Actor) -> Handover:
@@ -78,9 +110,11 @@ def _kept(engine: Engine) -> tuple[dict[str, Out], dict[str, Review]]:
 
 
 def _concerns(parts: Parts, actor: Actor, owed: Review) -> bool:
-    """Return whether an actor sees what an act was about: a tag, or an alarm of one."""
-    entry = parts.catalogue.register().by_tag.get(owed.subject.partition("#")[0])
-    return not actor.hazard_sources or (entry is not None and actor.sees(entry.hazard_source))
+    """Return whether an actor sees what an act was about: a tag, or an alarm, which may have none."""
+    alarm = ask(parts, lambda engine: engine.definition(owed.subject))
+    entry = parts.catalogue.register().by_tag.get(owed.subject)
+    about = alarm or entry
+    return not actor.hazard_sources or (about is not None and actor.sees(about.hazard_source))
 
 
 def _out(tag: str, out: Out) -> OutView:

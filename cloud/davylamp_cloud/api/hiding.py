@@ -21,7 +21,7 @@ from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.alarms import Body, Comment, Shelve, alarm_row, answered, second_person
 from davylamp_cloud.api.commands import Answer, ask, carry_out, command, refused
 from davylamp_cloud.api.errors import not_found
-from davylamp_cloud.api.gate import Reader, Reviewer, Shelver
+from davylamp_cloud.api.gate import Reader, Shelver
 from davylamp_cloud.api.language import Bilingual, both, mark
 from davylamp_cloud.api.parts import ACTS, REFUSALS, CloudParts, Occurrence, Parts, Slug, TagName
 from davylamp_cloud.api.tags import entry_of
@@ -60,12 +60,6 @@ class Said(Body):
     """An act that needs nothing but a word on it."""
 
     comment: Comment = ""
-
-
-class Reviewed(Body):
-    """What the park makes of an act by one person alone (SAFETY S15)."""
-
-    comment: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +151,6 @@ def return_to_service(parts: CloudParts, actor: Shelver, tag: TagName, body: Ret
 def preview_shelf(parts: CloudParts, actor: Shelver, occurrence: Occurrence, body: Shelve) -> PreviewView:
     """Show what a shelf would hide, what stays audible, and when it would really end."""
     return shelf_preview(parts, actor, occurrence, body.minutes, body.comment)
-
-
-@router.post("/reviews/{review}", responses={**ACTS, 202: {"model": Answer}})
-def review(parts: CloudParts, actor: Reviewer, review: Slug, body: Reviewed, response: Response) -> Answer:
-    """Review what one person did alone where two were needed; it is owed within 24 hours."""
-    act = command(Op.REVIEW, actor, parts.cloud.now_ms(), review=review, comment=body.comment)
-    return answered(response, carry_out(parts, act))
 
 
 # what the console uses as well

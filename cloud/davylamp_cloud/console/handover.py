@@ -14,8 +14,8 @@ from davylamp_cloud.api.commands import Answer, carry_out, command
 from davylamp_cloud.api.errors import not_found
 from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.gate import Reviewer, Shelver
-from davylamp_cloud.api.handover import ReviewView, handover
-from davylamp_cloud.api.hiding import MaskView, OpenMask, Return, Reviewed, TakeOut
+from davylamp_cloud.api.handover import Reviewed, handover, known_review, reviewed
+from davylamp_cloud.api.hiding import MaskView, OpenMask, Return, TakeOut
 from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.parts import CloudParts, Parts, Slug, TagName
 from davylamp_cloud.api.permissions import Permission
@@ -153,7 +153,7 @@ def _with_range(form: Form) -> dict[str, Any]:
 def review_dialog(request: Request, parts: CloudParts, actor: Reviewer, review: Slug) -> HTMLResponse:
     """Show what one person did alone, to whoever reviews it."""
     reader = reader_of(request, parts)
-    owed = _review(parts, actor, review)
+    owed = known_review(parts, actor, review)
     return HTMLResponse(reader.render("parts/review.html", owed=owed, op=reader.translate(OPS[Op(owed.op)])))
 
 
@@ -162,15 +162,6 @@ async def review(request: Request, parts: CloudParts, actor: Reviewer, review: S
     """Review what one person did alone."""
 
     async def act(form: Form) -> Answer:
-        asked = Reviewed.model_validate(form)
-        wanted = command(Op.REVIEW, actor, parts.cloud.now_ms(), review=review, comment=asked.comment)
-        return await run_in_threadpool(carry_out, parts, wanted)
+        return await run_in_threadpool(reviewed, parts, actor, review, Reviewed.model_validate(form))
 
     return await carried_out(request, parts, act)
-
-
-def _review(parts: Parts, actor: Actor, name: str) -> ReviewView:
-    found = next((owed for owed in handover(parts, actor).reviews if owed.review == name), None)
-    if found is None:
-        raise not_found(both(mark("act to review")), name)
-    return found

@@ -18,9 +18,13 @@ def secret(name: str) -> str:
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> tuple[TokenConfig, ...]:
-    """One token per role, and an operator who sees one hazard source only."""
+    """One token per role, and an operator and a regulator who see one hazard source only."""
     found = []
-    for name, role, sources in [*((role, role, ()) for role in ROLES), ("north", "operator", ("LC-01",))]:
+    for name, role, sources in [
+        *((role, role, ()) for role in ROLES),
+        ("north", "operator", ("LC-01",)),
+        ("north-park", "regulator", ("LC-01",)),
+    ]:
         path = tmp_path / f"{name}.token"
         path.write_text(secret(name))
         found.append(TokenConfig(name=name, role=role, token_file=path, hazard_sources=sources))  # type: ignore[arg-type]  # a word of the config

@@ -160,6 +160,9 @@ def test_s15_who_is_alone_breaks_the_glass_and_the_park_reviews_it(room: DutyRoo
     assert all(step["break_glass"] for step in (json_body(room, step["id"]) for step in done["transitions"]))
     (owed,) = regulator.get("/api/v1/handover").json()["reviews"]
     assert (owed["by"], owed["subject"]) == ("operator", GAS)
+    elsewhere = client("north-park")
+    assert elsewhere.get("/api/v1/handover").json()["reviews"] == []
+    assert elsewhere.post(f"/api/v1/reviews/{owed['review']}", json={"comment": "agreed"}).status_code == 404
     assert operator.post(f"/api/v1/reviews/{owed['review']}", json={"comment": "fine"}).status_code == 403
     assert regulator.post(f"/api/v1/reviews/{owed['review']}", json={"comment": "agreed"}).status_code == 200
     assert regulator.get("/api/v1/handover").json()["reviews"] == []
