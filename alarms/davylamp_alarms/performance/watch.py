@@ -1,0 +1,126 @@
+"""What puts it together: fed with every transition and tick in the order of the log, it says what it found.
+
+It is a function of the log like the engine: its whole memory goes into a snapshot and comes back.
+"""
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from davylamp_alarms.performance.advice import Advice, Adviser, Kind, Seen
+from davylamp_alarms.performance.first_out import Candidate, FirstOuts, Upset
+from davylamp_alarms.performance.flood import Flood, Floods, Position
+from davylamp_alarms.performance.heard import Heard
+from davylamp_alarms.transition import Transition
+
+EVERY_MS = 10_000
+"""How often time is let pass: floods end by the ten seconds, not by the tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row that is new or says more: its table's name, and the row by its id."""
+
+    table: str
+    row: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Performance:
+    """Chatter, flashes, floods and first-outs of every position."""
+
+    adviser: Adviser = field(default_factory=Adviser)
+    floods: Floods = field(default_factory=Floods)
+    first_outs: FirstOuts = field(default_factory=FirstOuts)
+    ticked_ms: int = 0
+
+    def hear(self, step: Transition, at_ms: int) -> list[Found]:
+        """Take a transition at the host time it became known."""
+        heard = Heard(at_ms, step)
+        found = [*_advices(self.adviser.hear(heard)), *_floods(self.floods.hear(heard))]
+        return found + list(_upsets(self.first_outs.hear(heard)))
+
+    def tick(self, now_ms: int) -> list[Found]:
+        """Let time pass."""
+        if now_ms - self.ticked_ms < EVERY_MS and now_ms >= self.ticked_ms:
+            return []
+        self.ticked_ms = now_ms
+        ended = self.floods.tick(now_ms)
+        advices = [advice for flood in ended for advice in self._after(flood)]
+        return [
+            *_floods([*ended, *self.floods.lasting()]),
+            *_advices([*advices, *self.adviser.tick(now_ms)]),
+        ]
+
+    def dismiss(self, identity: str, why: str) -> list[Found]:
+        """Close an advice because a person says so; nothing where none of this id is open."""
+        closed = self.adviser.dismiss(identity, why)
+        return list(_advices([closed])) if closed else []
+
+    def _after(self, flood: Flood) -> Iterator[Advice]:
+        """Yield an advice on each of a flood's worst alarms: they are where to begin."""
+        for alarm, count in flood.worst():
+            self.adviser.number += 1
+            name, when = f"advice-{self.adviser.number}", (flood.began_ms, flood.ended_ms)
+            advice = Advice(name, Kind.FLOOD, alarm, "", *when, count, {}, flood=flood.id)
+            self.adviser.open[f"{alarm} {Kind.FLOOD}"] = advice
+            yield advice
+
+    # keeping
+
+    def dump(self) -> bytes:
+        """Return the whole memory."""
+        return json.dumps(asdict(self, dict_factory=_plain), ensure_ascii=False, default=list).encode()
+
+    @classmethod
+    def load(cls, dumped: bytes) -> "Performance":
+        """Return the memory `dump` gave."""
+        said = json.loads(dumped)
+        adviser, first = said["adviser"], said["first_outs"]
+        return cls(
+            Adviser(
+                {name: Seen(**seen) for name, seen in adviser["seen"].items()},
+                {key: _advice(advice) for key, advice in adviser["open"].items()},
+                adviser["told_ms"],
+                adviser["number"],
+            ),
+            Floods({name: _position(here) for name, here in said["floods"]["positions"].items()}),
+            FirstOuts({source: _upset(upset) for source, upset in first["upsets"].items()}, first["numbers"]),
+            said["ticked_ms"],
+        )
+
+
+def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: sorted(value) if isinstance(value, set) else value for name, value in items}
+
+
+def _advice(said: dict[str, Any]) -> Advice:
+    return Advice(**{**said, "kind": Kind(said["kind"])})
+
+
+def _position(said: dict[str, Any]) -> Position:
+    recent = deque((at_ms, alarm, priority) for at_ms, alarm, priority in said["recent"])
+    flood = said["flood"]
+    if flood is not None:
+        counters = {name: Counter(flood[name]) for name in ("priorities", "alarms")}
+        flood = Flood(**{**flood, **counters})
+    return Position(recent, flood, said["floods"])
+
+
+def _upset(said: dict[str, Any]) -> Upset:
+    candidates = {name: [Candidate(**one) for one in said[name]] for name in ("first", "candidates")}
+    return Upset(**{**said, **candidates, "standing": set(said["standing"])})
+
+
+def _advices(found: Iterable[Advice]) -> Iterator[Found]:
+    return (Found("advice", advice.row()) for advice in found)
+
+
+def _floods(found: Iterable[Flood]) -> Iterator[Found]:
+    return (Found("floods", flood.row()) for flood in found)
+
+
+def _upsets(found: Iterable[Upset]) -> Iterator[Found]:
+    return (Found("upsets", upset.row()) for upset in found)
