@@ -209,11 +209,13 @@ class LogConfig(Section):
 class MonitorConfig(Section):
     """The monitor's pace: records in one slice, age of a snapshot, and the lag past which nothing is confirmed.
 
-    One snapshot an hour is kept for `keep_snapshots_h`, so that "why" can be asked of any moment the log reaches.
+    KPIs wait `reorder_s` for stragglers; alarms wait for nothing (SAFETY S1). One snapshot an hour is kept for
+    `keep_snapshots_h`, so that "why" can be asked of any moment the log reaches.
     """
 
     slice_records: int = Field(default=2000, ge=1)
     snapshot_s: float = Field(default=30.0, gt=0, le=30)
+    reorder_s: float = Field(default=60.0, ge=0)
     keep_snapshots_h: float = Field(default=168.0, ge=0)
     max_lag_records: int = Field(default=20_000, ge=1)
     max_lag_s: float = Field(default=10.0, gt=0)

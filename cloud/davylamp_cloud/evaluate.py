@@ -14,6 +14,7 @@ import numpy as np
 from davylamp_alarms.definition import Changes, Kind, alarm_id
 from davylamp_alarms.edit_preview import EditPreview
 from davylamp_alarms.engine import Engine
+from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.persons import actor_of
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 
@@ -21,6 +22,7 @@ from davylamp_cloud import faultpoints
 from davylamp_cloud.acts import AUDITED, HIDING, Act, act_of, command_of, subject_of
 from davylamp_cloud.introduction import described
 from davylamp_cloud.limit_edits import DIRECT, Asked, wanted_of
+from davylamp_cloud.listening import Heard, listen
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import kept, slice_of
@@ -118,6 +120,7 @@ class Work:
     set_aside: list[Unreadable] = field(default_factory=list)
     hidden_until_ms: dict[int, int] = field(default_factory=dict)
     acts: list[Act] = field(default_factory=list)
+    heard: Heard = field(default_factory=Heard)
     clock_ms: int = 0
     unknown: int = 0
 
@@ -133,7 +136,7 @@ class Work:
             or self.deliveries
             or self.unreadable
         )
-        return bool(self.steps or acts or self.set_aside or self.register_changed)
+        return bool(self.steps or acts or self.heard.rows or self.set_aside or self.register_changed)
 
     @property
     def register_changed(self) -> bool:
@@ -149,6 +152,7 @@ class Evaluator:
         self.register = register
         register.watch_switches(engine.masks().values())
         self.live = live
+        self.performance = Performance()
         self._log = log
         self._takers: dict[RecordKind, Callable[[Record, Work], None]] = {
             RecordKind.BIRTH: self._birth,
@@ -172,6 +176,7 @@ class Evaluator:
             else:
                 for record in run:
                     self._one(kind, record, work)
+        listen(self.performance, work.heard, work.steps)
         return work
 
     def _one(self, kind: RecordKind, record: Record, work: Work) -> None:
@@ -232,6 +237,7 @@ class Evaluator:
         work.steps += self._steps(steps, record)
         work.steps += self._steps(self._overdue(record, now_ms), record)
         work.clock_ms = now_ms
+        work.heard.tick(len(work.steps), now_ms)
 
     def _overdue(self, record: Record, now_ms: int) -> list[Transition]:
         """Say when an act by one person alone was not reviewed in its time (SAFETY S15)."""
@@ -266,6 +272,8 @@ class Evaluator:
             self._decide(record, said, work)
         elif said["op"] == "shifts":
             self._redefined(record.seq, Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"])))
+        elif said["op"] == "dismiss_advice":
+            self._dismiss(record, said, work)
         elif said["op"] == "site":
             self._site(record, said, work)
         elif said["op"] == "device_died":
@@ -274,6 +282,19 @@ class Evaluator:
             self._put(record, said, self.register.find(said["tag"]), None, work)
         else:
             raise ValueError(f"there is no change {said['op']!r}")
+
+    def _dismiss(self, record: Record, said: dict[str, Any], work: Work) -> None:
+        """Close an advice because a person says so; what it was stays in the audit chain."""
+        listen(self.performance, work.heard, work.steps)
+        closed = self.performance.dismiss(said["advice"], f"{said['by']}: {said['comment']}")
+        if not closed:
+            refusal = Refusal(record.seq, Why.UNKNOWN, "没有这条待处理的建议", "there is no such open advice")
+            self._answered(record, refusal, work, by=said["by"], op=said["op"], subject=said["advice"])
+            return
+        work.heard.keep(closed)
+        act = {name: said[name] for name in ("advice", "comment")}
+        work.acts.append(Act(record.seq, record.time_ms, said["by"], said["op"], said["advice"], act))
+        work.answers[record.seq] = []
 
     def _site(self, record: Record, said: dict[str, Any], work: Work) -> None:
         """Put masks and one-person positions in force, and watch the masks' switches.

@@ -28,7 +28,7 @@ from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, NotStarted, Outcome, Outcomes
-from davylamp_cloud.replay import Restored, restore
+from davylamp_cloud.replay import PERFORMANCE, Restored, restore
 from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
 from davylamp_cloud.site import site_change
 from davylamp_cloud.snapshots import Snapshots
@@ -317,7 +317,8 @@ class Monitor:
         seq = self.position
         if seq == self._snapshot_seq:
             return
-        body = {**self._evaluator.engine.snapshot(), **self.live.dump()}
+        evaluator = self._evaluator
+        body = {**evaluator.engine.snapshot(), **self.live.dump(), PERFORMANCE: evaluator.performance.dump()}
         nothing = Work(seq, self._now_ms())
         self._store(nothing)
         self._snapshots.store(seq, nothing.at_ms, body)

@@ -14,6 +14,7 @@ from typing import Any
 
 from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
+from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.transition import Transition
 from sqlalchemy import Connection, select
 
@@ -24,12 +25,16 @@ from davylamp_cloud.log import Log
 from davylamp_cloud.register import Register
 from davylamp_cloud.settings import tag_def
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.performance import last_numbers
 from davylamp_cloud.store.register import load_register
 from davylamp_cloud.store.snapshots import Snapshot, load_snapshot, oldest_between
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import load_heads, load_set_aside
 
 SLICE = 2000
+PERFORMANCE = "performance"
+"""The snapshot's part with what is known of chatter, floods and first-outs."""
+
 BOOK = "book"
 """The snapshot's part with the numbers given to transitions and occurrences (davylamp_alarms.snapshot)."""
 
@@ -132,13 +137,17 @@ def _begin(
         register.current = False
         engine = Engine.restore(snapshot)
         register.watch_switches(engine.masks().values())
-        return seq, Evaluator(engine, register, live, log)
+        evaluator = Evaluator(engine, register, live, log)
+        evaluator.performance = Performance.load(bytes(snapshot[PERFORMANCE]))
+        return seq, evaluator
     if log.first_seq <= 1:
         register = Register()
         register.current = False
         return 0, Evaluator(Engine(EngineRegister(shifts_ms=shifts_ms)), register, live, log)
     register = load_register(connection, cursor)
-    return cursor, Evaluator(Engine(engine_register(register, shifts_ms)), register, live, log)
+    evaluator = Evaluator(Engine(engine_register(register, shifts_ms)), register, live, log)
+    evaluator.performance.number_on(*last_numbers(connection))
+    return cursor, evaluator
 
 
 def engine_register(register: Register, shifts_ms: tuple[int, ...]) -> EngineRegister:

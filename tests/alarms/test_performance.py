@@ -150,6 +150,14 @@ def test_a_flood_ends_when_ten_minutes_hold_fewer_than_five_and_names_its_worst(
     assert next(row["alarm_id"] for row in room.rows("advice", kind="flood")) == f"{room.tags[3].id}#H"
 
 
+def test_a_flood_goes_through_a_snapshot() -> None:
+    room = Room(levels=12)
+    for n in range(12):
+        room.read(85, tag=n)
+    kept = Performance.load(room.performance.dump())
+    assert kept == room.performance
+
+
 def test_what_is_hidden_makes_no_flood() -> None:
     room = Room(levels=12)
     for n in range(12):

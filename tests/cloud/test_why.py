@@ -14,6 +14,7 @@ from davylamp_cloud.store.snapshots import HOUR_MS, load_snapshot, oldest_snapsh
 from davylamp_cloud.store.state import State
 from davylamp_cloud.why_page import time_of
 from davylamp_wire.config import ConfigError
+from davylamp_wire.profile import LimitKind, Text
 from hypothesis import given
 from hypothesis import strategies as st
 from support.duty_room import DutyRoom, duty_room
@@ -90,10 +91,10 @@ def iso(at_ms: int) -> str:
 def test_a_limit_is_told_with_the_version_that_was_in_force(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     running, edge, config = told
     before_ms = say(running, edge, 0.2)
-    tag = running.monitor._evaluator.register.tags[0]  # type: ignore[union-attr]  # it runs
-    wanted = tag.settings.model_copy(update={"limits": {**tag.settings.limits, "L2": limit(5.0)}})
+    limits = {"L1": POINT.limits[LimitKind.L1], "L2": limit(5.0, action=Text(zh="核实", en="Check"))}
+    said = {kind: wanted.model_dump(mode="json") for kind, wanted in limits.items()}
     running.now_ms += 1000
-    running.change("limits", tag=GAS, settings=wanted.json_form())
+    assert running.change("limits", tag=GAS, base=1, limits=said, comment="new detector").refusal is None
     then, now = asked(config, capsys, GAS, "--at", iso(before_ms)), asked(config, capsys, GAS)
     assert (then["limits_version"], of(then, "L2")["limit"], then["accepted_by"]) == (1, 3.0, "birth")
     assert (now["limits_version"], of(now, "L2")["limit"], now["accepted_by"]) == (2, 5.0, "li")

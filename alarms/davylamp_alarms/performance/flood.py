@@ -1,6 +1,6 @@
 """Floods of one operating position: more alarms than a person can take in. A flood has a record of its own."""
 
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,8 @@ class Flood:
     ended_ms: int = 0
     peak: int = 0
     total: int = 0
-    priorities: Counter[str] = field(default_factory=Counter)
-    alarms: Counter[str] = field(default_factory=Counter)
+    priorities: dict[str, int] = field(default_factory=dict)
+    alarms: dict[str, int] = field(default_factory=dict)
 
     def worst(self) -> list[tuple[str, int]]:
         """Return the alarms that came most often, the most first."""
@@ -98,8 +98,8 @@ def _begin(here: Position, heard: Heard) -> Flood:
 
 def _count(flood: Flood, alarm: str, priority: str) -> None:
     flood.total += 1
-    flood.priorities[priority] += 1
-    flood.alarms[alarm] += 1
+    flood.priorities[priority] = flood.priorities.get(priority, 0) + 1
+    flood.alarms[alarm] = flood.alarms.get(alarm, 0) + 1
 
 
 def _forget(here: Position, now_ms: int) -> None:

@@ -4,8 +4,8 @@ It is a function of the log like the engine: its whole memory goes into a snapsh
 """
 
 import json
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -68,6 +68,13 @@ class Performance:
             self.adviser.open[f"{alarm} {Kind.FLOOD}"] = advice
             yield advice
 
+    def number_on(self, advice: int, floods: Mapping[str, int], upsets: Mapping[str, int]) -> None:
+        """Give no number up to these again: for a start without a snapshot, beside rows already stored."""
+        self.adviser.number = max(self.adviser.number, advice)
+        for position, number in floods.items():
+            self.floods.positions.setdefault(position, Position()).floods = number
+        self.first_outs.numbers.update(upsets)
+
     # keeping
 
     def dump(self) -> bytes:
@@ -102,11 +109,7 @@ def _advice(said: dict[str, Any]) -> Advice:
 
 def _position(said: dict[str, Any]) -> Position:
     recent = deque((at_ms, alarm, priority) for at_ms, alarm, priority in said["recent"])
-    flood = said["flood"]
-    if flood is not None:
-        counters = {name: Counter(flood[name]) for name in ("priorities", "alarms")}
-        flood = Flood(**{**flood, **counters})
-    return Position(recent, flood, said["floods"])
+    return Position(recent, Flood(**said["flood"]) if said["flood"] else None, said["floods"])
 
 
 def _upset(said: dict[str, Any]) -> Upset:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.board import Standing, alarm_view, board, read_standing
+from davylamp_cloud.api.board import Standing, alarm_view, board, first_outs, read_standing
 from davylamp_cloud.api.commands import Answer, carry_out, command
 from davylamp_cloud.api.errors import ApiError, not_found
 from davylamp_cloud.api.gate import Acknowledger, Reader, Resetter, Shelver, gate_of
@@ -90,7 +90,7 @@ def view_of(parts: Parts, actor: Actor, occurrence: str) -> AlarmView:
     """Return an alarm with the names of its tag."""
     row = alarm_row(parts, actor, occurrence)
     settings = settings_in_force(parts.cloud.state, [row["tag"]])
-    return alarm_view(row, Standing((row,), parts.catalogue.register(), settings))
+    return alarm_view(row, Standing((row,), parts.catalogue.register(), settings, first_outs(parts.cloud.state)))
 
 
 def alarm_row(parts: Parts, actor: Actor, occurrence: str) -> Row:

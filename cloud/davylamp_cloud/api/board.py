@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from davylamp_alarms.definition import Kind
+from sqlalchemy import select
 
 from davylamp_cloud import telling
 from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue, Register
@@ -13,6 +14,7 @@ from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
 from davylamp_cloud.api.words import of
 from davylamp_cloud.handling import general
 from davylamp_cloud.settings import Settings, handling_in, limit_of
+from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import Row, State
 
 
@@ -27,17 +29,29 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The alarms that stand, as rows, with the register and the settings of their tags at that moment."""
+    """The alarms that stand, as rows, with the register and the settings of their tags at that moment.
+
+    `ties_ms` has the occurrences that came first in an upset that lasts (SAFETY S25).
+    """
 
     rows: tuple[Row, ...] = ()
     register: Register = NO_TAGS
     settings: Mapping[int, Settings] = field(default_factory=dict)
+    ties_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_standing(state: State, catalogue: Catalogue) -> Standing:
     """Return what stands now; reads the disk."""
     rows = tuple(state.standing_alarms())
-    return Standing(rows, catalogue.register(), settings_in_force(state, (row["tag"] for row in rows)))
+    settings = settings_in_force(state, (row["tag"] for row in rows))
+    return Standing(rows, catalogue.register(), settings, first_outs(state))
+
+
+def first_outs(state: State) -> dict[str, int]:
+    """Return the occurrences that came first in an upset that lasts, and within what time they tie; 0: one alone."""
+    table = schema.UPSETS
+    upsets = state.rows(select(table.c.first, table.c.tie_ms).where(table.c.ended_ms == 0))
+    return {occurrence: upset["tie_ms"] for upset in upsets for occurrence, _, _ in upset["first"]}
 
 
 def alarm_view(row: Row, standing: Standing) -> AlarmView:
@@ -74,6 +88,8 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
         late_until_ms=row["late_until_ms"],
         shelved_until_ms=row["shelved_until_ms"],
         hidden_until_ms=row["hidden_until_ms"],
+        first_out=row["occurrence"] in standing.ties_ms,
+        tie_ms=standing.ties_ms.get(row["occurrence"], 0),
         action=of(handling.action),
         verified=limit is None or limit.source.verified,
         text=Bilingual(row["text_zh"], row["text_en"]),

@@ -31,6 +31,7 @@ class Level:
 class AlarmView:
     """A standing alarm, or one that waits for an acknowledgement or a reset. Times are UTC milliseconds.
 
+    `first_out` says that it came first in its upset; where `tie_ms` is not 0, others did within that time (SAFETY S25).
     `text` is the whole sentence of SAFETY S24, `action` its first thing to do, `since_ms` when the occurrence began at
     the source. `handling` says whose words cause, consequence, action and `respond_s` are: the profile's, built in, or
     built in because the limit came without (missing). `respond_by_ms` is None for what was late: its time began to run
@@ -64,6 +65,8 @@ class AlarmView:
     late_until_ms: int | None
     shelved_until_ms: int | None
     hidden_until_ms: int | None
+    first_out: bool
+    tie_ms: int
     action: Bilingual
     text: Bilingual
     verified: bool

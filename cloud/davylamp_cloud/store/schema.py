@@ -158,6 +158,51 @@ TRANSITIONS = Table(
     UniqueConstraint("hazard_source", "source_no"),
     Index("transitions_by_occurrence", "occurrence", "version"),
     Index("transitions_by_seq", "seq"),
+    Index("transitions_by_time", "at_ms"),
+)
+
+ADVICE = Table(
+    "advice",
+    METADATA,
+    Column("id", String, primary_key=True, comment="advice-<n>"),
+    Column("kind", String, nullable=False, comment="chatter, fleeting, flood"),
+    Column("alarm_id", String, nullable=False),
+    Column("hazard_source", String, nullable=False),
+    Column("flood", String, nullable=False, comment="the flood it is about, if any"),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("suggestion", JsonText, nullable=False, comment="deadband, on_delay_s, off_delay_s"),
+    Column("closed", String, nullable=False, comment="why; empty while it is open"),
+)
+
+FLOODS = Table(
+    "floods",
+    METADATA,
+    Column("id", String, primary_key=True, comment="<position>-flood-<n>"),
+    Column("position", String, nullable=False),
+    Column("first_alarm", String, nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, nullable=False, comment="0 while it lasts"),
+    Column("peak", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("alarms", Integer, nullable=False, comment="how many different ones"),
+    Column("priorities", JsonText, nullable=False),
+    Column("worst", JsonText, nullable=False),
+)
+
+UPSETS = Table(
+    "upsets",
+    METADATA,
+    Column("id", String, primary_key=True, comment="<hazard source>-upset-<n>"),
+    Column("position", String, nullable=False),
+    Column("hazard_source", String, nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, nullable=False, comment="0 while it lasts"),
+    Column("tie_ms", Integer, nullable=False, comment="0: one was first"),
+    Column("total", Integer, nullable=False),
+    Column("first", JsonText, nullable=False, comment="occurrence, alarm, raised_ms of each"),
+    Index("upsets_by_end", "ended_ms"),
 )
 
 CHAIN_HEADS = Table(

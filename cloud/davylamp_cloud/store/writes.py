@@ -55,6 +55,7 @@ class Writer:
         rows = self._transitions(connection, work.steps)
         write_alarms(connection, rows, work.hidden_until_ms)
         _write_acts(connection, work)
+        _write_heard(connection, work)
         self._write_audit(connection, work)
         self._write_heads(connection)
         write_cursor(connection, work.seq, work.at_ms)
@@ -136,6 +137,16 @@ def load_set_aside(connection: Connection, after: int) -> frozenset[int]:
     audit = schema.AUDIT
     query = select(audit.c.seq).where(audit.c.action == SET_ASIDE, audit.c.seq > after)
     return frozenset(connection.execute(query).scalars())
+
+
+HEARD = {"advice": schema.ADVICE, "floods": schema.FLOODS, "upsets": schema.UPSETS}
+
+
+def _write_heard(connection: Connection, work: Work) -> None:
+    """Store what the alarm system's performance said of itself."""
+    for name, table in HEARD.items():
+        if rows := [row for (kind, _), row in work.heard.rows.items() if kind == name]:
+            put(connection, table, rows)
 
 
 def _write_acts(connection: Connection, work: Work) -> None:
