@@ -176,7 +176,8 @@ class MaskDef:
 
     Args:
         id: A slug, unique on this cloud.
-        alarms: Ids of the alarms it hides; one whose tag is not born yet stays audible. Ceiling limits are refused.
+        alarms: Ids of the alarms it hides. One whose tag is not born yet, or belongs to another hazard source, stays
+            audible. Ceiling limits are refused.
         people: Tag that counts who is inside; the mask is refused while it does not say a good 0. Empty: nobody counts.
         input: Tag of the mask's own switch: it must say a good 1, and ends the mask with a good 0. Empty: none.
         responsible: Who answers for it on site, as people know them.

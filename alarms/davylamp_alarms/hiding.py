@@ -141,12 +141,13 @@ def _plan_mask(memory: Memory, seq: int, command: Command) -> Planned:
         zh, en = f"屏蔽开关 {mask.input} 未接通", f"the mask's switch {mask.input} does not say 1"
         return Refusal(seq, Why.NOT_ARMED, zh, en)
     found = (memory.find(name) for name in mask.alarms)
-    alarms = tuple(facts for facts in found if facts is not None and maskable(memory, facts))
+    mine = (facts for facts in found if facts is not None and facts.hazard_source == mask.hazard_source)
+    alarms = tuple(facts for facts in mine if maskable(facts))
     position = position_of(mask.alarms[0]) if mask.alarms else ""
     return Plan(f"{position}/{mask.id}", Event.SUPPRESSED, alarms, command.until_ms, False)
 
 
-def maskable(memory: Memory, facts: Facts) -> bool:
+def maskable(facts: Facts) -> bool:
     """Return whether a mask may hide an alarm: no ceiling limit and nothing red that was measured (SAFETY S17)."""
     measured_red = facts.priority is Priority.RED and facts.kind not in BLIND_KINDS
     return facts.kind not in CEILINGS and not measured_red

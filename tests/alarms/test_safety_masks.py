@@ -147,6 +147,14 @@ def test_s17_what_is_red_and_measured_stays_live_whatever_a_mask_names() -> None
     assert events(mask(plant)) == ["STALE suppressed H"]
 
 
+def test_s17_a_mask_hides_nothing_of_another_hazard_source() -> None:
+    """Whoever may open the masks of one store may not silence its neighbour by a wrong line in the config."""
+    plant = drift()
+    assert plant.edit(masks=(replace(BLASTING, hazard_source="next-door"),)) == []
+    assert mask(plant) == []
+    assert events(plant.read(30)) == ["L1 raised B"]
+
+
 def test_s17_two_masks_over_one_alarm_hide_it_until_both_are_over() -> None:
     plant = drift()
     cleaning = replace(BLASTING, id="cleaning", people="", input="")

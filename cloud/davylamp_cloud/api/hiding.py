@@ -83,7 +83,10 @@ class PreviewView:
 
 @dataclass(frozen=True, slots=True)
 class MaskView:
-    """A mask; `until_ms` and `by` while it is open. `unknown` are named alarms that nobody knows: they stay audible."""
+    """A mask; `until_ms` and `by` while it is open.
+
+    `unknown` are alarms it names and its hazard source does not have: they stay audible.
+    """
 
     mask: str
     name: Bilingual
@@ -179,14 +182,19 @@ def masks(parts: Parts, actor: Actor) -> list[MaskView]:
 
 
 def _masks(engine: Engine) -> tuple[dict[str, MaskDef], dict[str, OpenMaskState], dict[str, list[str]]]:
-    """Return masks, open ones, and which alarms of each nobody knows.
+    """Return masks, open ones, and which alarms of each are unknown.
 
     A mask the config lost while it was open is among them until it ends: nothing is hidden unseen.
     """
     opened, defined = engine.open_masks(), engine.masks()
     known = {name: mask for name, state in opened.items() if (mask := _left_over(engine, name, state))} | defined
-    unknown = {m.id: [name for name in m.alarms if engine.definition(name) is None] for m in known.values()}
-    return known, opened, unknown
+    return known, opened, {mask.id: _unknown(engine, mask) for mask in known.values()}
+
+
+def _unknown(engine: Engine, mask: MaskDef) -> list[str]:
+    """Return the alarms a mask names and that its hazard source does not have."""
+    found = ((name, engine.definition(name)) for name in mask.alarms)
+    return [name for name, alarm in found if alarm is None or alarm.hazard_source != mask.hazard_source]
 
 
 def _left_over(engine: Engine, name: str, state: OpenMaskState) -> MaskDef | None:
