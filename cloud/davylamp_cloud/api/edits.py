@@ -70,9 +70,7 @@ def verify_limit(
     parts: CloudParts, actor: Editor, index: Index, kind: LimitKind, body: Verify, response: Response
 ) -> Answer:
     """Say that the source of a limit was read in the official text; no alarm changes (SAFETY S30)."""
-    entry = entry_at(parts, actor, index)
-    said = {**edit_act(actor, "verify", body.version, body.comment), "tag": entry.tag, "kind": str(kind)}
-    return answered(response, put_in_force(parts, entry, said))
+    return answered(response, verified(parts, actor, entry_at(parts, actor, index), kind, body))
 
 
 # what the console uses as well
@@ -107,6 +105,12 @@ def edited(parts: Parts, actor: Actor, entry: Entry, body: EditLimits, second: s
     """Put limits in force."""
     said = edit_said(parts, actor, entry, body)
     return put_in_force(parts, entry, {**said, "comment": body.comment, "second": second})
+
+
+def verified(parts: Parts, actor: Actor, entry: Entry, kind: LimitKind, body: Verify) -> Answer:
+    """Record that somebody has read where a limit comes from."""
+    said = {**edit_act(actor, "verify", body.version, body.comment), "tag": entry.tag, "kind": str(kind)}
+    return put_in_force(parts, entry, said)
 
 
 def previewed(parts: Parts, entry: Entry, said: Mapping[str, Any]) -> EditPreviewView:

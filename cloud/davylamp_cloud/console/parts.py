@@ -90,7 +90,13 @@ def edge_events(reader: Reader, parts: Parts, actor: Actor) -> list[Event]:
 def tags_html(reader: Reader, page: TagPage, actor: Actor) -> str:
     """Return a list of tags with their values as HTML."""
     cells = [(tag, cell(reader, tag.value, tag.text, tag.quality, tag.states)) for tag in page.items]
-    return reader.render("parts/tags.html", tags=cells, total=page.total, can_act=actor.may(Permission.SHELVE))
+    return reader.render(
+        "parts/tags.html",
+        tags=cells,
+        total=page.total,
+        can_act=actor.may(Permission.SHELVE),
+        can_edit=actor.may(Permission.EDIT),
+    )
 
 
 def cell(reader: Reader, value: float | None, text: str | None, quality: int, states: States) -> dict[str, str]:

@@ -77,7 +77,7 @@ const RENEW_MS = 300;
 let renewing = 0;
 
 function renewHandover() {
-  renewing ||= setTimeout(() => { renewing = 0; htmx.trigger("#handover", "renew"); }, RENEW_MS);
+  renewing ||= setTimeout(() => { renewing = 0; htmx.trigger("#handover", "renew"); htmx.trigger("#proposals", "renew"); }, RENEW_MS);
 }
 
 function settle() {

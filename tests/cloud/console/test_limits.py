@@ -1,0 +1,141 @@
+"""Limits and proposals on the page, from a person's click to the engine's answer (SAFETY S20, S30)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from davylamp_cloud.config import Role, TokenConfig
+from playwright.sync_api import Browser, Page, expect
+from support.duty_room import DutyRoom, duty_room
+from support.speaker import Speaker, gas_point, limit
+
+ACTION = {"zh": "查看现场", "en": "look at the field"}
+POINTS = {
+    "L1": limit(1.0, deadband=0.1, action=ACTION),
+    "L2": limit(3.0, deadband=0.3, action=ACTION),
+}
+WORDS = {
+    "zh-CN": {"login": "登录", "edit": "限值", "preview": "预览", "save": "按预览保存", "closed": "因本次修改关闭"},
+    "en": {
+        "login": "Sign in",
+        "edit": "Limits",
+        "preview": "Preview",
+        "save": "Save as previewed",
+        "closed": "CLOSED by this change",
+    },
+}
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[DutyRoom]:
+    """A duty room whose L1 stands at 1.5 ppm."""
+    tokens = []
+    for name, role in (("li", Role.ENGINEER), ("wang", Role.OPERATOR)):
+        (tmp_path / name).write_text(f"secret-of-{name}")
+        tokens.append(TokenConfig(name=name, role=role, token_file=tmp_path / name))
+    edge = Speaker(points={"gas": gas_point(limits=POINTS)})
+    with duty_room(tmp_path / "cloud", edge, tokens=tuple(tokens)) as found:
+        found.say(1.5)
+        yield found
+
+
+def sign_in(room: DutyRoom, chromium: Browser, name: str, locale: str = "zh-CN", width: int = 1920) -> Page:
+    page = chromium.new_context(viewport={"width": width, "height": 1080}, locale=locale).new_page()
+    page.goto(room.url)
+    page.locator("[name=token]").fill(f"secret-of-{name}")
+    page.get_by_role("button", name=WORDS[locale]["login"]).click()
+    page.wait_for_selector("#tags .tags")
+    return page
+
+
+def edit(page: Page, value: str, words: dict[str, str]) -> None:
+    """Open the tag's limits, type another L1 and preview it."""
+    page.locator("#tags").get_by_role("button", name=f"{words['edit']}:").click()
+    page.locator("[name='L1.value']").fill(value)
+    page.get_by_role("button", name=words["preview"]).click()
+    page.wait_for_selector("#edit-preview .hides")
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+def test_s20_the_page_shows_what_an_edit_ends_before_two_persons_save_it(
+    room: DutyRoom, chromium: Browser, locale: str
+) -> None:
+    words = WORDS[locale]
+    page = sign_in(room, chromium, "li", locale)
+    edit(page, "2", words)
+    shown = page.locator("#edit-preview")
+    expect(shown).to_contain_text("1 → 2")
+    expect(shown).to_contain_text(words["closed"])
+    expect(shown).to_contain_text("cl2-store-1")
+    assert room.running.standing()["L1 live"]["limit"] == 1.0
+    page.locator("#edit-preview [name=comment]").fill("yearly review")
+    page.locator("#edit-preview [name=second_token]").fill("secret-of-wang")
+    page.get_by_role("button", name=words["save"]).click()
+    expect(page.locator("#dialog")).not_to_be_visible()
+    assert "L1 closed A" in room.running.events()
+    assert room.running.state.limits(0)["accepted_by"] == "li + wang"  # type: ignore[index]
+
+
+def test_nothing_is_saved_that_was_not_previewed(room: DutyRoom, chromium: Browser) -> None:
+    page = sign_in(room, chromium, "li")
+    edit(page, "0.9", WORDS["zh-CN"])
+    page.locator("[name='L1.value']").fill("0.2")
+    page.locator("#edit-preview [name=comment]").fill("yearly review")
+    page.get_by_role("button", name="按预览保存").click()
+    expect(page.locator("#message-text")).to_contain_text("预览之后限值又有改动")
+    assert room.running.state.limits(0)["version"] == 1  # type: ignore[index]
+
+
+def test_a_mistake_is_named_in_the_preview_and_cannot_be_saved(room: DutyRoom, chromium: Browser) -> None:
+    page = sign_in(room, chromium, "li")
+    page.locator("#tags").get_by_role("button", name="限值:").click()
+    page.locator("[name='L1.value']").fill("7")
+    page.get_by_role("button", name="预览").click()
+    expect(page.locator("#edit-preview [role=alert]")).to_contain_text("limits.L1")
+    expect(page.get_by_role("button", name="按预览保存")).to_have_count(0)
+
+
+def test_a_new_limit_says_whether_it_would_raise(room: DutyRoom, chromium: Browser) -> None:
+    page = sign_in(room, chromium, "li")
+    page.locator("#tags").get_by_role("button", name="限值:").click()
+    page.get_by_text("新增限值").click()
+    for name, value in {"value": "1.2", "standard": "GB/T 50493", "action_zh": "查看", "action_en": "look"}.items():
+        page.locator(f"[name='new.{name}']").fill(value)
+    page.locator("[name='new.kind']").select_option("H")
+    page.get_by_role("button", name="预览").click()
+    expect(page.locator("#edit-preview")).to_contain_text("立即报警：当前值已越限")
+    page.locator("#edit-preview [name=comment]").fill("HAZOP action 12")
+    page.get_by_role("button", name="按预览保存").click()
+    expect(page.locator("#dialog")).not_to_be_visible()
+    assert room.running.events()[-1] == "H raised B"
+
+
+def test_s30_a_source_is_verified_by_a_person_who_says_what_they_read(room: DutyRoom, chromium: Browser) -> None:
+    page = sign_in(room, chromium, "li")
+    page.locator("#tags").get_by_role("button", name="限值:").click()
+    expect(page.locator("#dialog")).to_contain_text("依据未核实")
+    page.locator("[name=read]").first.fill("GB/T 50493-2019 第 5.5 条")
+    page.get_by_role("button", name="我已查阅依据：核实").first.click()
+    expect(page.locator("#dialog")).not_to_be_visible()
+    page.locator("#tags").get_by_role("button", name="限值:").click()
+    expect(page.locator("#dialog")).to_contain_text("已由 li 核实")
+
+
+def test_a_proposal_waits_on_the_page_until_it_is_decided(room: DutyRoom, chromium: Browser) -> None:
+    room.edge.points = {"gas": gas_point(limits={**POINTS, "L1": limit(0.8, deadband=0.1, action=ACTION)})}
+    room.edge.now_ms += 1
+    room.running.hear(*room.edge.birth())
+    room.running.settle()
+    page = sign_in(room, chromium, "li")
+    page.locator("#proposals").get_by_role("button", name="查看").click()
+    expect(page.locator("#dialog")).to_contain_text("1 → 0.8")
+    page.locator("#dialog [name=comment]").fill("maker's figure")
+    page.get_by_role("button", name="接受").click()
+    expect(page.locator("#dialog")).not_to_be_visible()
+    expect(page.locator("#proposals")).to_contain_text("没有待定的变更建议")
+    assert room.running.state.limits(0)["settings"]["limits"]["L1"]["value"] == 0.8  # type: ignore[index]
+
+
+def test_who_may_not_edit_sees_no_button_for_it(room: DutyRoom, chromium: Browser) -> None:
+    page = sign_in(room, chromium, "wang")
+    expect(page.locator("#tags").get_by_role("button", name="限值:")).to_have_count(0)
