@@ -217,9 +217,8 @@ class Evaluator:
         if found.changes is not None:
             answer = self._redefined(record.seq, found.changes)
             if isinstance(answer, Refusal):
-                work.unreadable.append(Unreadable(record.seq, record.time_ms, f"birth: {answer.en}"))
-            else:
-                work.steps += self._steps(answer, record)
+                raise HalfDone(f"birth: {answer.en}")  # the register has its tags and the engine has not
+            work.steps += self._steps(answer, record)
             self.live.grow(len(self.register))
             found.changes = None  # the engine has it: a thousand births in one slice would keep a million definitions
         work.introduced.append((record.seq, found))

@@ -60,6 +60,17 @@ QUALITIES = st.sampled_from(
     [GOOD] * 6 + [bad(Reason.COMM), bad(Reason.LOOP_LOW), uncertain(Reason.CLOCK), uncertain(Reason.OVER_RANGE)]
 )
 
+TUNED: tuple[tuple[int, dict[str, Any]], ...] = (
+    (0, {"deadband": 0.5}),
+    (0, {"limit": 94.0, "off_delay_ms": 0}),
+    (1, {"on_delay_ms": 500}),
+    (1, {"on_delay_ms": 6_000, "priority": Priority.RED}),
+    (3, {"latch": False}),
+    (6, {"limit": 12.0, "on_delay_ms": 1_000}),
+    (7, {"latch": False, "limit": 60.0}),
+)
+"""Edits by two persons: which alarm, and what of it."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -96,6 +107,7 @@ records = st.one_of(
     st.tuples(st.just("remove"), st.integers(0, 1)),
     st.tuples(st.just("regroup"), st.integers(1, 3)),
     st.tuples(st.just("edit"), st.sampled_from([75.0, 80.0, 86.0])),
+    st.tuples(st.just("tune"), st.integers(0, len(TUNED) - 1)),
 )
 logs = st.lists(records, min_size=1, max_size=40)
 
@@ -153,6 +165,14 @@ class Run:
             case "edit":
                 changed = replace(ALARMS[1], limit=detail)
                 self.said.append(self.engine.redefine(seq, Changes(self.now_ms, alarms=(changed,), by="li")))
+                return
+            case "tune":
+                row, fields = TUNED[detail]
+                changes = Changes(self.now_ms, alarms=(replace(ALARMS[row], **fields),), by="li", second="wang")
+                before = self.engine.snapshot()
+                seen = self.engine.preview_edit(changes)
+                assert same(before, self.engine.snapshot()), "a preview changes nothing"
+                self.said += [seen, self.engine.redefine(seq, changes)]
                 return
             case "regroup":
                 changes = Changes(self.now_ms, groups=(replace(GROUP, need=detail),), by="li", second="wang")

@@ -10,6 +10,7 @@ from davylamp_alarms import edits
 from davylamp_alarms.definition import Changes, GroupDef
 from davylamp_alarms.edit_preview import EditPreview
 from davylamp_alarms.memory import Memory
+from davylamp_alarms.planning import Plan, plan
 from davylamp_alarms.transition import Refusal, Why
 from davylamp_cloud.log import NewRecord, RecordKind
 from davylamp_cloud.store import schema
@@ -256,6 +257,32 @@ def test_s14_an_edit_the_engine_fails_on_is_set_aside_and_register_and_engine_ag
         assert running.change("limits", tag=TAG, base=1, limits=limits(0.7)).refusal is None
         assert "L1 raised B" in running.events(), "the engine goes on, and takes the edit when it can"
         assert verify_chain(running.state) is None
+
+
+def test_s14_a_birth_the_engine_refuses_is_set_aside_and_later_births_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tags were in the register and not in the engine, which then refused every later birth."""
+    whole = plan
+
+    def refusing(memory: Memory, seq: int, changes: Changes) -> Plan | Refusal:
+        odd = any(tag.node == "park/odd" for tag in changes.tags)
+        return Refusal(seq, Why.BAD_EDIT, "?", "refused by a fault") if odd else whole(memory, seq, changes)
+
+    monkeypatch.setattr(edits, "plan", refusing)
+    sound = Speaker()
+    with host(tmp_path) as running:
+        running.hear(*Speaker(node="odd").birth())
+        running.settle()
+        assert len(audit(running, "record set aside")) == 1
+        born(running, sound)
+        say(running, sound, 5.0)
+        assert [event for event in running.events() if event[0] == "L"] == ["L1 raised B", "L2 raised B"]
+        assert verify_chain(running.state) is None
+    with host(tmp_path, now_ms=sound.now_ms) as running:
+        born(running, sound)
+        say(running, sound, 0.2)
+        assert [event for event in running.events() if "cleared" in event][-2:] == ["L1 cleared D", "L2 cleared D"]
 
 
 def test_s12_a_louder_limit_makes_the_link_it_depends_on_louder(tmp_path: Path) -> None:

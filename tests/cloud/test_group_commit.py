@@ -1,12 +1,13 @@
 """Group commit: in order, all that is queued at once, nobody told before it is on disk, and a full stop on refusal."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from davylamp_cloud.group_commit import GroupCommit, LogClosed
 from davylamp_cloud.log import Beside, Confirmed, Log, NewRecord, RecordKind
-from davylamp_cloud.tags import Birth
+from davylamp_cloud.tags import Birth, Named, Said
 from davylamp_wire.intervals import Intervals
 
 
@@ -76,6 +77,26 @@ def test_a_refused_commit_stops_everything_and_tells_nobody(log: Log) -> None:
     commits.stop()
     assert log.last_seq == 1
     log.close()
+
+
+def test_a_birth_whose_commit_was_refused_leaves_no_index_behind(tmp_path: Path) -> None:
+    """The book takes a birth on before it is on disk; what refuses it ends the process, and the next has no trace."""
+    said = Said("n", "d", True, "{}", (Named(1, 10, "gas", "n/d/gas"),), "digest")
+    log = Log(tmp_path / "log.db")
+    stopped = threading.Event()
+    commits = GroupCommit(log, lambda _: stopped.set())
+    commits.start()
+    lost = log.births.introduce(said, b"payload", 1)
+    commits.submit([record(b"a")], None, Beside(births=[lost, lost]))
+    assert stopped.wait(10)
+    with pytest.raises(LogClosed):
+        commits.submit([record(b"b")])
+    commits.stop()
+    log.close()
+    again = Log(tmp_path / "log.db")
+    assert len(again.births) == 0
+    assert again.births.introduce(said, b"payload", 2) == replace(lost, at_ms=2)
+    again.close()
 
 
 def _unexpected(error: BaseException) -> None:
