@@ -254,6 +254,11 @@ def link_alarm_id(node: str, hazard_source: str) -> str:
     return f"{node}#{Kind.LINK}@{hazard_source}"
 
 
+def clock_alarm_id(node: str, hazard_source: str) -> str:
+    """Return the id of the alarm that the clock of an edge node is off."""
+    return f"{node}#{Kind.CLOCK}@{hazard_source}"
+
+
 def guarded_priority(alarms: Iterable[AlarmDef]) -> Priority:
     """Return the priority of losing sight of what these alarms guard: the highest among them (SAFETY S12)."""
     return max((a.priority for a in alarms if a.kind not in BLIND_KINDS), default=Priority.YELLOW)

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from davylamp_alarms import commands, edits, samples, timers
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
-from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, MaskDef, Register
+from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Register
 from davylamp_alarms.edit_preview import EditPreview, preview_edit
 from davylamp_alarms.explain import Explained, explain
 from davylamp_alarms.memory import DOWN, UP, Memory
 from davylamp_alarms.planning import definition
 from davylamp_alarms.preview import Preview, preview
 from davylamp_alarms.settle import settle
+from davylamp_alarms.skew import host_error_ms
 from davylamp_alarms.snapshot import Snapshot, load, save
 from davylamp_alarms.transition import Command, Refusal, Transition
 
@@ -91,7 +92,7 @@ class Engine:
         memory.nodes.link[place] = UP if up else DOWN
         told = []
         for lone in memory.lone.values():
-            if lone.definition.node == node:
+            if lone.definition.node == node and lone.definition.kind is Kind.LINK:
                 told += lone.right(seq, now_ms) if up else lone.wrong(seq, now_ms)
         return settle(memory, told)
 
@@ -126,6 +127,10 @@ class Engine:
     def shelves(self) -> dict[str, Shelf]:
         """Return the shelved alarms and who shelved them until when."""
         return dict(self._memory.book.shelves)
+
+    def host_clock(self) -> tuple[int, int]:
+        """Return by how much the host's clock was set at the last tick, and by how much it is behind most edges."""
+        return self._memory.clock.jump_ms, host_error_ms(self._memory)
 
     def groups(self) -> dict[str, GroupDef]:
         """Return the groups there are."""

@@ -236,7 +236,7 @@ def _counted(memory: Memory, lone: Lone) -> tuple[float | None, str, bool]:
     if group is None:
         place = memory.layout.nodes.find(lone.definition.node)
         link = UNSEEN if place is None else int(memory.nodes.link[place])
-        return None, "", lone.definition.kind is Kind.LINK and link != UP
+        return None, "", link != UP if lone.definition.kind is Kind.LINK else lone.phase is Phase.ACTIVE
     now = count(memory.book, group.definition.members)
     votes = lone.definition.kind is Kind.VOTE
     note = mode(group.definition, now.lost) if votes else ""

@@ -22,29 +22,33 @@ DOWN, UP, UNSEEN = 0, 1, 2
 class Nodes(Columns):
     """One place per edge node.
 
-    `base_ms` is the host time from which its silence counts; `offset_ms` is edge clock minus host clock.
+    `base_ms` is the host time from which its silence counts; `offset_ms` is edge clock minus host clock. `before_ms` is
+    an offset that was measured before the host's clock was set: as long as the same is said, nothing new was measured.
     """
 
     FIELDS: ClassVar[Fields] = {
         "link": (np.uint8, UNSEEN),
         "base_ms": (np.int64, NEVER),
         "offset_ms": (np.int64, 0),
+        "before_ms": (np.int64, NEVER),
         "measured": (np.uint8, 0),
     }
     link: NDArray[np.uint8]
     base_ms: Ints
     offset_ms: Ints
+    before_ms: Ints
     measured: NDArray[np.uint8]
 
 
 class Clock:
-    """The host's clocks at the last tick, and when the next sweep for stale tags is due."""
+    """The host's clocks at the last tick, by how much they were set then, and when stale tags are looked for next."""
 
     def __init__(self) -> None:
         self.now_ms = NEVER
         self.monotonic_ms = 0
         self.boot_id = ""
         self.sweep_ms = NEVER
+        self.jump_ms = 0
 
 
 class Memory:

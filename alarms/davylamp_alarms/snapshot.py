@@ -38,7 +38,7 @@ def save(memory: Memory) -> dict[str, NDArray[Any] | bytes]:
         "shifts_ms": memory.shifts_ms,
         "masks": [asdict(mask) for mask in memory.masks.values()],
         "one_person": sorted(memory.one_person),
-        "clock": [clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms],
+        "clock": [clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms, clock.jump_ms],
     }
     return {
         "head": _json(head),
@@ -76,7 +76,7 @@ def load(snapshot: Snapshot) -> Memory:
     memory.groups = {group.definition.id: group for group in groups}
     memory.index_groups()
     clock = memory.clock
-    clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms = head["clock"]
+    clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms, clock.jump_ms = head["clock"]
     return memory
 
 

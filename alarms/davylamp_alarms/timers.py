@@ -13,13 +13,18 @@ from davylamp_alarms.memory import UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
 from davylamp_alarms.samples import settle_bands
 from davylamp_alarms.showing import fall_due
+from davylamp_alarms.skew import skewed
 from davylamp_alarms.steps import Step, What
 
 GAP_MS = 5_000
 """A longer gap between ticks means that the host was down: stale and link timers start again (SAFETY S3)."""
 
-JUMP_MS = 2_000
-"""A host clock that runs this far from its monotonic clock, or an edge's offset that moves this far, was set."""
+JUMP_MS = 1_000
+"""A host clock that runs this far from its monotonic clock, or an edge's offset that moves this far, was set. What is
+smaller (a leap second) makes a delay wrong by no more than that."""
+
+SINCE_MS = 1_500
+"""What was taken since a clock was set back is younger than this: ticks and offsets come several times a second."""
 
 UNSEEN_GRACE_MS = 60_000
 """How long an edge node that the register names may take to show up for the first time."""
@@ -41,6 +46,7 @@ def tick(
         *_raise_pending(memory, seq, now_ms),
         *_raise_stale(memory, seq, now_ms),
         *_links(memory, seq, now_ms),
+        *skewed(memory, seq, now_ms),
         *fall_due(memory, seq, now_ms),
     ]
     return steps + list(_repeats(memory, seq, before_ms, now_ms))
@@ -52,13 +58,15 @@ def tick(
 def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> int:
     """Take out a jump of the host's clock from everything kept in host time; return the true gap between ticks."""
     clock = memory.clock
+    clock.jump_ms = 0
     if clock.now_ms == NEVER:
         return GAP_MS + 1
     if boot_id != clock.boot_id:
         return max(now_ms - clock.now_ms, GAP_MS + 1)
     gap_ms = monotonic_ms - clock.monotonic_ms
     jump_ms = (now_ms - clock.now_ms) - gap_ms
-    if abs(jump_ms) > JUMP_MS:
+    if abs(jump_ms) >= JUMP_MS:
+        clock.jump_ms = jump_ms
         _move_host(memory, jump_ms, now_ms)
     return gap_ms
 
@@ -71,6 +79,9 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int) -> None:
     for lone in memory.lone.values():
         lone.since_ms += jump_ms
     book.move_clock(jump_ms)
+    known = nodes.measured[: nodes.n] == 1
+    nodes.before_ms[: nodes.n] = np.where(known, nodes.offset_ms[: nodes.n], NEVER)
+    nodes.offset_ms[: nodes.n] -= np.where(known, jump_ms, 0)
     memory.clock.now_ms += jump_ms
     memory.clock.sweep_ms = NEVER
 
@@ -78,10 +89,14 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int) -> None:
 def shift(columns: Columns, name: str, where: slice | Ints, jump_ms: int, now_ms: int) -> None:
     """Move the times that were taken before a clock was set; those taken since are already by the new clock.
 
-    Where a clock was set back, times ahead of now by more than half the jump are old; set forward, times behind it.
+    Where a clock was set forward, times behind now by more than half the jump are old; set back, times ahead of it by
+    so much, and those too far behind to have been taken since.
     """
     times: Ints = getattr(columns, name)[where]
-    old = times - now_ms > -jump_ms // 2 if jump_ms < 0 else now_ms - times > jump_ms // 2
+    if jump_ms < 0:
+        old = (times - now_ms > -jump_ms // 2) | (now_ms - times > SINCE_MS)
+    else:
+        old = now_ms - times > jump_ms // 2
     known = (times != NEVER) & (times != ALWAYS)
     getattr(columns, name)[where] = np.where(old & known, times + jump_ms, times)
 
@@ -90,10 +105,12 @@ def _edge_times(memory: Memory, now_ms: int, offsets: Mapping[str, int]) -> None
     """Take note of the edges' clock offsets; an edge whose clock was set keeps its delays and its present."""
     for name in sorted(offsets):
         node, nodes = memory.node(name), memory.nodes
+        if offsets[name] == nodes.before_ms[node]:
+            continue  # said of a host clock that has been set since
         jump_ms = offsets[name] - int(nodes.offset_ms[node])
-        if nodes.measured[node] and abs(jump_ms) > JUMP_MS:
+        if nodes.measured[node] and abs(jump_ms) >= JUMP_MS:
             _move_edge(memory, node, jump_ms, now_ms + offsets[name])
-        nodes.offset_ms[node], nodes.measured[node] = offsets[name], 1
+        nodes.offset_ms[node], nodes.before_ms[node], nodes.measured[node] = offsets[name], NEVER, 1
     memory.weigh_offsets()
 
 
@@ -190,6 +207,8 @@ def _links(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     steps = []
     for name in sorted(memory.lone):
         lone = memory.lone[name]
+        if lone.definition.kind is Kind.CLOCK:
+            continue
         if lone.definition.kind is Kind.LINK and lone.phase is Phase.NORMAL:
             if memory.nodes.link[memory.node(lone.definition.node)] == UNSEEN:
                 steps += lone.wrong(seq, now_ms, grace_ms=UNSEEN_GRACE_MS)

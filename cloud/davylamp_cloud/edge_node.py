@@ -23,28 +23,30 @@ LARGEST_NUMBER = (1 << 63) - 1
 
 @dataclass(slots=True)
 class Clock:
-    """An edge's clock against ours: the least delayed message of the last one to two windows tells it best."""
+    """An edge's clock against ours: the least delayed message of the last one to two windows tells it best.
+
+    It is held against a clock nobody sets (`steady_ms`), so that setting the host's makes no edge's look wrong.
+    """
 
     window_ms: int = 0
     newest: int | None = None
     before: int | None = None
     sent_ms: int = 0
 
-    def heard(self, sent_ms: int, now_ms: int) -> None:
+    def heard(self, sent_ms: int, steady_ms: int) -> None:
         """Take note of a message's own time of sending."""
         if sent_ms < self.sent_ms - CLOCK_SET_MS:
-            self.window_ms, self.before, self.newest = now_ms, None, None
+            self.window_ms, self.before, self.newest = steady_ms, None, None
         self.sent_ms = sent_ms
-        if now_ms - self.window_ms > CLOCK_WINDOW_MS:
-            self.window_ms, self.before, self.newest = now_ms, self.newest, None
-        offset = sent_ms - now_ms
+        if steady_ms - self.window_ms > CLOCK_WINDOW_MS:
+            self.window_ms, self.before, self.newest = steady_ms, self.newest, None
+        offset = sent_ms - steady_ms
         self.newest = offset if self.newest is None else max(self.newest, offset)
 
-    @property
-    def offset_ms(self) -> int | None:
-        """Edge clock minus host clock; None before anything was heard."""
+    def offset_ms(self, apart_ms: int) -> int | None:
+        """Return edge clock minus host clock, which is `apart_ms` ahead of the steady one; None before the first."""
         known = [offset for offset in (self.newest, self.before) if offset is not None]
-        return max(known, default=None)
+        return max(known) - apart_ms if known else None
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import kept, slice_of
 from davylamp_cloud.register import Introduced, Proposal, Register, Tag
-from davylamp_cloud.settings import REVIEW_LATE, Settings, system_alarm, system_alarm_id
+from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, Settings, system_alarm, system_alarm_id
 from davylamp_cloud.site import masks_of
 from davylamp_cloud.tags import Birth
 
@@ -235,6 +235,7 @@ class Evaluator:
         steps = self.engine.tick(record.seq, now_ms, monotonic_ms, str(said["boot_id"]), said["offsets"])
         work.steps += self._steps(steps, record)
         work.steps += self._steps(self._overdue(record, now_ms), record)
+        work.steps += self._steps(self._host_clock(record), record)
         work.clock_ms = now_ms
         work.heard.tick(len(work.steps), now_ms)
 
@@ -246,6 +247,15 @@ class Evaluator:
             return []
         comment = "; ".join(f"{review.by}: {review.op} {review.subject}" for review in late)
         return self._report(record, {"name": REVIEW_LATE, "active": bool(late), "comment": comment[:500]})
+
+    def _host_clock(self, record: Record) -> list[Transition]:
+        """Say that the host's clock was set, or is off by what most edges say: delays stay right, times may not be."""
+        jump_ms, error_ms = self.engine.host_clock()
+        known = self.engine.definition(system_alarm_id(HOST_CLOCK)) is not None
+        if not jump_ms and not error_ms and not known:
+            return []
+        comment = f"set by {jump_ms / 1000:+g} s" if jump_ms else f"behind most edges by {error_ms / 1000:g} s"
+        return self._report(record, {"name": HOST_CLOCK, "active": bool(jump_ms or error_ms), "comment": comment})
 
     def _command(self, record: Record, work: Work) -> None:
         command = command_of(record.body)

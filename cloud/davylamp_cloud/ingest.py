@@ -8,6 +8,7 @@ broker ─► paho thread ─► Intake ─► GroupCommit ─► log
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,12 +71,12 @@ class Ingest:
         self._client = _client(host_id, broker)
         self._receiver: threading.Thread | None = None
         outside = Outside(commits.submit, self._publish, self._pressure)
-        self._intake = Intake(log, outside, now_ms(), self._guarded)
+        self._intake = Intake(log, outside, now_ms(), self._guarded, now_ms() - _steady_ms())
         self._pulse = threading.Thread(target=self._run, name="ingest-pulse", daemon=True)
 
     def start(self) -> None:
         """Connect, and keep connecting; edges hear at once that the host is there."""
-        self._lost_ms = self._now_ms()
+        self._lost_ms = _steady_ms()
         client = self._client
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
@@ -105,6 +106,7 @@ class Ingest:
     def offsets(self) -> Mapping[str, int]:
         """Return edge clock minus host clock by node, in milliseconds."""
         with self._lock:
+            self._clocked()
             return self._intake.offsets()
 
     def status(self) -> Mapping[str, Any]:
@@ -116,7 +118,7 @@ class Ingest:
                     "own": node.session.own,
                     "backlog": node.backlog,
                     "last_ms": node.last_ms,
-                    "clock_offset_ms": node.clock.offset_ms,
+                    "clock_offset_ms": node.clock.offset_ms(self._intake.apart_ms),
                     "records": node.records,
                     "duplicates": node.duplicates,
                     "quarantined": node.quarantined,
@@ -132,11 +134,11 @@ class Ingest:
 
     def _run(self) -> None:
         while not self._stopping.wait(PULSE_S):
-            now_ms = self._now_ms()
             try:
                 with self._lock:
+                    now_ms = self._clocked()
                     self._intake.tick(now_ms)
-                    if self._lost_ms is not None and now_ms - self._lost_ms > BROKER_LOST_MS:
+                    if self._lost_ms is not None and _steady_ms() - self._lost_ms > BROKER_LOST_MS:
                         self._intake.broker_lost(now_ms)
                 self._look_at_receiver()
             except LogClosed:
@@ -153,6 +155,12 @@ class Ingest:
         receiver = self._receiver
         if receiver is not None and not receiver.is_alive() and not self._stopping.is_set():
             raise RuntimeError("the thread that receives from the broker has ended")
+
+    def _clocked(self) -> int:
+        """Return the host's time, having told the intake how far it is from the clock nobody sets."""
+        now_ms = self._now_ms()
+        self._intake.apart_ms = now_ms - _steady_ms()
+        return now_ms
 
     def _pressure(self) -> Pressure:
         """Return how far behind the cloud is; what still waits for the disk counts as well as what is on it."""
@@ -194,7 +202,7 @@ class Ingest:
         client.subscribe([(topic, 1) for topic in (*HEARD, state_topic(self._host_id))])
         self._connected = True
         if self._lost_ms is not None:
-            LOG.info("broker connected", broker=self._broker.host, after_ms=self._now_ms() - self._lost_ms)
+            LOG.info("broker connected", broker=self._broker.host, after_ms=_steady_ms() - self._lost_ms)
         self._lost_ms = None
         self._say(online=True)
 
@@ -205,7 +213,7 @@ class Ingest:
             LOG.warning("broker lost", broker=self._broker.host, reason=str(reason))
         self._connected = False
         if self._lost_ms is None:
-            self._lost_ms = self._now_ms()
+            self._lost_ms = _steady_ms()
 
     def _on_message(self, client: Client, _: object, message: MQTTMessage) -> None:
         """Take a message. Whatever goes wrong with one must not end the thread that receives the rest."""
@@ -214,7 +222,7 @@ class Ingest:
                 self._on_own_state(bytes(message.payload))
                 return
             with self._lock:
-                self._intake.receive(message.topic, bytes(message.payload), self._now_ms())
+                self._intake.receive(message.topic, bytes(message.payload), self._clocked())
         except LogClosed:
             return
         except Exception as error:
@@ -229,6 +237,11 @@ class Ingest:
             said = HostState(False, 0)
         if not said.online and not self._stopping.is_set():
             self._say(online=True)
+
+
+def _steady_ms() -> int:
+    """Return milliseconds of a clock nobody sets."""
+    return round(time.monotonic() * 1000)
 
 
 def _client(host_id: str, broker: BrokerConfig) -> Client:

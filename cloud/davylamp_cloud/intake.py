@@ -78,8 +78,19 @@ class Outside:
 class Intake:
     """All edge nodes. Not thread-safe: whoever calls holds one lock (ingest.py), `done` callbacks included."""
 
-    def __init__(self, log: Log, outside: Outside, now_ms: int, guarded: Callable[[Callable[[], None]], None]) -> None:
-        """Go on from what the log has; `guarded` runs a callback under the caller's lock, on the committing thread."""
+    def __init__(
+        self,
+        log: Log,
+        outside: Outside,
+        now_ms: int,
+        guarded: Callable[[Callable[[], None]], None],
+        apart_ms: int = 0,
+    ) -> None:
+        """Go on from what the log has; `guarded` runs a callback under the caller's lock, on the committing thread.
+
+        Patience runs by a clock that nobody sets: whoever calls keeps `apart_ms`, the host's clock minus that one.
+        """
+        self.apart_ms = apart_ms
         self._births = log.births
         self._outside = outside
         self._guarded = guarded
@@ -91,7 +102,7 @@ class Intake:
         for known in log.nodes():
             group, name = known.split("/", 1)
             journals = journals_of(known, confirmed, holes)
-            self.nodes[known] = EdgeNode(known, group, name, journals=journals, unheard_since_ms=now_ms)
+            self.nodes[known] = EdgeNode(known, group, name, journals=journals, unheard_since_ms=now_ms - apart_ms)
 
     def receive(self, topic: str, payload: bytes, now_ms: int) -> None:
         """Take a message of any edge."""
@@ -110,13 +121,13 @@ class Intake:
             return
         node = self._node(parsed, now_ms)
         node.last_ms = now_ms
-        self._do_all(node, node.session.receive(parsed, payload, now_ms), now_ms)
+        self._do_all(node, node.session.receive(parsed, payload, now_ms - self.apart_ms), now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: what sessions wait for, links, confirmations. Call it several times a second."""
         for node in list(self.nodes.values()):
-            self._do_all(node, node.session.tick(now_ms), now_ms)
-        for node in silent_nodes(self.nodes.values(), now_ms, self._patience_ms()):
+            self._do_all(node, node.session.tick(now_ms - self.apart_ms), now_ms)
+        for node in silent_nodes(self.nodes.values(), now_ms - self.apart_ms, self._patience_ms()):
             self._link(node, False, "unheard since the cloud started", now_ms)
         self._watch_pressure(now_ms)
         gap_ms = max(CONFIRM_MS, len(self.nodes) * SHARE_MS)
@@ -132,7 +143,7 @@ class Intake:
 
     def offsets(self) -> dict[str, int]:
         """Return edge clock minus host clock by node, where known."""
-        known = ((node.id, node.clock.offset_ms) for node in self.nodes.values())
+        known = ((node.id, node.clock.offset_ms(self.apart_ms)) for node in self.nodes.values())
         return {name: offset for name, offset in known if offset is not None}
 
     def _patience_ms(self) -> float:
@@ -141,7 +152,7 @@ class Intake:
     def _node(self, topic: Topic, now_ms: int) -> EdgeNode:
         name = node_id(topic.group, topic.node)
         if name not in self.nodes:
-            self.nodes[name] = EdgeNode(name, topic.group, topic.node, unheard_since_ms=now_ms)
+            self.nodes[name] = EdgeNode(name, topic.group, topic.node, unheard_since_ms=now_ms - self.apart_ms)
         node = self.nodes[name]
         node.group, node.name = topic.group, topic.node
         return node
@@ -210,7 +221,7 @@ class Intake:
         if birth is None:
             raise ValueError("its birth could not be read")
         if data.head.sent_ms is not None:
-            node.clock.heard(data.head.sent_ms, now_ms)
+            node.clock.heard(data.head.sent_ms, now_ms - self.apart_ms)
         node.backlog = data.head.historical
         if not node.link:
             self._link(node, True, "data", now_ms)
@@ -276,14 +287,14 @@ class Intake:
 
     def _confirm(self, node: EdgeNode, now_ms: int, gap_ms: int) -> None:
         """Tell an edge everything of its journal that is on disk here, if it may be told now."""
-        if not node.confirm_due(now_ms, gap_ms) or self.held_back is not Pressure.NONE:
+        if not node.confirm_due(now_ms - self.apart_ms, gap_ms) or self.held_back is not Pressure.NONE:
             return
         journal = node.journal
         assert journal is not None
         text = Confirmation(journal.epoch, journal.settled).text
         metric = BirthMetric(CONFIRM, SparkplugType.STRING, None, text)
         self._outside.publish(_ncmd(node), command_payload([metric], now_ms))
-        node.owes, node.confirmed_ms = False, now_ms
+        node.owes, node.confirmed_ms = False, now_ms - self.apart_ms
         self.counts["confirms"] += 1
 
     def _watch_pressure(self, now_ms: int) -> None:

@@ -17,6 +17,7 @@ from davylamp_cloud.chain import canonical
 from davylamp_cloud.settings import (
     Settings,
     alarm_defs,
+    clock_alarm,
     comm_alarm,
     differences,
     is_guarded,
@@ -175,9 +176,13 @@ class Register:
         return tuple(mask_alarm(tag.tag_id, tag.idx, tag.settings) for tag in found)
 
     def links(self, tags: Iterable[Tag] | None = None) -> list[AlarmDef]:
-        """Return the link alarms of every node and hazard source that tags (all, if not named) lie in."""
+        """Return the link and clock alarms of every node and hazard source that tags (all, if not named) lie in."""
         pairs = {(tag.node, tag.settings.hazard_source) for tag in (self.tags if tags is None else tags)}
-        return [link_alarm(node, source, self._guard((source, node))) for node, source in sorted(pairs)]
+        return [alarm for node, source in sorted(pairs) for alarm in self._of_node(node, source)]
+
+    def _of_node(self, node: str, source: str) -> tuple[AlarmDef, AlarmDef]:
+        """Return what an edge node's link and clock may say to a hazard source."""
+        return link_alarm(node, source, self._guard((source, node))), clock_alarm(node, source)
 
     def acceptance(self, tag: Tag, settings: Settings, at_ms: int) -> Changes:
         """Return what the engine must change for a tag to have other settings; nothing is changed here."""
@@ -250,9 +255,7 @@ class Register:
         for key in sorted({_device_key(tag) for tag in new} & self._comm.keys()):
             alarms += [alarm for alarm in self.alarms_of(self.tags[self._comm[key]]) if alarm.id not in known]
         links = sorted({(tag.node, tag.settings.hazard_source) for tag in new})
-        alarms += [
-            link_alarm(node, source, self._guards.get((source, node), Priority.YELLOW)) for node, source in links
-        ]
+        alarms += [alarm for node, source in links for alarm in self._of_node(node, source)]
         tags = tuple(tag_def(tag.tag_id, tag.node, tag.settings) for tag in new)
         return Changes(at_ms, tags=tags, alarms=tuple(alarms))
 

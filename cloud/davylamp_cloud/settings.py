@@ -16,6 +16,7 @@ from davylamp_alarms.definition import (
     Priority,
     TagDef,
     alarm_id,
+    clock_alarm_id,
     default_priority,
     guarded_priority,
     link_alarm_id,
@@ -43,7 +44,10 @@ ASIDE = "record-set-aside"
 LISTENER = "listener"
 """Name of the alarm that a part of the cloud failed when it heard of a commit."""
 
-LATCHED = frozenset({ASIDE, LISTENER})
+HOST_CLOCK = "host-clock"
+"""Name of the alarm that the host's clock was set, or is not what most edges say."""
+
+LATCHED = frozenset({ASIDE, LISTENER, HOST_CLOCK})
 """What happened and is over, and must still be seen."""
 
 
@@ -168,6 +172,12 @@ def link_alarm(node: str, hazard_source: str, guarded: Priority) -> AlarmDef:
     """Return the alarm that a hazard source is not seen through an edge node."""
     name = link_alarm_id(node, hazard_source)
     alarm = AlarmDef(name, -1, Kind.LINK, guarded, hazard_source, node=node)
+    return replace(alarm, group=node.split("/", 1)[0])
+
+
+def clock_alarm(node: str, hazard_source: str) -> AlarmDef:
+    """Return the alarm that an edge's clock is off: it delays nothing, and times it tells are not to be trusted."""
+    alarm = AlarmDef(clock_alarm_id(node, hazard_source), -1, Kind.CLOCK, Priority.YELLOW, hazard_source, node=node)
     return replace(alarm, group=node.split("/", 1)[0])
 
 
