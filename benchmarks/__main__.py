@@ -15,6 +15,7 @@ BENCHMARKS = {
     "edge": "benchmarks.edge",
     "cloud": "benchmarks.cloud",
     "latency": "benchmarks.latency",
+    "restart": "benchmarks.restart",
 }
 """Benchmark by name, imported on first use: a module with `run(**options) -> Report`, and `add_options(parser)` where
 it takes any."""

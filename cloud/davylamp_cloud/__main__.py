@@ -16,6 +16,7 @@ import structlog
 from davylamp_wire.config import ConfigError, secret_from
 
 from davylamp_cloud.config import CloudConfig, load_config
+from davylamp_cloud.startup import Startup
 
 if TYPE_CHECKING:
     from davylamp_cloud.app import App
@@ -116,6 +117,7 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    startup = Startup()
     config = load(given.file)
     _log_to_stderr(given.log_level)
     # Imported late: `--help` and a refused config need no web server.
@@ -123,8 +125,9 @@ def _run(given: argparse.Namespace) -> int:
     from davylamp_cloud.app import App
     from davylamp_cloud.retention import FolderTaken
 
+    startup.mark("imports")
     try:
-        app = App(config)
+        app = App(config, startup=startup)
     except (FolderTaken, OSError, sqlite3.Error) as error:
         print(f"davylamp-cloud: {error}", file=sys.stderr)
         return FAILED

@@ -32,6 +32,7 @@ from davylamp_cloud.log import Log
 from davylamp_cloud.monitor import Monitor
 from davylamp_cloud.notify.outbox import Outbox
 from davylamp_cloud.retention import Retention, only_one
+from davylamp_cloud.startup import Startup
 from davylamp_cloud.store.state import State
 from davylamp_cloud.ticker import Ticker
 
@@ -51,10 +52,13 @@ class Part(Protocol):
 class App:
     """A cloud from its config: `start`, `wait`, `stop`."""
 
-    def __init__(self, config: CloudConfig, now_ms: Callable[[], int] = utc_ms) -> None:
+    def __init__(
+        self, config: CloudConfig, now_ms: Callable[[], int] = utc_ms, startup: Startup | None = None
+    ) -> None:
         """Open files and build every part; nothing runs yet."""
         self.url = ""
         self.error: BaseException | None = None
+        self._startup = startup or Startup()
         self._over = threading.Event()
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
@@ -67,8 +71,10 @@ class App:
         undo.enter_context(only_one(folder))
         state = State(folder / "state.db")
         undo.callback(state.close)
+        self._startup.mark("state")
         log = Log(folder / "log.db", floor=max(state.cursor(), stored_cursor(config.historian, folder)))
         undo.callback(log.close)
+        self._startup.mark("log")
         historian = open_historian(config.historian, folder, log)
         undo.callback(historian.close)
         commits = GroupCommit(log, self.fail)
@@ -113,12 +119,16 @@ class App:
 
     def start(self) -> None:
         """Start every part; the address is then in `url` and in ``data_dir/http.json``."""
+        self._startup.mark("build")
         for part in self._parts:
             self._undo.callback(part.stop)
             part.start()
+            self._startup.mark(type(part).__name__.lower())
         self._undo.callback(self._http.stop)
         self.url = self._http.start()
         announce(self.cloud.config.data_dir, self.url)
+        self._startup.mark("http")
+        LOG.info("started", **self._startup.phases())
 
     def fail(self, error: BaseException) -> None:
         """Note that a part cannot go on: the process must stop rather than look alive."""
