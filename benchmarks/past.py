@@ -22,6 +22,9 @@ LATCHED, PENDING = 1, 2
 """Point 1 of every tenth device was over its limit and is latched; point 2 is over and its delay not."""
 
 ACKNOWLEDGED_EVERY, SHELVED_EVERY, SOME_EVERY = 4, 10, 10
+H_ALARMS = STANDING + STANDING // SOME_EVERY
+"""Those that stand, and those that are back and latched."""
+
 LONG_S = 86_400.0
 ALARMED, LIMIT = 95.0, 90.0
 SHELF_MS = 8 * 3_600_000

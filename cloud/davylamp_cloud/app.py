@@ -52,9 +52,7 @@ class Part(Protocol):
 class App:
     """A cloud from its config: `start`, `wait`, `stop`."""
 
-    def __init__(
-        self, config: CloudConfig, now_ms: Callable[[], int] = utc_ms, startup: Startup | None = None
-    ) -> None:
+    def __init__(self, config: CloudConfig, now_ms: Callable[[], int] = utc_ms, startup: Startup | None = None) -> None:
         """Open files and build every part; nothing runs yet."""
         self.url = ""
         self.error: BaseException | None = None

@@ -28,6 +28,7 @@ from davylamp_cloud.settings import (
     tag_def,
     templates_of,
 )
+from davylamp_cloud.stored_tags import Group, Stored, Tags
 from davylamp_cloud.tags import Birth
 
 Key = tuple[str, ...]
@@ -99,12 +100,14 @@ class Register:
 
     def __init__(
         self,
-        tags: Iterable[Tag] = (),
+        stored: Stored | None = None,
         proposals: Iterable[Proposal] = (),
         rejected: Iterable[tuple[int, Settings]] = (),
     ) -> None:
         """Take on stored tags, open proposals, and those a person rejected; equal settings must be one object."""
-        self.tags: list[Tag] = []
+        self.tags = Tags() if stored is None else stored.tags
+        self._stored = stored
+        self._before = len(self.tags)
         self.proposals = {proposal.id: proposal for proposal in proposals}
         self.current = True
         self._rejected = list(rejected)
@@ -117,18 +120,24 @@ class Register:
         self._wanted: dict[tuple[int, str], _Wanted] = {}
         self._met: set[int] = set()
         self.switches: frozenset[str] = frozenset()
-        for tag in tags:
-            self._add(tag)
-        for settings in {id(tag.settings): tag.settings for tag in self.tags}.values():
-            self._interned[settings.model_dump_json()] = settings
+        for group in () if stored is None else stored.groups:
+            self._take_on(group)
 
     def __len__(self) -> int:
         return len(self.tags)
 
     def find(self, tag_id: str) -> Tag | None:
         """Return a tag by its id."""
-        idx = self._by_id.get(tag_id)
+        idx = self._place(tag_id)
         return None if idx is None else self.tags[idx]
+
+    def _place(self, tag_id: str) -> int | None:
+        """Return a tag's index; the stored ones are looked up where they are."""
+        idx = self._by_id.get(tag_id)
+        if idx is None and self._stored is not None:
+            idx = self._stored.index(tag_id)
+            return idx if idx is not None and idx < self._before else None
+        return idx
 
     def guarded(self, hazard_source: str, node: str | None = None, device: str | None = None) -> int:
         """Return how many guarded points a hazard source has, all in all or through one node or device."""
@@ -172,7 +181,7 @@ class Register:
     def watch_switches(self, masks: Iterable[MaskDef]) -> tuple[AlarmDef, ...]:
         """Note which tags are switches of masks; return the alarms of those that are born (SAFETY S17)."""
         self.switches = frozenset(mask.input for mask in masks if mask.input)
-        found = [self.tags[self._by_id[name]] for name in sorted(self.switches & self._by_id.keys())]
+        found = [tag for name in sorted(self.switches) if (tag := self.find(name)) is not None]
         return tuple(mask_alarm(tag.tag_id, tag.idx, tag.settings) for tag in found)
 
     def links(self, tags: Iterable[Tag] | None = None) -> list[AlarmDef]:
@@ -208,7 +217,7 @@ class Register:
     def put(self, tag: Tag) -> None:
         """Put a tag's new settings in force, after the engine took them."""
         self.tags[tag.idx] = replace(tag, settings=self._intern(tag.settings))
-        self._weigh(self.tags[tag.idx], self._of(self.tags[tag.idx].settings))
+        self._weigh(((tag.settings.hazard_source, tag.node), _device_key(tag)), self._of(self.tags[tag.idx].settings))
 
     def _meet(self, known: Tag, wanted: Tag, at_ms: int, found: Introduced) -> None:
         """Compare a known tag with what a birth says of it: words change at once, settings wait for a person."""
@@ -263,25 +272,37 @@ class Register:
         """Keep indices dense where the record of a birth was lost on disk: its tags stand in without alarms."""
         before = len(self.tags)
         for missing in range(before, idx):
-            self._add(Tag(missing, f"lost/lost/lost/{missing}", "lost/lost", "lost", str(missing), LOST, LOST, NONE))
+            name = f"lost/lost/lost/{missing}"
+            self._add(Tag(missing, name, "lost/lost", "lost", str(missing), LOST, LOST, NONE, born_seq=seq))
         return self.tags[before:]
 
     def _add(self, tag: Tag) -> None:
         self.tags.append(tag)
         self._by_id[tag.tag_id] = tag.idx
-        if tag.point == COMM_OK:
-            self._comm[_device_key(tag)] = tag.idx
-        kept = self._of(tag.settings)
-        if kept.guarded:
-            self._weigh(tag, kept)
-            source, guarded = tag.settings.hazard_source, self._guarded
-            for key in ((source,), (source, tag.node), _device_key(tag)):
-                guarded[key] = guarded.get(key, 0) + 1
+        comm = tag.idx if tag.point == COMM_OK else None
+        self._count_in(Group(tag.node, tag.device, tag.settings, 1, comm))
 
-    def _weigh(self, tag: Tag, kept: "_Kept") -> None:
+    def _take_on(self, group: Group) -> None:
+        """Take on stored tags without looking at each."""
+        self._interned[group.settings.model_dump_json()] = group.settings
+        self._count_in(group)
+
+    def _count_in(self, group: Group) -> None:
+        """Count what a device and a link guard, and where the device says that it answers."""
+        source = group.settings.hazard_source
+        keys = ((source,), (source, group.node), (source, group.node, group.device))
+        if group.comm is not None:
+            self._comm[keys[-1]] = group.comm
+        kept = self._of(group.settings)
+        if kept.guarded:
+            self._weigh(keys[1:], kept)
+            for key in keys:
+                self._guarded[key] = self._guarded.get(key, 0) + group.count
+
+    def _weigh(self, keys: Iterable[Key], kept: "_Kept") -> None:
         """Let a device and a link be as loud as the loudest thing they guard (SAFETY S12); they never get quieter."""
         if kept.guarded:
-            for key in ((tag.settings.hazard_source, tag.node), _device_key(tag)):
+            for key in keys:
                 if kept.loudest > self._guards.get(key, Priority.YELLOW):
                     self._guards[key] = kept.loudest
 

@@ -55,7 +55,7 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
     cursor = state.cursor()
     with state.reading() as connection, _without_gc():
         heads = load_heads(connection)
-        start, evaluator = _begin(connection, log, live, cursor, shifts_ms)
+        start, evaluator = _begin(connection, state, log, live, cursor, shifts_ms)
         stored = _stored(connection, start, cursor)
         aside = load_set_aside(connection, start)
     made, replayed = _replay(evaluator, log, start, cursor, aside)
@@ -117,8 +117,7 @@ def compare(stored: Iterable[Mapping[str, Any]], made: Iterable[Transition]) -> 
 
 def _first_difference(stored: Sequence[dict[str, Any]], made: Sequence[dict[str, Any]]) -> str | None:
     for one, other in zip(stored, made, strict=False):
-        # An older version stored fewer fields; it cannot differ in those it did not know.
-        if canonical(one) != canonical({name: other[name] for name in one}):
+        if canonical(one) != canonical(other):
             return f"transition {one['source_no']} is stored as {one['event']}, replayed as {other['event']}"
     if len(stored) == len(made):
         return None
@@ -126,14 +125,14 @@ def _first_difference(stored: Sequence[dict[str, Any]], made: Sequence[dict[str,
 
 
 def _begin(
-    connection: Connection, log: Log, live: Live, cursor: int, shifts_ms: tuple[int, ...]
+    connection: Connection, state: State, log: Log, live: Live, cursor: int, shifts_ms: tuple[int, ...]
 ) -> tuple[int, Evaluator]:
     """Return the newest snapshot's state; without one the beginning, or the register alone where the log is trimmed."""
     found = load_snapshot(connection, cursor)
     if found is not None:
         seq, snapshot = found
         live.load(snapshot)
-        register = load_register(connection, seq)
+        register = load_register(state, seq, log.births.index)
         register.current = False
         engine = Engine.restore(snapshot)
         register.watch_switches(engine.masks().values())
@@ -144,7 +143,7 @@ def _begin(
         register = Register()
         register.current = False
         return 0, Evaluator(Engine(EngineRegister(shifts_ms=shifts_ms)), register, live, log)
-    register = load_register(connection, cursor)
+    register = load_register(state, cursor)
     evaluator = Evaluator(Engine(engine_register(register, shifts_ms)), register, live, log)
     evaluator.performance.number_on(*last_numbers(connection))
     return cursor, evaluator

@@ -111,12 +111,19 @@ class Lookup:
         return np.where(found, self.sorted_values[places], self.fill).astype(np.int32)
 
 
+STORED = """
+SELECT id, node, device, digest, x'', '', aliases, indices, names, types, at_ms, own FROM births ORDER BY id
+"""
+"""Births as `birth_of` takes them, without payload and description."""
+
+
 @dataclass(slots=True)
 class BirthBook:
     """All tags and births, in memory. Only the thread that receives births may introduce new ones.
 
     Readers on other threads only look up ids that are already in records on disk, and a birth is in the book before
-    its record is.
+    its record is. Births of the log's file are made into lookups when they are first asked for: a start must not wait
+    for all of them. Two threads that ask at once make the same.
     """
 
     tag_ids: list[str] = field(default_factory=list)
@@ -125,16 +132,18 @@ class BirthBook:
     _lookups: dict[int, Lookup] = field(default_factory=dict)
     _types: dict[int, Lookup] = field(default_factory=dict)
     _by_digest: dict[str, int] = field(default_factory=dict)
+    _stored: dict[int, Sequence[object]] = field(default_factory=dict)
+    _newest: int = 0
 
     @classmethod
     def load(cls, connection: sqlite3.Connection) -> "BirthBook":
         """Return the book as the log's file has it."""
         book = cls()
-        for _, tag in connection.execute("SELECT idx, tag_id FROM tags ORDER BY idx"):
-            book._index[tag] = len(book.tag_ids)
-            book.tag_ids.append(tag)
-        for row in connection.execute("SELECT * FROM births ORDER BY id"):
-            book._keep(birth_of(row))
+        book.tag_ids = [tag for (tag,) in connection.execute("SELECT tag_id FROM tags ORDER BY idx")]
+        book._index = {tag: place for place, tag in enumerate(book.tag_ids)}
+        for row in connection.execute(STORED):
+            book._stored[row[0]], book._by_digest[row[3]] = row, row[0]
+            book._newest = row[0]
         return book
 
     def __len__(self) -> int:
@@ -146,14 +155,18 @@ class BirthBook:
 
     def get(self, birth: int) -> Birth:
         """Return a birth by its id, without payload and description."""
-        return self._births[birth]
+        found = self._births.get(birth)
+        return self._made(birth) if found is None else found
 
     def latest(self) -> Mapping[tuple[str, str], Birth]:
         """Return the newest birth of each (node, device); a node's own birth has device ``""``."""
-        return {(birth.node, birth.device): birth for birth in list(self._births.values())}
+        births = (self.get(number) for number in sorted({*self._births, *self._stored}))
+        return {(birth.node, birth.device): birth for birth in births}
 
     def indices(self, birth: int, aliases: Int64s) -> Int32s:
         """Return the tag index of each alias as that birth meant it; NO_TAG for an alias it does not have."""
+        if birth in self._stored:
+            self._made(birth)
         lookup = self._lookups.get(birth)
         if lookup is None:
             return np.full(len(aliases), NO_TAG, np.int32)
@@ -161,13 +174,15 @@ class BirthBook:
 
     def datatypes(self, birth: int) -> Callable[[Int64s], Int32s] | None:
         """Return what tells the Sparkplug datatypes of aliases; only it tells a negative integer from a large one."""
+        if birth in self._stored:
+            self._made(birth)
         lookup = self._types.get(birth)
         return None if lookup is None else lookup.values
 
     def known(self, digest: str) -> Birth | None:
         """Return the birth that said exactly the same, if there was one: it is stored once."""
         found = self._by_digest.get(digest)
-        return None if found is None else self._births[found]
+        return None if found is None else self.get(found)
 
     def introduce(self, said: "Said", payload: bytes, at_ms: int) -> Birth:
         """Take a birth on and return it with the tags that are new; the caller writes it with its record."""
@@ -178,7 +193,7 @@ class BirthBook:
                 new.append((len(self.tag_ids), metric.tag_id))
                 self.tag_ids.append(metric.tag_id)
         birth = Birth(
-            id=len(self._births) + 1,
+            id=self._newest + 1,
             node=said.node,
             device=said.device,
             digest=said.digest,
@@ -201,6 +216,15 @@ class BirthBook:
         self._types[birth.id] = Lookup.of(birth.aliases, birth.types, 0)
         self._births[birth.id] = replace(birth, payload=b"", description="", new_tags=())
         self._by_digest[birth.digest] = birth.id
+        self._newest = max(self._newest, birth.id)
+
+    def _made(self, number: int) -> Birth:
+        """Make a stored birth's lookups; only then is it no longer among the stored ones."""
+        row = self._stored.get(number)
+        if row is not None:
+            self._keep(birth_of(row))
+            self._stored.pop(number, None)
+        return self._births[number]
 
 
 def birth_of(row: Sequence[object]) -> Birth:

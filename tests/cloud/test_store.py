@@ -78,8 +78,7 @@ def test_a_register_is_had_again_as_it_was_after_any_record(tmp_path: Path) -> N
         proposal = running.state.rows(select(schema.PROPOSALS))[0]
         proposed = running.log.last_seq
         running.change("accept", proposal=proposal["id"], second="wang")
-        with running.state.reading() as connection:
-            old, middle, now = (load_register(connection, seq) for seq in (before, proposed, running.log.last_seq))
+        old, middle, now = (load_register(running.state, seq) for seq in (before, proposed, running.log.last_seq))
     assert (len(old), len(middle), len(now)) == (1, 2, 2)
     assert [len(register.proposals) for register in (old, middle, now)] == [0, 1, 0]
     assert [register.tags[0].settings.limits[LimitKind.L1].value for register in (old, middle, now)] == [1.0, 1.0, 0.7]

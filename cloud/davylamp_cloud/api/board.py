@@ -7,7 +7,7 @@ from davylamp_alarms.definition import Kind
 from sqlalchemy import select
 
 from davylamp_cloud import telling
-from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue, Register
+from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue, Register, Watched
 from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.limits import settings_in_force, source_words
 from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
@@ -29,7 +29,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The alarms that stand, as rows, with the register and the settings of their tags at that moment.
+    """The alarms that stand, as rows, with their tags and settings at that moment, and how much is watched.
 
     `ties_ms` has the occurrences that came first in an upset that lasts (SAFETY S25).
     """
@@ -38,13 +38,14 @@ class Standing:
     register: Register = NO_TAGS
     settings: Mapping[int, Settings] = field(default_factory=dict)
     ties_ms: Mapping[str, int] = field(default_factory=dict)
+    watched: Watched = field(default_factory=dict)
 
 
 def read_standing(state: State, catalogue: Catalogue) -> Standing:
     """Return what stands now; reads the disk."""
     rows = tuple(state.standing_alarms())
     settings = settings_in_force(state, (row["tag"] for row in rows))
-    return Standing(rows, catalogue.register(), settings, first_outs(state))
+    return Standing(rows, catalogue.some(row["tag_id"] for row in rows), settings, first_outs(state), catalogue.watched())
 
 
 def first_outs(state: State) -> dict[str, int]:

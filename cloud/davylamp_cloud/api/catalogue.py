@@ -2,13 +2,13 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from sqlalchemy import String, select, type_coerce
+from sqlalchemy import String, func, select, type_coerce
 
 from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.store import schema
@@ -22,6 +22,12 @@ READ = (
     "unit", "kind", "profile", "confirmed", "range_low", "range_high",
 )  # fmt: skip
 """Columns an entry is made of, in the order `_entry` takes them."""
+
+CHUNK = 500
+"""Tags asked for in one query: SQLite bounds the number of parameters."""
+
+Watched = Mapping[tuple[str, str], int]
+"""How many tags there are, by hazard source and edge node."""
 
 Range = tuple[float, float]
 
@@ -82,10 +88,30 @@ class Catalogue:
         self._lock = threading.Lock()
         self._stale = True
         self._register = NO_TAGS
+        self._watched: Watched | None = None
 
     def forget(self) -> None:
         """Have the next reader load the register again; called on the monitor's thread after a change."""
         self._stale = True
+        self._watched = None
+
+    def some(self, tags: Iterable[str]) -> Register:
+        """Return these tags: the whole register where it is here, else they alone, for a start must not wait."""
+        with self._lock:
+            if not self._stale:
+                return self._register
+        return _register(self._state, sorted(set(tags)))
+
+    def known(self, index: int) -> Entry | None:
+        """Return a tag as the register had it when it was last loaded; never reads the disk."""
+        return self._register.by_index.get(index)
+
+    def watched(self) -> Watched:
+        """Return how many tags each hazard source has by edge node; reads the disk after a change."""
+        with self._lock:
+            if self._watched is None:
+                self._watched = _watched(self._state)
+            return self._watched
 
     def register(self) -> Register:
         """Return the register; reads the disk after a change, so call it off the event loop."""
@@ -96,12 +122,23 @@ class Catalogue:
             return self._register
 
 
-def _register(state: State) -> Register:
+def _watched(state: State) -> Watched:
+    tags = schema.TAGS
+    query = select(tags.c.hazard_source, tags.c.node, func.count()).group_by(tags.c.hazard_source, tags.c.node)
+    with state.reading() as connection:
+        return {(source, node): count for source, node, count in connection.execute(query)}
+
+
+def _register(state: State, only: Sequence[str] | None = None) -> Register:
+    """Return all tags, or those that are named."""
     tags = schema.TAGS
     columns = [tags.c[name] for name in READ]
     query = select(*columns, type_coerce(tags.c.states, String)).order_by(tags.c.idx)
+    chunks = [None] if only is None else [only[at : at + CHUNK] for at in range(0, len(only), CHUNK)]
+    queries = (query if chunk is None else query.where(tags.c.tag_id.in_(chunk)) for chunk in chunks)
     with state.reading() as connection:
-        entries = tuple(_entry(row) for page in connection.execute(query).partitions(PAGE) for row in page)
+        pages = (page for one in queries for page in connection.execute(one).partitions(PAGE))
+        entries = tuple(_entry(row) for page in pages for row in page)
     return Register(entries, {e.tag: e for e in entries}, {e.index: e for e in entries})
 
 

@@ -1,14 +1,15 @@
 """A tag's limits as readers see them: value, priority, and the source that has or has not been verified (S30)."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from davylamp_alarms.definition import Kind, PointKind, default_priority
 from davylamp_wire.profile import Limit, Source
+from sqlalchemy import String, select, type_coerce
 
 from davylamp_cloud.api.views import LimitView
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
-from davylamp_cloud.store.settings import select_limits
 from davylamp_cloud.store.state import Row, State
 
 CHUNK = 500
@@ -27,13 +28,22 @@ def limits_of(row: Row | None) -> tuple[LimitView, ...]:
 def settings_in_force(state: State, tags: Iterable[int]) -> dict[int, Settings]:
     """Return the settings in force of some tags, by index."""
     wanted = sorted(set(tags))
-    table = schema.LIMITS
+    limits, settings = schema.LIMITS, schema.SETTINGS
+    joined = limits.join(settings, settings.c.key == limits.c.settings)
+    query = select(limits.c.tag, type_coerce(settings.c.body, String)).select_from(joined)
     found = {}
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
-        for row in state.rows(select_limits(table.c.tag.in_(chunk), table.c.to_seq.is_(None))):
-            found[row["tag"]] = Settings.model_validate(row["settings"])
+    with state.reading() as connection:
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
+            for tag, text in connection.execute(query.where(limits.c.tag.in_(chunk), limits.c.to_seq.is_(None))):
+                found[tag] = _settings(text)
     return found
+
+
+@lru_cache(maxsize=1 << 12)
+def _settings(text: str) -> Settings:
+    """Return settings from their JSON; many tags share a few."""
+    return Settings.model_validate_json(text)
 
 
 def source_words(source: Source) -> str:

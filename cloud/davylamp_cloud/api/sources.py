@@ -30,9 +30,9 @@ def list_sources(parts: CloudParts, actor: Reader) -> list[SourceView]:
     standing = read_standing(parts.cloud.state, parts.catalogue)
     tags: Counter[str] = Counter()
     nodes: defaultdict[str, set[str]] = defaultdict(set)
-    for entry in standing.register.entries:
-        tags[entry.hazard_source] += 1
-        nodes[entry.hazard_source].add(entry.node)
+    for (source, node), count in standing.watched.items():
+        tags[source] += count
+        nodes[source].add(node)
     alarms: defaultdict[str, list[AlarmView]] = defaultdict(list)
     for alarm in board(standing, actor.sees):
         alarms[alarm.hazard_source].append(alarm)

@@ -36,13 +36,13 @@ def alarm_values(reader: Reader, actor: Actor, standing: Standing) -> dict[str, 
     """Return what the alarm templates need."""
     alarms = board(standing, actor.sees)
     open_alarms = [alarm for alarm in alarms if not alarm.hidden]
-    sources = {entry.hazard_source for entry in standing.register.entries if actor.sees(entry.hazard_source)}
+    seen = {place: count for place, count in standing.watched.items() if actor.sees(place[0])}
     return {
         "shown": open_alarms[:MOST_SHOWN],
         "rest": len(open_alarms) - len(open_alarms[:MOST_SHOWN]),
         "hidden": [alarm for alarm in alarms if alarm.hidden],
         "counts": counts(alarms),
-        "watched": Watched(sum(actor.sees(e.hazard_source) for e in standing.register.entries), len(sources)),
+        "watched": Watched(sum(seen.values()), len({source for source, _ in seen})),
         "can_act": actor.may(Permission.ACKNOWLEDGE),
         "doubt": lambda alarm: _doubt(reader, alarm),
         "lost": lambda alarm: _lost(reader, alarm),

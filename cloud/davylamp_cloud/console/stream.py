@@ -69,7 +69,7 @@ def cells(parts: Parts, reader: Reader) -> Make:
     plain = reading(parts.cloud.monitor.live)
 
     def make(tag: int, now: Snapshot) -> dict[str, Any] | None:
-        entry = parts.hub.register.by_index.get(tag)
+        entry = parts.hub.register.by_index.get(tag) or parts.catalogue.known(tag)
         value = plain(tag, now)
         if entry is None or value is None:
             return None

@@ -1,21 +1,24 @@
 """The register on disk: tags, versions of settings, proposals; written by slice, read back as of a record."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from davylamp_wire.profile import Text
-from sqlalchemy import Connection, String, Table, bindparam, or_, select, type_coerce, update
+from davylamp_wire.profile import COMM_OK, Text
+from sqlalchemy import ColumnElement, Connection, String, Table, bindparam, case, func, or_, select, type_coerce, update
 
 from davylamp_cloud.evaluate import Decision, Work
 from davylamp_cloud.register import Proposal, Register, Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.settings import all_settings, keep_settings, key_of
+from davylamp_cloud.store.state import State
+from davylamp_cloud.stored_tags import Group, Stored, Tags
 
 Row = dict[str, Any]
+Index = Callable[[str], int | None]
 
 PAGE = 5000
 """Rows fetched at once."""
@@ -57,15 +60,51 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
 
 
-def load_register(connection: Connection, seq: int) -> Register:
-    """Return the register as it was after the record `seq` of the log."""
-    settings = _settings_as_of(connection, seq)
+def load_register(state: State, seq: int, index: Index | None = None) -> Register:
+    """Return the register as it was after the record `seq` of the log; its tags are read when they are wanted.
+
+    `index` finds a tag's index by its id; without it, the register's own ids are read.
+    """
+    with state.reading() as connection:
+        settings = all_settings(connection)
+        groups, count = _groups_as_of(connection, seq, settings), _count_as_of(connection, seq)
+        tags = Tags(count, lambda first, last: _load(state, seq, settings, first, last))
+        stored = Stored(tags, index or _ids(connection).get, groups)
+        return Register(stored, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
+
+
+def _load(state: State, seq: int, settings: Mapping[str, Settings], first: int, last: int) -> list[Tag]:
+    """Return some tags as they were after a record."""
     table = schema.TAGS
     columns = [table.c[name] for name in READ]
-    query = select(*columns, type_coerce(table.c.states, String)).where(table.c.born_seq <= seq).order_by(table.c.idx)
-    pages = connection.execute(query).partitions(PAGE)
-    tags = [_tag_of(row, settings[row[0]]) for page in pages for row in page]
-    return Register(tags, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
+    here = (table.c.idx >= first, table.c.idx < last, table.c.born_seq <= seq)
+    query = select(*columns, type_coerce(table.c.states, String)).where(*here).order_by(table.c.idx)
+    with state.reading() as connection:
+        live = _settings_as_of(connection, seq, settings, first, last)
+        return [_tag_of(row, live[row[0]]) for row in connection.execute(query)]
+
+
+def _count_as_of(connection: Connection, seq: int) -> int:
+    """Return how many tags there were: indices are dense and ascend with the log."""
+    table = schema.TAGS
+    newest = select(table.c.idx).where(table.c.born_seq <= seq).order_by(table.c.idx.desc()).limit(1)
+    found = connection.execute(newest).scalar()
+    return 0 if found is None else int(found) + 1
+
+
+def _groups_as_of(connection: Connection, seq: int, settings: Mapping[str, Settings]) -> list[Group]:
+    """Return how many tags of each device share settings."""
+    tags, limits = schema.TAGS, schema.LIMITS
+    comm = func.max(case((tags.c.point == COMM_OK, tags.c.idx)))
+    query = select(tags.c.node, tags.c.device, limits.c.settings, func.count(), comm)
+    query = query.select_from(limits.join(tags, tags.c.idx == limits.c.tag)).where(*_in_force(seq))
+    rows = connection.execute(query.group_by(tags.c.node, tags.c.device, limits.c.settings))
+    return [Group(node, device, settings[key], count, place) for node, device, key, count, place in rows]
+
+
+def _ids(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(select(schema.TAGS.c.tag_id, schema.TAGS.c.idx))
+    return {tag_id: idx for page in rows.partitions(PAGE) for tag_id, idx in page}
 
 
 def tag_row(tag: Tag) -> Row:
@@ -152,15 +191,20 @@ def _decide(connection: Connection, decision: Decision, text_of: Callable[[Setti
         _describe(connection, [decision.after])
 
 
-def _settings_as_of(connection: Connection, seq: int) -> dict[int, tuple[Settings, int, str]]:
-    """Return each tag's settings, version and who accepted; equal settings are one object."""
+def _in_force(seq: int) -> tuple[ColumnElement[bool], ...]:
+    """Return what a version of settings fulfils that was in force after a record."""
+    limits = schema.LIMITS
+    return limits.c.from_seq <= seq, or_(limits.c.to_seq.is_(None), limits.c.to_seq > seq)
+
+
+def _settings_as_of(
+    connection: Connection, seq: int, settings: Mapping[str, Settings], first: int, last: int
+) -> dict[int, tuple[Settings, int, str]]:
+    """Return some tags' settings, version and who accepted; equal settings are one object."""
     table = schema.LIMITS
-    holds = (table.c.from_seq <= seq, or_(table.c.to_seq.is_(None), table.c.to_seq > seq))
-    settings = all_settings(connection)
-    rows = connection.execute(select(table.c.tag, table.c.settings, table.c.version, table.c.accepted_by).where(*holds))
-    return {
-        tag: (settings[key], version, intern(by)) for page in rows.partitions(PAGE) for tag, key, version, by in page
-    }
+    columns = (table.c.tag, table.c.settings, table.c.version, table.c.accepted_by)
+    query = select(*columns).where(table.c.tag >= first, table.c.tag < last, *_in_force(seq))
+    return {tag: (settings[key], version, intern(by)) for tag, key, version, by in connection.execute(query)}
 
 
 def _proposals_as_of(connection: Connection, seq: int) -> Iterator[Proposal]:
