@@ -84,7 +84,7 @@ def moment(log: Log, state: State, live: Live, seq: int) -> Evaluator:
         oldest = oldest_between(connection, log.first_seq - 1)
         if log.first_seq > 1 and (oldest is None or seq < oldest[0]):
             raise TooOld(oldest[1] if oldest else 0)
-        start, evaluator = _begin(connection, log, live, seq, ())
+        start, evaluator = _begin(connection, state, log, live, seq, ())
         aside = load_set_aside(connection, start)
     _replay(evaluator, log, start, seq, aside)
     return evaluator

@@ -45,7 +45,9 @@ def read_standing(state: State, catalogue: Catalogue) -> Standing:
     """Return what stands now; reads the disk."""
     rows = tuple(state.standing_alarms())
     settings = settings_in_force(state, (row["tag"] for row in rows))
-    return Standing(rows, catalogue.some(row["tag_id"] for row in rows), settings, first_outs(state), catalogue.watched())
+    return Standing(
+        rows, catalogue.some(row["tag_id"] for row in rows), settings, first_outs(state), catalogue.watched()
+    )
 
 
 def first_outs(state: State) -> dict[str, int]:
