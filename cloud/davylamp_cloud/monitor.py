@@ -8,6 +8,7 @@ It sleeps on the group commit and wakes with it. Nothing is told before the tran
 """
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,9 @@ REPLAY = "replay"
 SNAPSHOT_RECORDS = 20_000
 """Records after which a snapshot is due before its time, so that a replay stays short."""
 
+
+LONG_REPLAY = 1_000
+"""After a replay of more records than this a snapshot is due at once: a second kill must not cost the same again."""
 
 TRYING = "trying"
 """File beside state.db with what is being evaluated right now (trying.py)."""
@@ -180,7 +184,8 @@ class Monitor:
         self._evaluator = restored.evaluator
         self.live.grow(len(restored.evaluator.register))
         self._replayed = restored.replayed
-        self._snapshot_s = self._stored_s = time.monotonic()
+        self._stored_s = time.monotonic()
+        self._snapshot_s = self._stored_s if restored.replayed <= LONG_REPLAY else -math.inf
         self._snapshot_seq = restored.cursor - restored.replayed
         notices = Notices(restored.evaluator.register, self._sites)
         receivers = self._receivers

@@ -8,7 +8,10 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from sqlalchemy import String, func, select, type_coerce
+import numpy as np
+from davylamp_wire.profile import COMM_OK
+from numpy.typing import NDArray
+from sqlalchemy import String, case, func, select, type_coerce
 
 from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.store import schema
@@ -62,6 +65,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A device as the register has it; `own` are the indices of its points, `comm` says whether it answers."""
+
+    node: str
+    device: str
+    hazard_source: str
+    name: Bilingual
+    profile: str
+    confirmed: bool
+    comm: int | None
+    own: NDArray[np.int64]
+
+    @property
+    def tags(self) -> NDArray[np.int64]:
+        """All its indices."""
+        return self.own if self.comm is None else np.append(self.own, self.comm)
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """All tags at one moment."""
 
@@ -89,11 +111,12 @@ class Catalogue:
         self._stale = True
         self._register = NO_TAGS
         self._watched: Watched | None = None
+        self._devices: tuple[Device, ...] | None = None
 
     def forget(self) -> None:
         """Have the next reader load the register again; called on the monitor's thread after a change."""
         self._stale = True
-        self._watched = None
+        self._watched = self._devices = None
 
     def some(self, tags: Iterable[str]) -> Register:
         """Return these tags: the whole register where it is here, else they alone, for a start must not wait."""
@@ -105,6 +128,13 @@ class Catalogue:
     def known(self, index: int) -> Entry | None:
         """Return a tag as the register had it when it was last loaded; never reads the disk."""
         return self._register.by_index.get(index)
+
+    def devices(self) -> tuple[Device, ...]:
+        """Return every device, by node and name; reads the disk after a change."""
+        with self._lock:
+            if self._devices is None:
+                self._devices = _devices(self._state)
+            return self._devices
 
     def watched(self) -> Watched:
         """Return how many tags each hazard source has by edge node; reads the disk after a change."""
@@ -120,6 +150,25 @@ class Catalogue:
                 self._stale = False
                 self._register = _register(self._state)
             return self._register
+
+
+def _devices(state: State) -> tuple[Device, ...]:
+    tags = schema.TAGS
+    comm = case((tags.c.point == COMM_OK, tags.c.idx))
+    own = case((tags.c.point != COMM_OK, tags.c.idx))
+    place = (tags.c.node, tags.c.device, tags.c.hazard_source)
+    words = (tags.c.device_zh, tags.c.device_en, tags.c.profile)
+    sums = (func.min(tags.c.confirmed), func.max(comm), func.group_concat(own))
+    query = select(*place, *words, *sums).group_by(*place).order_by(*place)
+    with state.reading() as connection:
+        return tuple(
+            Device(node, device, source, Bilingual(zh, en), profile, bool(confirmed), at, _indices(text))
+            for node, device, source, zh, en, profile, confirmed, at, text in connection.execute(query)
+        )
+
+
+def _indices(text: str | None) -> NDArray[np.int64]:
+    return np.array(text.split(",") if text else [], np.int64)
 
 
 def _watched(state: State) -> Watched:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from davylamp_wire.profile import COMM_OK
 from davylamp_wire.quality import GOOD
 from fastapi import APIRouter
 from numpy.typing import NDArray
 from sqlalchemy import select
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.catalogue import Entry, Register
+from davylamp_cloud.api.catalogue import Device
 from davylamp_cloud.api.gate import Reader
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
 from davylamp_cloud.api.views import DeviceView, EdgeView
@@ -31,7 +30,7 @@ Columns = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint16], NDAr
 class _Facts:
     """What is known of all edges, read once."""
 
-    register: Register
+    devices: tuple[Device, ...]
     columns: Columns
     links: Mapping[str, Row]
     confirmed: Mapping[str, Confirmed]
@@ -48,10 +47,10 @@ def list_edges(parts: CloudParts, actor: Reader) -> list[EdgeView]:
 def edges(parts: Parts, actor: Actor) -> list[EdgeView]:
     """Return the edges that carry anything an actor sees; reads the disk."""
     facts = _facts(parts)
-    by_node: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in facts.register.entries:
-        if actor.sees(entry.hazard_source):
-            by_node[entry.node].append(entry)
+    by_node: defaultdict[str, list[Device]] = defaultdict(list)
+    for device in facts.devices:
+        if actor.sees(device.hazard_source):
+            by_node[device.node].append(device)
     known = set(by_node) | (set(facts.links) if not actor.hazard_sources else set())
     return [_edge(node, by_node[node], facts) for node in sorted(known)]
 
@@ -62,7 +61,7 @@ def _facts(parts: Parts) -> _Facts:
     for hole in log.holes():
         holes[hole.node].append(hole)
     return _Facts(
-        register=parts.catalogue.register(),
+        devices=parts.catalogue.devices(),
         columns=parts.cloud.monitor.live.columns(),
         links={row["node"]: row for row in state.rows(select(schema.LINKS))},
         confirmed={confirmed.node: confirmed for confirmed in log.confirmed()},
@@ -71,54 +70,48 @@ def _facts(parts: Parts) -> _Facts:
     )
 
 
-def _edge(node: str, entries: list[Entry], facts: _Facts) -> EdgeView:
+def _edge(node: str, devices: list[Device], facts: _Facts) -> EdgeView:
     link = facts.links.get(node)
     holes = facts.holes.get(node, [])
     seen = facts.ingest.get(node, {})
-    last_ms = _newest(entries, facts.columns)
     return EdgeView(
         node=node,
         online=bool(link and link["up"]),
         since_ms=link["since_ms"] if link else None,
         reason=link["reason"] if link else "",
-        confirmed=all(entry.confirmed for entry in entries),
+        confirmed=all(device.confirmed for device in devices),
         confirmed_ms=facts.confirmed[node].at_ms if node in facts.confirmed else None,
         backlog=bool(seen.get("backlog", False)),
-        last_ms=last_ms,
+        last_ms=_newest(devices, facts.columns),
         clock_offset_ms=seen.get("clock_offset_ms"),
         holes=len(holes),
         lost_readings=sum(hole.count for hole in holes),
-        devices=tuple(_devices(entries, facts)),
+        devices=tuple(_device(device, facts.columns) for device in devices),
     )
 
 
-def _newest(entries: Iterable[Entry], columns: Columns) -> int | None:
-    arrivals = columns[3]
-    newest = max((int(arrivals[e.index]) for e in entries if e.index < len(arrivals)), default=-1)
+def _newest(devices: Iterable[Device], columns: Columns) -> int | None:
+    """Return when the newest reading of any tag arrived."""
+    arrivals = [columns[3][_known(device.tags, columns)].max(initial=-1) for device in devices]
+    newest = max(map(int, arrivals), default=-1)
     return newest if newest >= 0 else None
 
 
-def _devices(entries: list[Entry], facts: _Facts) -> Iterable[DeviceView]:
-    by_device: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        by_device[entry.device].append(entry)
-    for device, tags in sorted(by_device.items()):
-        yield _device(device, tags, facts.columns)
-
-
-def _device(device: str, tags: list[Entry], columns: Columns) -> DeviceView:
-    own = [tag for tag in tags if tag.point != COMM_OK]
-    good = sum(1 for tag in own if tag.index < len(columns[2]) and columns[2][tag.index] == GOOD)
-    comm = next((tag.index for tag in tags if tag.point == COMM_OK), None)
+def _device(device: Device, columns: Columns) -> DeviceView:
     return DeviceView(
-        device=device,
-        name=tags[0].device_name,
-        profile=tags[0].profile,
-        hazard_source=tags[0].hazard_source,
-        answers=_answers(comm, columns),
-        tags=len(own),
-        good=good,
+        device=device.device,
+        name=device.name,
+        profile=device.profile,
+        hazard_source=device.hazard_source,
+        answers=_answers(device.comm, columns),
+        tags=len(device.own),
+        good=int(np.count_nonzero(columns[2][_known(device.own, columns)] == GOOD)),
     )
+
+
+def _known(tags: NDArray[np.int64], columns: Columns) -> NDArray[np.int64]:
+    """Return the tags that have a place among the live values yet."""
+    return tags[tags < len(columns[0])]
 
 
 def _answers(comm: int | None, columns: Columns) -> bool | None:

@@ -94,7 +94,7 @@ def handover(parts: Parts, actor: Actor) -> Handover:
     """Return what an actor's next shift must know; reads the disk."""
     alarms = board(read_standing(parts.cloud.state, parts.catalogue), actor.sees)
     out, reviews = ask(parts, _kept)
-    by_tag = parts.catalogue.register().by_tag
+    by_tag = parts.catalogue.some(out).by_tag
     seen = {tag: entry for tag, entry in out.items() if tag in by_tag and actor.sees(by_tag[tag].hazard_source)}
     return Handover(
         shelved=[alarm for alarm in alarms if "shelved" in alarm.suppressions],
@@ -112,7 +112,7 @@ def _kept(engine: Engine) -> tuple[dict[str, Out], dict[str, Review]]:
 def _concerns(parts: Parts, actor: Actor, owed: Review) -> bool:
     """Return whether an actor sees what an act was about: a tag, or an alarm, which may have none."""
     alarm = ask(parts, lambda engine: engine.definition(owed.subject))
-    entry = parts.catalogue.register().by_tag.get(owed.subject)
+    entry = parts.catalogue.some([owed.subject]).by_tag.get(owed.subject)
     about = alarm or entry
     return not actor.hazard_sources or (about is not None and actor.sees(about.hazard_source))
 

@@ -43,11 +43,15 @@ def handover_part(request: Request, parts: CloudParts, actor: Allowed) -> HTMLRe
 
 def handover_values(reader: Reader, parts: Parts, actor: Actor) -> dict[str, Any]:
     """Return what the template of the hand-over needs."""
-    by_tag = parts.catalogue.register().by_tag
+
+    def tag_name(tag: str) -> str:
+        entry = parts.catalogue.some([tag]).by_tag.get(tag)
+        return tag if entry is None else reader.say(entry.name)
+
     return {
         "all_masks": hiding.masks(parts, actor),
         "now": handover(parts, actor),
-        "tag_name": lambda tag: reader.say(by_tag[tag].name) if tag in by_tag else tag,
+        "tag_name": tag_name,
         "reason": lambda reason: reader.translate(REASONS[OutReason(reason)]),
         "op": lambda op: reader.translate(OPS[Op(op)]),
         "can_act": actor.may(Permission.SHELVE),
