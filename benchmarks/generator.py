@@ -1,22 +1,25 @@
-"""Edges for the cloud benchmark, in one process: real Sparkplug by `davylamp_wire`, plain MQTT, no journal behind it.
+"""Edges for the cloud benchmark, in one process: real Sparkplug by `davylamp_wire`, bare MQTT, no journal behind it.
 
-``python -m benchmarks.generator PORT EDGES DEVICES POINTS`` says its births at once, then obeys a line at a time::
+``python -m benchmarks.generator PORT EDGES DEVICES POINTS`` connects, then obeys a line at a time::
 
-    run SECONDS     one payload of every device every second, evenly spread; says how many, and how late it got
-    confirmed       says how many of them the cloud's latest sets cover
+    born N          lets devices be born until N of all are
+    run SECONDS N   one payload of each of the first N devices every second, evenly spread; says how many, how late
+    confirmed       says how many payloads the cloud's latest sets cover
+
+Payloads are made once and patched in place: times, values, record and sequence numbers. What is left of a payload's
+cost is copying it.
 """
 
-import itertools
 import json
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-import paho.mqtt.client as mqtt
+import numpy as np
 from davylamp_wire.decode import decode
 from davylamp_wire.describe import DeviceDescription
+from davylamp_wire.encode import varint
 from davylamp_wire.intervals import Confirmation, Intervals
 from davylamp_wire.payload import (
     CONFIRM,
@@ -37,7 +40,9 @@ from davylamp_wire.payload import (
 from davylamp_wire.profile import DataType, Limit, LimitKind, Point, Source
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType, Topic
-from paho.mqtt.enums import CallbackAPIVersion
+from numpy.typing import NDArray
+
+from benchmarks.raw_mqtt import Link, length_of, listen, publish
 
 GROUP, EPOCH_ID = "bench", "b0"
 HOLE_ALIAS, NODE_RECORD, FIRST_ALIAS = 16_384, 16_385, 16_400
@@ -65,59 +70,36 @@ def crossing_s(device: int, point: int) -> int | None:
     return CROSSING_FROM + turn % CROSSING_SPAN if which == point and point < 2 else None
 
 
-def crossings(devices: int) -> int:
-    """Return how many alarms a run leads to."""
-    return sum(crossing_s(device, point) is not None for device in range(devices) for point in (0, 1))
+def crossings(first: int, last: int) -> int:
+    """Return how many alarms a run leads to in which devices ``first <= n < last`` were born."""
+    return sum(crossing_s(device, point) is not None for device in range(first, last) for point in (0, 1))
+
+
+PLACES = 22
+"""Bytes of a regular metric of ours (davylamp_wire.encode): the time at 7, the value at 14."""
+TIME_AT, VALUE_AT, TIME_BYTES = 7, 14, 6
+FIRST_RECORD = 1 << 21
+"""Record numbers of four varint bytes, up to 2**28: they can be patched in place."""
+SLICES = 50
+"""A second's payloads go out in so many parts."""
+
+Bytes = NDArray[np.uint8]
 
 
 @dataclass(slots=True)
-class Device:
-    """One device: its place among all, its aliases."""
-
-    name: str
-    number: int
-    aliases: list[int]
-    record_alias: int
-    types: dict[int, int]
-
-    def body(self, record: int, second: int, at_ms: int) -> bytes:
-        """Return a scan as a journal record's body; every value differs from the one before."""
-        values = [CALM + ((second + place) % 97) / 100 for place in range(len(self.aliases))]
-        for point in (0, 1):
-            at_s = crossing_s(self.number, point)
-            if at_s is not None and second >= at_s:
-                values[point] += ALARMED - CALM
-        count = len(values)
-        readings = Readings(self.aliases, [at_ms] * count, values, [0] * count)
-        return record_metric(self.record_alias, record, at_ms) + metrics_body(readings, self.types)
-
-
-@dataclass
 class Edge:
     """One edge node: its connection, its numbers, and what the cloud has confirmed."""
 
     name: str
-    devices: list[Device]
+    link: Link | None = None
     seq: int = 0
-    record: int = 0
+    record: int = FIRST_RECORD - 1
     confirmed: Intervals = field(default_factory=Intervals)
 
     def connect(self, port: int) -> None:
-        """Connect with a will, and listen for commands."""
-        ready = threading.Event()
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=self.name)
-        self.client.max_queued_messages_set(0)
-        self.client.will_set(self._topic(MessageType.NDEATH), death_payload(0, _now_ms()), qos=1)
-        self.client.on_message = self._on_message
-        self.client.on_subscribe = lambda *_: ready.set()
-        self.client.on_connect = lambda client, *_: client.subscribe(self._topic(MessageType.NCMD), 1)
-        self.client.connect("127.0.0.1", port, 60)
-        self.client.loop_start()
-        if not ready.wait(10):
-            raise TimeoutError(f"{self.name}: the broker does not answer")
-
-    def be_born(self, described: dict[str, Point]) -> None:
-        """Say NBIRTH and every DBIRTH."""
+        """Connect with a will, listen for commands, and say NBIRTH."""
+        will = (self.topic(MessageType.NDEATH), death_payload(0, now_ms()))
+        self.link = Link(port, self.name, will, self.topic(MessageType.NCMD), self._command)
         node = [
             bd_seq_metric(0),
             BirthMetric(REBIRTH, SparkplugType.BOOLEAN, None, False),
@@ -125,112 +107,158 @@ class Edge:
             BirthMetric(HOLE, SparkplugType.STRING, HOLE_ALIAS, None),
             BirthMetric(RECORD, SparkplugType.UINT64, NODE_RECORD, 0),
         ]
-        self._send(self._topic(MessageType.NBIRTH), birth_payload(node, seq=0, sent_ms=_now_ms()))
-        for device in self.devices:
-            said = DeviceDescription(
-                name=device.name, profile="bench", hazard_source=self.name, zh="基准", en="bench", points=described
-            )
-            metrics = [
-                BirthMetric(DESCRIPTION, SparkplugType.STRING, None, said.encode()),
-                BirthMetric(RECORD, SparkplugType.UINT64, device.record_alias, 0),
-                *(
-                    BirthMetric(name, SparkplugType.DOUBLE, alias, None)
-                    for name, alias in zip(described, device.aliases, strict=True)
-                ),
-            ]
-            birth = birth_payload(metrics, seq=self._next_seq(), sent_ms=_now_ms())
-            self._send(self._topic(MessageType.DBIRTH, device.name), birth)
+        self.send(publish(self.topic(MessageType.NBIRTH), birth_payload(node, seq=0, sent_ms=now_ms())))
 
-    def scan(self, device: Device, second: int) -> None:
-        """Send one scan of a device as its next record."""
-        self.record += 1
-        now_ms = _now_ms()
-        payload = data_payload(device.body(self.record, second, now_ms), seq=self._next_seq(), sent_ms=now_ms)
-        self._send(self._topic(MessageType.DDATA, device.name), payload)
+    def send(self, packets: bytes) -> None:
+        """Write packets."""
+        assert self.link is not None
+        self.link.socket.sendall(packets)
 
-    def leave(self) -> None:
-        """Disconnect."""
-        self.client.disconnect()
-        self.client.loop_stop()
-
-    def _send(self, topic: str, payload: bytes) -> None:
-        self.client.publish(topic, payload, qos=0)  # Sparkplug 3.0: data and births are QoS 0
-
-    def _next_seq(self) -> int:
+    def next_seq(self) -> int:
         self.seq = (self.seq + 1) % 256
         return self.seq
 
-    def _topic(self, kind: MessageType, device: str | None = None) -> str:
+    def topic(self, kind: MessageType, device: str | None = None) -> str:
         return Topic(kind, GROUP, self.name, device).text
 
-    def _on_message(self, _: mqtt.Client, __: object, message: mqtt.MQTTMessage) -> None:
-        text = decode(bytes(message.payload)).value(CONFIRM)
+    def _command(self, payload: bytes) -> None:
+        text = decode(payload).value(CONFIRM)
         if isinstance(text, str):
             self.confirmed = Confirmation.parse(text).records
 
 
-def make(edges: int, devices: int, count: int) -> list[Edge]:
-    """Return edges with aliases of their own."""
-    return [
-        Edge(f"e{at}", [_device(at, at * devices + place, count) for place in range(devices)]) for at in range(edges)
-    ]
+class Fleet:
+    """All edges and devices. Device n belongs to edge ``n % edges``; the payloads of all lie in one array."""
+
+    def __init__(self, edges: int, devices: int, points_each: int) -> None:
+        self.edges = [Edge(f"e{at}") for at in range(edges)]
+        self.points = points_each
+        self.born = 0
+        template = self._template(0)
+        self._front = len(template) - 2 - points_each * PLACES
+        self._bodies: Bytes = np.empty((edges * devices, len(template) - 2), np.uint8)
+        self._heads: list[tuple[bytes, bytes]] = []
+        self._crossing: list[tuple[int, int, int]] = []
+
+    def edge(self, device: int) -> Edge:
+        return self.edges[device % len(self.edges)]
+
+    def _template(self, device: int) -> bytes:
+        """Return a device's payload with a sequence number of one byte."""
+        first, at_ms = FIRST_ALIAS + device * (self.points + 1), now_ms()
+        aliases = list(range(first + 1, first + 1 + self.points))
+        readings = Readings(aliases, [at_ms] * self.points, [CALM] * self.points, [0] * self.points)
+        types = dict.fromkeys(aliases, int(SparkplugType.DOUBLE))
+        body = record_metric(first, FIRST_RECORD, at_ms) + metrics_body(readings, types)
+        return data_payload(body, seq=1, sent_ms=at_ms)
+
+    def be_born(self, upto: int, described: dict[str, Point]) -> None:
+        """Say DBIRTH of every device that was not born yet; those cross their limits in the next run."""
+        self._crossing = []
+        for device in range(self.born, upto):
+            edge, name = self.edge(device), f"d{device}"
+            edge.send(publish(edge.topic(MessageType.DBIRTH, name), self._birth(device, edge, name, described)))
+            template = self._template(device)
+            self._bodies[device] = np.frombuffer(template[:-2], np.uint8)
+            topic = edge.topic(MessageType.DDATA, name).encode()
+            topic = len(topic).to_bytes(2, "big") + topic
+            sizes = (len(topic) + len(template), len(topic) + len(template) + 1)
+            self._heads.append((b"\x30" + length_of(sizes[0]) + topic, b"\x30" + length_of(sizes[1]) + topic))
+            for point in (0, 1):
+                at_s = crossing_s(device, point)
+                if at_s is not None:
+                    self._crossing.append((at_s, device, point))
+        self.born = max(self.born, upto)
+
+    def _birth(self, device: int, edge: Edge, name: str, described: dict[str, Point]) -> bytes:
+        first = FIRST_ALIAS + device * (self.points + 1)
+        said = DeviceDescription(
+            name=name, profile="bench", hazard_source=edge.name, zh="基准", en="bench", points=described
+        )
+        metrics = [
+            BirthMetric(DESCRIPTION, SparkplugType.STRING, None, said.encode()),
+            BirthMetric(RECORD, SparkplugType.UINT64, first, 0),
+            *(BirthMetric(n, SparkplugType.DOUBLE, first + 1 + at, None) for at, n in enumerate(described)),
+        ]
+        return birth_payload(metrics, seq=edge.next_seq(), sent_ms=now_ms())
+
+    def run(self, seconds: int, devices: int) -> dict[str, float]:
+        """Send the first devices once a second, evenly spread; return what was sent and how late at worst."""
+        began_s, late_s, sent = time.monotonic(), 0.0, 0
+        parts = np.linspace(0, devices, SLICES + 1).astype(int)
+        lifted: dict[int, list[int]] = {}
+        for second in range(seconds):
+            for at_s, device, point in self._crossing:
+                if at_s == second:
+                    lifted.setdefault(device, []).append(point)
+            values = CALM + ((second + np.arange(self.points)) % 97) / 100
+            for part, (start, stop) in enumerate(pairwise(parts)):
+                due_s = began_s + second + part / SLICES
+                now_s = time.monotonic()
+                if due_s > now_s:
+                    time.sleep(due_s - now_s)
+                late_s = max(late_s, now_s - due_s)
+                self._send(int(start), int(stop), values, lifted)
+                sent += int(stop - start)
+        return {"sent": sent, "late_s": late_s, "seconds": time.monotonic() - began_s}
+
+    def _send(self, start: int, stop: int, values: NDArray[np.float64], lifted: dict[int, list[int]]) -> None:
+        """Patch and send some devices' payloads, each edge's in one write."""
+        part, moment = self._bodies[start:stop], np.frombuffer(varint(now_ms()), np.uint8)
+        part[:, 1 : 1 + TIME_BYTES] = moment
+        part[:, 1 + TIME_BYTES + 7 : 1 + TIME_BYTES + 7 + TIME_BYTES] = moment
+        metrics = part[:, self._front :].reshape(stop - start, self.points, PLACES)
+        metrics[:, :, TIME_AT : TIME_AT + TIME_BYTES] = moment
+        metrics[:, :, VALUE_AT:] = values.view(np.uint8).reshape(self.points, 8)
+        for device in lifted.keys() & set(range(start, stop)) if lifted else ():
+            for point in lifted[device]:
+                high = np.array([values[point] + ALARMED - CALM])
+                metrics[device - start, point, VALUE_AT:] = high.view(np.uint8)
+        out: dict[int, list[bytes]] = {}
+        for device in range(start, stop):
+            edge = self.edge(device)
+            edge.record += 1
+            body = bytearray(part[device - start])
+            body[self._front - 4 : self._front] = varint(edge.record)
+            seq = edge.next_seq()
+            short, long = self._heads[device]
+            head, tail = (short, SEQ_TAILS[seq]) if seq < 128 else (long, SEQ_TAILS[seq])
+            out.setdefault(device % len(self.edges), []).extend((head, bytes(body), tail))
+        for at, packets in out.items():
+            self.edges[at].send(b"".join(packets))
 
 
-def _device(edge: int, number: int, count: int) -> Device:
-    first = FIRST_ALIAS + number * (count + 1)
-    aliases = list(range(first + 1, first + 1 + count))
-    return Device(f"d{number}", number, aliases, first, dict.fromkeys(aliases, int(SparkplugType.DOUBLE)))
-
-
-def run(edges: list[Edge], first_second: int, seconds: int) -> dict[str, float]:
-    """Send every device once a second, evenly spread; return what was sent and how late at worst."""
-    turns = [(edge, device) for place in zip(*(edge.devices for edge in edges), strict=True)
-             for edge, device in zip(edges, place, strict=True)]  # fmt: skip
-    began_s, late_s, sent = time.monotonic(), 0.0, 0
-    for second, (at, (edge, device)) in itertools.product(range(seconds), enumerate(turns)):
-        due_s = began_s + second + at / len(turns)
-        now_s = time.monotonic()
-        if due_s - now_s > 0.005:  # a few payloads at a time: sleeping costs more than sending
-            time.sleep(due_s - now_s)
-        late_s = max(late_s, now_s - due_s)
-        edge.scan(device, first_second + second)
-        sent += 1
-    return {"sent": sent, "late_s": late_s, "seconds": time.monotonic() - began_s}
+SEQ_TAILS = [b"\x18" + varint(seq) for seq in range(256)]
 
 
 def main() -> int:
     """Obey until standard input ends."""
     port, *shape = map(int, sys.argv[1:])
-    edges = make(*shape)
-    described = points(shape[2])
-    began_s = time.monotonic()
-    for edge in edges:
+    fleet = Fleet(*shape)
+    for edge in fleet.edges:
         edge.connect(port)
-        edge.be_born(described)
-    _say(born_s=time.monotonic() - began_s)
-    for reply in _obey(edges):
-        _say(**reply)
-    for edge in edges:
-        edge.leave()
-    return 0
-
-
-def _obey(edges: list[Edge]) -> Iterator[dict[str, float]]:
-    second = 0
+    listen([edge.link for edge in fleet.edges if edge.link])
+    described = points(shape[2])
+    _say(connected=len(fleet.edges))
     for line in iter(sys.stdin.readline, ""):
         match line.split():
-            case ["run", seconds]:
-                yield run(edges, second, int(seconds))
-                second += int(seconds)
+            case ["born", count]:
+                began_s = time.monotonic()
+                fleet.be_born(int(count), described)
+                _say(born_s=time.monotonic() - began_s)
+            case ["run", seconds, devices]:
+                _say(**fleet.run(int(seconds), int(devices)))
             case ["confirmed"]:
-                yield {"confirmed": sum(edge.confirmed.count for edge in edges)}
+                _say(confirmed=sum(edge.confirmed.count for edge in fleet.edges))
+    return 0
 
 
 def _say(**what: float) -> None:
     print(json.dumps(what), flush=True)
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Return the time, UTC milliseconds."""
     return time.time_ns() // 1_000_000
 
 
