@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from davylamp_alarms.batch import Batch
-from davylamp_wire.columns import decode_columns
+from davylamp_wire.columns import Columns, decode_many
+from davylamp_wire.decode import PayloadError
 from numpy.typing import NDArray
 
 from davylamp_cloud.log import Record
@@ -32,10 +33,8 @@ def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
     texts: dict[int, str] = {}
     unread = []
     at = 0
-    for record in records:
-        try:
-            columns = decode_columns(record.body, births.datatypes(record.birth), record.time_ms)
-        except ValueError:
+    for record, columns in zip(records, decoded(records, births), strict=True):
+        if isinstance(columns, ValueError):
             unread.append(record.seq)
             continue
         tags = births.indices(record.birth, columns.aliases)
@@ -47,6 +46,15 @@ def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
     if not parts:
         return Slice(Batch.concat([]), {}, tuple(unread))
     return _joined(parts, heads, texts, tuple(unread))
+
+
+def decoded(records: Sequence[Record], births: BirthBook) -> list[Columns | PayloadError]:
+    """Return the columns of records, or why one has none."""
+    return decode_many(
+        [record.body for record in records],
+        [births.datatypes(record.birth) for record in records],
+        [record.time_ms for record in records],
+    )
 
 
 def _joined(

@@ -134,6 +134,8 @@ class BirthBook:
     _by_digest: dict[str, int] = field(default_factory=dict)
     _stored: dict[int, Sequence[object]] = field(default_factory=dict)
     _newest: int = 0
+    _asked: dict[int, tuple[bytes, Int32s]] = field(default_factory=dict)
+    """What each birth was asked last: a device says the same tags scan after scan."""
 
     @classmethod
     def load(cls, connection: sqlite3.Connection) -> "BirthBook":
@@ -164,13 +166,20 @@ class BirthBook:
         return {(birth.node, birth.device): birth for birth in births}
 
     def indices(self, birth: int, aliases: Int64s) -> Int32s:
-        """Return the tag index of each alias as that birth meant it; NO_TAG for an alias it does not have."""
+        """Return the tag index of each alias as that birth meant it, not to be written; NO_TAG where it has none."""
         if birth in self._stored:
             self._made(birth)
         lookup = self._lookups.get(birth)
         if lookup is None:
             return np.full(len(aliases), NO_TAG, np.int32)
-        return lookup.values(aliases)
+        asked = aliases.tobytes()
+        before = self._asked.get(birth)
+        if before is not None and before[0] == asked:
+            return before[1]
+        found = lookup.values(aliases.copy())
+        found.flags.writeable = False
+        self._asked[birth] = asked, found
+        return found
 
     def datatypes(self, birth: int) -> Callable[[Int64s], Int32s] | None:
         """Return what tells the Sparkplug datatypes of aliases; only it tells a negative integer from a large one."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from davylamp_wire import sparkplug_pb2
 from davylamp_wire.column_shapes import by_metric, by_shape
-from davylamp_wire.columns import Columns, Types, decode_columns
+from davylamp_wire.columns import Columns, Types, decode_columns, decode_many
 from davylamp_wire.names import name_alias
 from davylamp_wire.payload import (
     Message,
@@ -21,13 +21,14 @@ from davylamp_wire.payload import (
 )
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from davylamp_wire.reading import Readings, Value
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.readings import NOW, typed_readings
 
 T = SparkplugType
 RECORD_ALIAS = 16_384
+FIRST = 16_400
 
 
 def lookup(types: Mapping[int, int]) -> Types:
@@ -204,3 +205,46 @@ def test_an_empty_payload_has_empty_columns() -> None:
     shapes: list[NDArray[np.generic]] = [columns.aliases, columns.times_ms, columns.values, columns.qualities]
     assert [len(column) for column in shapes] == [0, 0, 0, 0]
     assert (columns.seq, columns.record) == (3, None)
+
+
+KINDS = ["doubles", "floats", "typed", "broken", "short"]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 4)), max_size=12),
+    st.data(),
+)
+def test_many_payloads_say_what_each_says_alone(kinds: list[tuple[str, int]], data: st.DataObject) -> None:
+    payloads = [_payload(kind, count, n, data) for n, (kind, count) in enumerate(kinds)]
+    arrivals = [NOW + n for n in range(len(payloads))]
+    together = decode_many(payloads, [None] * len(payloads), arrivals)
+    for payload, found, arrival_ms in zip(payloads, together, arrivals, strict=True):
+        try:
+            alone = decode_columns(payload, None, arrival_ms)
+        except PayloadError as error:
+            assert isinstance(found, PayloadError)
+            assert str(found) == str(error)
+            continue
+        assert not isinstance(found, PayloadError)
+        assert found[:3] == alone[:3]
+        assert (found.historical, found.texts) == (alone.historical, alone.texts)
+        for name in ("aliases", "times_ms", "values", "qualities"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+            assert getattr(found, name).dtype == getattr(alone, name).dtype
+
+
+def _payload(kind: str, count: int, n: int, data: st.DataObject) -> bytes:
+    if kind in ("doubles", "floats"):
+        datatype = SparkplugType.DOUBLE if kind == "doubles" else SparkplugType.FLOAT
+        aliases = list(range(FIRST + 10 * n, FIRST + 10 * n + count))
+        value = data.draw(st.sampled_from([1.5, 0.0, float("nan"), float("inf")]))
+        readings = Readings(aliases, [NOW + n] * count, [value] * count, [0] * count)
+        body = record_metric(FIRST - 1, data.draw(st.integers(0, 1 << 22)), NOW)
+        body += metrics_body(readings, dict.fromkeys(aliases, int(datatype)))
+        return data_payload(body, seq=data.draw(st.integers(0, 255)), sent_ms=NOW + n)
+    if kind == "typed":
+        readings, types = data.draw(typed_readings())
+        return data_payload(metrics_body(readings, types), seq=n, sent_ms=NOW)
+    whole = _payload("doubles", count, n, data)
+    return whole[:-1] if kind == "short" else whole[:20] + bytes([data.draw(st.integers(0, 255))]) + whole[21:]

@@ -43,9 +43,21 @@ class Columns(NamedTuple):
     texts: dict[int, str]
 
 
-@lru_cache(maxsize=1 << 10)
+SHARED = 4096
+"""Readings up to which arrays of one quality are kept: a payload's, not those of a hundred payloads."""
+
+
 def same(quality: int, count: int) -> NDArray[np.uint16]:
-    """Return one quality, many times, in an array that is shared and cannot be written."""
+    """Return one quality, many times, in an array that may be shared and cannot be written."""
+    return _kept(quality, count) if count <= SHARED else _made(quality, count)
+
+
+@lru_cache(maxsize=1 << 10)
+def _kept(quality: int, count: int) -> NDArray[np.uint16]:
+    return _made(quality, count)
+
+
+def _made(quality: int, count: int) -> NDArray[np.uint16]:
     qualities = np.full(count, quality, np.uint16)
     qualities.flags.writeable = False
     return qualities

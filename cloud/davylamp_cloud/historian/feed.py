@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import structlog
-from davylamp_wire.columns import Columns, decode_columns
+from davylamp_wire.columns import Columns
 
 from davylamp_cloud.historian import Historian, HistorianUnavailable, Rows
 from davylamp_cloud.historian.days import DAY_MS
 from davylamp_cloud.log import Log, Record, RecordKind
+from davylamp_cloud.readings import decoded
 from davylamp_cloud.tags import NO_TAG, BirthBook
 
 LOG = structlog.get_logger()
@@ -193,10 +194,11 @@ def rows_of(records: Sequence[Record], births: BirthBook) -> tuple[Rows, int]:
     """
     parts: list[_Part] = []
     aside = 0
-    for record in records:
-        if not _has_readings(record, births):
+    told = [record for record in records if _has_readings(record, births)]
+    for record, columns in zip(told, decoded(told, births), strict=True):
+        if isinstance(columns, ValueError):
             continue
-        part, unknown = _part(record, births)
+        part, unknown = _part(record, columns, births)
         aside += unknown
         if part is not None:
             parts.append(part)
@@ -222,11 +224,7 @@ class _Part:
         self.keep = self.indices >= 0
 
 
-def _part(record: Record, births: BirthBook) -> tuple[_Part | None, int]:
-    try:
-        columns = decode_columns(record.body, births.datatypes(record.birth), record.time_ms)
-    except ValueError:
-        return None, 0
+def _part(record: Record, columns: Columns, births: BirthBook) -> tuple[_Part | None, int]:
     part = _Part(record, columns, births)
     unknown = int(np.count_nonzero(part.indices == NO_TAG))  # an edge's own metrics are no readings and not missed
     return (part if part.keep.any() else None), unknown
