@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined
 from davylamp_cloud.tags import Birth
 
-PACE_S = 0.005
-"""Shortest time from one commit to the next: a lone record does not wait, a stream is written in batches."""
+PACE_S, MOST_PACE_S, EACH_S = 0.005, 0.030, 0.0002
+"""Shortest time from one commit to the next: a lone record does not wait, a stream is written in batches. The more
+the last one held the longer, up to a bound no alarm feels: a commit costs the disk and each reader a fixed price."""
 
 Done = Callable[[list[int]], None]
 
@@ -46,7 +47,7 @@ class GroupCommit:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self.commits = 0
-        self._committed_s = 0.0
+        self._committed_s, self._pace_s = 0.0, PACE_S
 
     def start(self) -> None:
         """Start the thread."""
@@ -96,7 +97,7 @@ class GroupCommit:
         """Wait for submissions; nothing comes back when the thread is to end."""
         with self._ready:
             self._ready.wait_for(lambda: self._queue or self._stopping)
-        rest_s = self._committed_s + PACE_S - time.monotonic()
+        rest_s = self._committed_s + self._pace_s - time.monotonic()
         if rest_s > 0 and not self._stopping:
             time.sleep(rest_s)
         with self._ready:
@@ -108,6 +109,7 @@ class GroupCommit:
         seqs = self._log.append(records, _merged(batch))
         self.commits += 1
         self._committed_s = time.monotonic()
+        self._pace_s = min(MOST_PACE_S, PACE_S + EACH_S * len(batch))
         at = 0
         for submission in batch:
             until = at + len(submission.records)

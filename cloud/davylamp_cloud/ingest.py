@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from davylamp_cloud.bulk_client import BulkClient
 from davylamp_cloud.config import BrokerConfig, MonitorConfig
 from davylamp_cloud.group_commit import GroupCommit, LogClosed
 from davylamp_cloud.intake import Intake, Outside, Pressure
@@ -245,7 +246,7 @@ def _steady_ms() -> int:
 
 
 def _client(host_id: str, broker: BrokerConfig) -> Client:
-    client = Client(
+    client = BulkClient(
         CallbackAPIVersion.VERSION2,
         client_id=f"davylamp-host-{host_id}",
         clean_session=True,

@@ -7,6 +7,7 @@ log ══► take (decode, engine) ──► state.db: alarms, transitions + ch
 It sleeps on the group commit and wakes with it. Nothing is told before the transaction that holds it is on disk.
 """
 
+import gc
 import json
 import math
 import threading
@@ -248,6 +249,8 @@ class Monitor:
             return
         self._unknown += work.unknown
         self._stored += len(rows)
+        if work.register_changed:
+            gc.freeze()  # what a birth brought stays: the collector need not walk a million tags again and again
         self._outcomes.publish(_committed(work, rows), _outcomes(work, rows))
         if self._snapshot_due(work.seq) and not self._snapshots.busy:
             self._snapshot()
