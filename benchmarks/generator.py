@@ -86,6 +86,29 @@ SLICES = 50
 Bytes = NDArray[np.uint8]
 
 
+def node_birth() -> bytes:
+    """Return what an edge node says of itself."""
+    node = [
+        bd_seq_metric(0),
+        BirthMetric(REBIRTH, SparkplugType.BOOLEAN, None, False),
+        BirthMetric(EPOCH, SparkplugType.STRING, None, EPOCH_ID),
+        BirthMetric(HOLE, SparkplugType.STRING, HOLE_ALIAS, None),
+        BirthMetric(RECORD, SparkplugType.UINT64, NODE_RECORD, 0),
+    ]
+    return birth_payload(node, seq=0, sent_ms=now_ms())
+
+
+def device_birth(name: str, source: str, first_alias: int, described: dict[str, Point], seq: int) -> bytes:
+    """Return what a device says of itself: its record number under the first alias, its points under the next ones."""
+    said = DeviceDescription(name=name, profile="bench", hazard_source=source, zh="基准", en="bench", points=described)
+    metrics = [
+        BirthMetric(DESCRIPTION, SparkplugType.STRING, None, said.encode()),
+        BirthMetric(RECORD, SparkplugType.UINT64, first_alias, 0),
+        *(BirthMetric(n, SparkplugType.DOUBLE, first_alias + 1 + at, None) for at, n in enumerate(described)),
+    ]
+    return birth_payload(metrics, seq=seq, sent_ms=now_ms())
+
+
 @dataclass(slots=True)
 class Edge:
     """One edge node: its connection, its numbers, and what the cloud has confirmed."""
@@ -100,14 +123,7 @@ class Edge:
         """Connect with a will, listen for commands, and say NBIRTH."""
         will = (self.topic(MessageType.NDEATH), death_payload(0, now_ms()))
         self.link = Link(port, self.name, will, self.topic(MessageType.NCMD), self._command)
-        node = [
-            bd_seq_metric(0),
-            BirthMetric(REBIRTH, SparkplugType.BOOLEAN, None, False),
-            BirthMetric(EPOCH, SparkplugType.STRING, None, EPOCH_ID),
-            BirthMetric(HOLE, SparkplugType.STRING, HOLE_ALIAS, None),
-            BirthMetric(RECORD, SparkplugType.UINT64, NODE_RECORD, 0),
-        ]
-        self.send(publish(self.topic(MessageType.NBIRTH), birth_payload(node, seq=0, sent_ms=now_ms())))
+        self.send(publish(self.topic(MessageType.NBIRTH), node_birth()))
 
     def send(self, packets: bytes) -> None:
         """Write packets."""
@@ -157,7 +173,9 @@ class Fleet:
         self._crossing = []
         for device in range(self.born, upto):
             edge, name = self.edge(device), f"d{device}"
-            edge.send(publish(edge.topic(MessageType.DBIRTH, name), self._birth(device, edge, name, described)))
+            first = FIRST_ALIAS + device * (self.points + 1)
+            birth = device_birth(name, edge.name, first, described, edge.next_seq())
+            edge.send(publish(edge.topic(MessageType.DBIRTH, name), birth))
             template = self._template(device)
             self._bodies[device] = np.frombuffer(template[:-2], np.uint8)
             topic = edge.topic(MessageType.DDATA, name).encode()
@@ -169,18 +187,6 @@ class Fleet:
                 if at_s is not None:
                     self._crossing.append((at_s, device, point))
         self.born = max(self.born, upto)
-
-    def _birth(self, device: int, edge: Edge, name: str, described: dict[str, Point]) -> bytes:
-        first = FIRST_ALIAS + device * (self.points + 1)
-        said = DeviceDescription(
-            name=name, profile="bench", hazard_source=edge.name, zh="基准", en="bench", points=described
-        )
-        metrics = [
-            BirthMetric(DESCRIPTION, SparkplugType.STRING, None, said.encode()),
-            BirthMetric(RECORD, SparkplugType.UINT64, first, 0),
-            *(BirthMetric(n, SparkplugType.DOUBLE, first + 1 + at, None) for at, n in enumerate(described)),
-        ]
-        return birth_payload(metrics, seq=edge.next_seq(), sent_ms=now_ms())
 
     def run(self, seconds: int, devices: int) -> dict[str, float]:
         """Send the first devices once a second, evenly spread; return what was sent and how late at worst."""

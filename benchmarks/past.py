@@ -3,16 +3,17 @@
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from davylamp_wire.payload import data_payload, metrics_body, record_metric
+from davylamp_wire.payload import SparkplugType, data_payload, metrics_body, record_metric
 from davylamp_wire.profile import DataType, Limit, LimitKind, Point
 from davylamp_wire.reading import Readings
-from davylamp_wire.topic import MessageType
+from davylamp_wire.topic import MessageType, Topic
 from support.host import Host
 
-from benchmarks.generator import CALM, SOURCE, Device, Edge, make
+from benchmarks.generator import CALM, FIRST_ALIAS, GROUP, SOURCE, device_birth, node_birth
 
 EDGES, DEVICES, POINTS = 10, 100, 100
 STANDING = EDGES * DEVICES
@@ -45,30 +46,52 @@ def _point(number: int, more: dict[str, Any]) -> Point:
     return Point(zh=zh, en=en, unit="", type=DataType.FLOAT64, limits={LimitKind.H: limit})
 
 
-class Told(Edge):
-    """An edge of the generator whose messages go straight to the intake."""
+@dataclass(slots=True)
+class Told:
+    """An edge whose messages go straight to the intake; its devices are numbers over all edges."""
 
+    name: str
+    devices: range
     host: Host
+    seq: int = 0
+    record: int = 0
 
-    def _send(self, topic: str, payload: bytes) -> None:
-        self.host.hear((topic, payload))
+    def be_born(self, points: dict[str, Point]) -> None:
+        """Say NBIRTH and every DBIRTH."""
+        self._send(MessageType.NBIRTH, None, node_birth())
+        for device in self.devices:
+            birth = device_birth(f"d{device}", self.name, _first_alias(device), points, self._next_seq())
+            self._send(MessageType.DBIRTH, device, birth)
 
-    def tell(self, device: Device, over: tuple[int, ...]) -> None:
+    def tell(self, device: int, over: tuple[int, ...]) -> None:
         """Send one scan; the points named are over their limit."""
         self.record += 1
-        now_ms, count = self.host.now_ms, len(device.aliases)
-        values = [ALARMED if place in over else CALM for place in range(count)]
-        readings = Readings(device.aliases, [now_ms] * count, values, [0] * count)
-        body = record_metric(device.record_alias, self.record, now_ms) + metrics_body(readings, device.types)
-        payload = data_payload(body, seq=self._next_seq(), sent_ms=now_ms)
-        self._send(self._topic(MessageType.DDATA, device.name), payload)
+        now_ms, first = self.host.now_ms, _first_alias(device)
+        aliases = list(range(first + 1, first + 1 + POINTS))
+        values = [ALARMED if place in over else CALM for place in range(POINTS)]
+        readings = Readings(aliases, [now_ms] * POINTS, values, [0] * POINTS)
+        types = dict.fromkeys(aliases, int(SparkplugType.DOUBLE))
+        body = record_metric(first, self.record, now_ms) + metrics_body(readings, types)
+        self._send(MessageType.DDATA, device, data_payload(body, seq=self._next_seq(), sent_ms=now_ms))
+
+    def _send(self, kind: MessageType, device: int | None, payload: bytes) -> None:
+        name = None if device is None else f"d{device}"
+        self.host.hear((Topic(kind, GROUP, self.name, name).text, payload))
+
+    def _next_seq(self) -> int:
+        self.seq = (self.seq + 1) % 256
+        return self.seq
+
+
+def _first_alias(device: int) -> int:
+    return FIRST_ALIAS + device * (POINTS + 1)
 
 
 def build(folder: Path) -> float:
     """Let the past happen in a folder; return how long that took. It ends with a kill, not with a stop."""
     began_s, alive = time.monotonic(), folder.with_name(folder.name + ".alive")
     host = Host(alive, now_ms=time.time_ns() // 1_000_000).start()
-    edges = [_told(edge, host) for edge in make(EDGES, DEVICES, POINTS)]
+    edges = [Told(f"e{at}", range(at * DEVICES, (at + 1) * DEVICES), host) for at in range(EDGES)]
     for edge in edges:
         edge.be_born(described())
     _settle(host)
@@ -77,7 +100,7 @@ def build(folder: Path) -> float:
         host.now_ms = max(host.now_ms + 1000, time.time_ns() // 1_000_000)
         for edge in edges:
             for device in edge.devices:
-                edge.tell(device, over if device.number % SOME_EVERY == 0 else (0,))
+                edge.tell(device, over if device % SOME_EVERY == 0 else (0,))
         _settle(host)
     _act(host)
     _settle(host)
@@ -85,12 +108,6 @@ def build(folder: Path) -> float:
     host.stop()
     shutil.rmtree(alive)
     return time.monotonic() - began_s
-
-
-def _told(edge: Edge, host: Host) -> Told:
-    told = Told(edge.name, edge.devices)
-    told.host = host
-    return told
 
 
 def _settle(host: Host) -> None:
