@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log
 from davylamp_cloud.monitor import shifts_ms
 from davylamp_cloud.register import Register
-from davylamp_cloud.replay import compare
+from davylamp_cloud.replay import PERFORMANCE, compare
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.snapshots import Snapshot, load_snapshot
 from davylamp_cloud.store.state import State
@@ -41,9 +41,17 @@ ROUND_S = 5.0
 """Chance may spare a process for long; then it is killed wherever it is."""
 
 SLICE = 500
+SNAPSHOTS = "[monitor]\nsnapshot_s = 1.0\n"
+"""So often that snapshots are interrupted, too."""
+
+ALWAYS = ("log.", "monitor.before_engine", "monitor.after_engine")
+OFTEN = 40
+"""These are passed with every tick; the plant is to live for a moment before it happens."""
+
 PRIORITIES = '["red", "orange", "yellow"]'
 GAS = (0.1, 1.2, 5.0)
 """At rest, over L1, over L2."""
+ACTS = 4
 DETECTORS = ("cl2_1", "cl2_2", "cl2_3", "cl2_4")
 
 
@@ -72,23 +80,22 @@ class Duty:
         self._dice = random.Random(seed)
 
     def act(self) -> None:
-        """Let the plant move, and do one thing; a process that dies meanwhile answers nothing."""
+        """Let the plant move, and do some things; a process that dies meanwhile answers nothing."""
         self._edge.read(
             cl2_1=self._dice.choice(GAS), cl2_2=self._dice.choice(GAS), level=self._dice.choice((2.0, 50.0))
         )
-        try:
+        with suppress(OSError, json.JSONDecodeError):  # an HTTPError, which a refusal is, is an OSError
             alarms = self._cloud.alarms()
-            if alarms:
-                self._answer(self._dice.choice(alarms))
-        except (OSError, urllib.error.HTTPError, json.JSONDecodeError):
-            pass
+            for alarm in self._dice.sample(alarms, min(len(alarms), ACTS)):
+                with suppress(urllib.error.HTTPError):
+                    self._answer(alarm)
         time.sleep(0.05)
 
     def _answer(self, alarm: dict[str, Any]) -> None:
         what = self._dice.choice(("acknowledge", "acknowledge", "reset", "shelve", "unshelve"))
         body: dict[str, Any] = {"version": alarm["version"], "comment": "in a test"}
         if what == "shelve":
-            body = {"comment": "in a test", "minutes": 1}
+            body |= {"minutes": 1}
         self._cloud.post(f"/api/v1/alarms/{alarm['occurrence']}/{what}", **body)
 
 
@@ -123,7 +130,8 @@ def never_killed(log: Log, sites: list[SiteConfig]) -> tuple[list[Transition], d
     while records := log.read(at, SLICE):
         at = records[-1].seq
         made += [step.transition for step in evaluator.take(records).steps]
-    return made, {**evaluator.engine.snapshot(), **evaluator.live.dump()}
+    kept = {**evaluator.engine.snapshot(), **evaluator.live.dump(), PERFORMANCE: evaluator.performance.dump()}
+    return made, kept
 
 
 def holds_against_the_log(folder: Path) -> list[dict[str, Any]]:
@@ -160,12 +168,12 @@ def every_notice_arrived_in_order(stored: list[dict[str, Any]], heard: list[Rece
 def kills(tmp_path: Path, broker: Broker, rounds: int, seed: int, names: tuple[str, ...] = ()) -> None:
     """Kill a cloud at each named point, then at random ones, and hold what is left against its log."""
     with regulator(tmp_path) as (section, notices):
-        cloud = CloudProcess(tmp_path, broker, more='[historian]\nkind = "duckdb"\n' + section)
+        cloud = CloudProcess(tmp_path, broker, more=SNAPSHOTS + section)
         edge = JournalingEdge(tmp_path, broker)
         try:
             duty = Duty(cloud, edge, seed)
             for name in names:
-                killed_once(cloud, duty, f"{name}#3")
+                killed_once(cloud, duty, f"{name}#{OFTEN if name.startswith(ALWAYS) else 2}")
             for number in range(rounds - len(names)):
                 killed_once(cloud, duty, f"random:{seed + number}:{ONE_IN}")
             cloud.start()
