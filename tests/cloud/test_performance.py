@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from davylamp_cloud.store import schema
-from davylamp_cloud.store.performance import history, last_numbers
+from davylamp_cloud.store.performance import annunciated, history, last_numbers
 from sqlalchemy import select
 from support.duty_room import DutyRoom, duty_room
 from support.host import Host, host
@@ -70,6 +70,8 @@ def test_kpis_are_told_with_their_targets_and_wait_for_stragglers_alone(room: Du
     assert (found.status_code, found.json()["error"]) == (422, "bad_span")
     with room.running.state.reading() as connection:
         columns = history(connection, "park", now_ms - 1000, now_ms + 1000).columns
+        assert annunciated(connection, now_ms - 1000) == {"park": 12}
+        assert annunciated(connection, now_ms) == {}
     assert int(columns.annunciated.sum()) == 12
     kpi = get(room, "kpi", position="park")
     assert kpi["figures"]["annunciated"] == 0, "what is younger than reorder_s is not settled"

@@ -11,6 +11,7 @@ from davylamp_cloud.api.language import Language, mark
 from davylamp_cloud.api.parts import CloudParts, Words
 from davylamp_cloud.api.tags import page_of_tags
 from davylamp_cloud.console.answers import LANGUAGE_COOKIE, form_of, reader_of
+from davylamp_cloud.console.flood import banners
 from davylamp_cloud.console.parts import alarm_values, edge_values, tags_html
 from davylamp_cloud.console.words import page_words, spans
 
@@ -33,6 +34,7 @@ async def page(request: Request, parts: CloudParts) -> Response:
         actor=actor,
         spans=spans(reader),
         page_words=page_words(reader),
+        banners=await run_in_threadpool(banners, parts, actor, standing),
         **found,
         **alarm_values(reader, actor, standing),
     )

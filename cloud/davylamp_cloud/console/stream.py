@@ -1,4 +1,4 @@
-"""What keeps the page alive: alarms and edges as HTML, values as JSON, announcements, heartbeats.
+"""What keeps the page alive: alarms, floods and edges as HTML, values as JSON, announcements, heartbeats.
 
 The HTML is made once per change for each kind of reader (language, rights, hazard sources), not once per screen.
 """
@@ -22,6 +22,7 @@ from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.language import Language
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
 from davylamp_cloud.api.sse import stream
+from davylamp_cloud.console.flood import flood_events
 from davylamp_cloud.console.parts import alarm_part, cell, edge_events
 from davylamp_cloud.console.render import Reader, zone_of
 
@@ -29,6 +30,9 @@ router = APIRouter(include_in_schema=False, responses=REFUSALS)
 
 EDGES_S = 2.0
 """Edges are looked at this often: devices come and go without a transition."""
+
+FLOODS_S = 2.0
+"""Floods are looked at this often: one ends by time alone, and a storm's transitions need not all be counted anew."""
 
 ANNOUNCED = frozenset({"raised", "re_alarmed"})
 
@@ -88,10 +92,17 @@ class Screen:
         self._number = parts.hub.number
         self._alarms_version = 0
         self._edges_sent: list[Event] = []
+        self._floods_sent: list[Event] = []
 
     async def collect(self) -> list[Event]:
         """Return what changed since the last call; everything on the first."""
-        return [*await self._alarms(), *self._announcements(), *self._values(), *await self._edges()]
+        return [
+            *await self._alarms(),
+            *self._announcements(),
+            *self._values(),
+            *await self._edges(),
+            *await self._floods(),
+        ]
 
     async def _alarms(self) -> list[Event]:
         hub = self._parts.hub
@@ -126,6 +137,16 @@ class Screen:
         if made == self._edges_sent:
             return []
         self._edges_sent = made
+        return made
+
+    async def _floods(self) -> list[Event]:
+        version = int(self._parts.cloud.now_ms() / (FLOODS_S * 1000))
+        standing = await self._parts.hub.standing()
+        make = partial(flood_events, self._reader, self._parts, self._actor, standing)
+        made: list[Event] = await self._shared.get("flood", self._kind, version, make)
+        if made == self._floods_sent:
+            return []
+        self._floods_sent = made
         return made
 
 

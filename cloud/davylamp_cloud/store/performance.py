@@ -1,10 +1,12 @@
 """What the alarm system says of itself, on disk: advice, floods, first-outs; transitions as columns for its KPIs."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from davylamp_alarms.definition import position_of
 from davylamp_alarms.performance.heard import ACTS, SOUNDING
 from davylamp_alarms.performance.kpis import Columns
 from davylamp_alarms.transition import Event, Lane
@@ -62,11 +64,9 @@ def history(connection: Connection, position: str, from_ms: int, to_ms: int) -> 
     """Return a position's transitions of ``from_ms <= at < to_ms`` in the order of the log."""
     table = schema.TRANSITIONS
     live = table.c.lane == str(Lane.LIVE)
-    shown = type_coerce(table.c.suppressions, String) == "[]"
-    standing = and_(or_(table.c.condition == "active", table.c.latched), ~table.c.acknowledged)
-    sounds = or_(table.c.event.in_([str(Event.RAISED), str(Event.RE_ALARMED)]), standing)
+    shown = _shown()
     bits = (
-        _bit(ANNUNCIATED, and_(shown, table.c.event.in_([str(e) for e in SOUNDING]), sounds))
+        _bit(ANNUNCIATED, _annunciated())
         + _bit(RAISED, and_(live, table.c.event == str(Event.RAISED)))
         + _bit(ENDED, and_(live, table.c.event.in_([str(Event.CLEARED), str(Event.CLOSED)])))
         + _bit(HIDDEN, ~shown)
@@ -79,6 +79,28 @@ def history(connection: Connection, position: str, from_ms: int, to_ms: int) -> 
     )
     rows = connection.execute(query.order_by(table.c.at_ms, table.c.seq, table.c.source_no)).all()
     return _columns(rows)
+
+
+def annunciated(connection: Connection, from_ms: int) -> dict[str, int]:
+    """Return how many alarms sounded at each position since a moment (host time); positions without any are absent."""
+    table = schema.TRANSITIONS
+    query = select(table.c.alarm_id, func.count()).where(table.c.at_ms > from_ms, _annunciated())
+    found: Counter[str] = Counter()
+    for alarm, count in connection.execute(query.group_by(table.c.alarm_id)):
+        found[position_of(alarm)] += count
+    return dict(found)
+
+
+def _shown() -> ColumnElement[bool]:
+    return type_coerce(schema.TRANSITIONS.c.suppressions, String) == "[]"
+
+
+def _annunciated() -> ColumnElement[bool]:
+    """Say in SQL what `Heard.annunciated` says of one transition."""
+    table = schema.TRANSITIONS
+    standing = and_(or_(table.c.condition == "active", table.c.latched), ~table.c.acknowledged)
+    sounds = or_(table.c.event.in_([str(Event.RAISED), str(Event.RE_ALARMED)]), standing)
+    return and_(_shown(), table.c.event.in_([str(e) for e in SOUNDING]), sounds)
 
 
 def _bit(value: int, holds: ColumnElement[bool]) -> ColumnElement[int]:

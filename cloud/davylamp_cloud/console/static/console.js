@@ -23,6 +23,7 @@ function connect() {
   on("alarms", (html) => { showAlarms(html); renewHandover(); });
   on("counts", (html) => (byId("counts").innerHTML = html));
   on("edges", (html) => { byId("edges").innerHTML = html; tellTimes(); });
+  on("flood", showFlood);
   on("values", (data) => JSON.parse(data).forEach(showValue));
   on("announce", (data) => JSON.parse(data).forEach(announce));
   source.addEventListener("error", lost);
@@ -161,6 +162,21 @@ function announce({ occurrence, level, late, event }) {
   soundOut();
 }
 
+function showFlood(html) {
+  const place = byId("flood");
+  const pressed = place.contains(document.activeElement);
+  place.innerHTML = html;
+  if (pressed) place.querySelector("[data-first]")?.focus({ preventScroll: true });
+}
+
+// The first alarm of a flood, where it stands; its trend where it went, or is beyond what the page shows.
+function goToFirst(button) {
+  const row = byId("alarm-" + button.dataset.first);
+  row?.scrollIntoView({ block: "center" });
+  if (row) row.focus({ preventScroll: true });
+  else if (button.dataset.tag) trend.open(button.dataset.tag);
+}
+
 // --- values -----------------------------------------------------------------------------------------------------
 
 function showValue(reading) {
@@ -297,6 +313,8 @@ function setUp() {
     if (event.target.closest("#alarms [data-act]")) letGo();
     const open = event.target.closest("[data-tag]");
     if (open?.classList.contains("open")) trend.open(open.dataset.tag);
+    const first = event.target.closest("[data-first]");
+    if (first) goToFirst(first);
     if (event.target.closest("[data-close]")) byId("dialog").close();
   });
   document.addEventListener("click", guardPress, { capture: true });

@@ -1,0 +1,73 @@
+"""What the duty room sees of the alarm system itself, in a real browser on the real engine."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support.duty_room import DutyRoom, duty_room
+from support.speaker import Speaker, gas_point, limit
+
+COUNT = 12
+POINTS = {
+    f"gas{n}": gas_point(zh=f"氯气{n}号", en=f"chlorine {n}", limits={"L1": limit(1.0, deadband=0.1)}, scan_s=0.001)
+    for n in range(COUNT)
+}
+CALM, LOUD = [0.2] * COUNT, [1.5] * COUNT
+
+Opens = Callable[..., Page]
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[DutyRoom]:
+    """A duty room with twelve detectors, all calm."""
+    with duty_room(tmp_path / "cloud", Speaker(points=POINTS)) as found:
+        found.say(*CALM)
+        yield found
+
+
+@pytest.fixture
+def open_room(room: DutyRoom, chromium: Browser) -> Iterator[Opens]:
+    """Open the console and wait until it is live; an error of its script fails the test."""
+    complaints: list[str] = []
+
+    def open_(locale: str = "zh-CN", width: int = 1920, height: int = 1080) -> Page:
+        page = chromium.new_context(viewport={"width": width, "height": height}, locale=locale).new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(room.url)
+        page.wait_for_selector("#tags .tags")
+        room.tick()
+        page.wait_for_selector("#pulse:not(.waiting)")
+        return page
+
+    yield open_
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "says"),
+    [
+        ("zh-CN", ("报警泛滥 · park", "10 分钟内 12 条报警，峰值 12 条", "氯气0号 L1")),
+        ("en-GB", ("Flood · park", "12 alarms in 10 min, 12 at the peak", "chlorine 0 L1")),
+    ],
+)
+def test_a_flood_is_said_above_the_alarms_while_the_page_is_open(
+    room: DutyRoom, open_room: Opens, locale: str, says: tuple[str, ...]
+) -> None:
+    page = open_room(locale)
+    expect(page.locator("#flood")).to_be_empty()
+    room.say(1.5, *CALM[1:])
+    room.say(*LOUD)
+    for words in says:
+        expect(page.locator("#flood")).to_contain_text(words)
+    room.running.now_ms += 11 * 60_000
+    room.running.settle()
+    expect(page.locator("#flood")).to_be_empty()
+
+
+def test_the_first_cause_of_a_flood_is_one_press_away(room: DutyRoom, open_room: Opens) -> None:
+    room.say(1.5, *CALM[1:])
+    room.say(*LOUD)
+    page = open_room("en-GB")
+    page.locator("#flood").get_by_role("button", name="chlorine 0 L1").click()
+    expect(page.locator(".alarm:focus")).to_contain_text("chlorine 0")
