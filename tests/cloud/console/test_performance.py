@@ -71,3 +71,29 @@ def test_the_first_cause_of_a_flood_is_one_press_away(room: DutyRoom, open_room:
     page = open_room("en-GB")
     page.locator("#flood").get_by_role("button", name="chlorine 0 L1").click()
     expect(page.locator(".alarm:focus")).to_contain_text("chlorine 0")
+
+
+def test_an_alarm_row_tells_why_it_stands_and_what_would_end_it(room: DutyRoom, open_room: Opens) -> None:
+    room.say(1.5, *CALM[1:])
+    page = open_room()
+    page.locator(".alarm.yellow").get_by_role("button", name="判定依据").click()
+    first = page.locator("#dialog[open] .reason").first
+    for words in ("L1 一级", "正在报警", "条件成立：1.5 ppm ≥ 1 ppm", "需要 ≤ 0.9 ppm 的良好实时值", "未核实"):
+        expect(first).to_contain_text(words)
+    expect(page.locator("#dialog")).to_contain_text("限值第 1 版，来自 设备上线报文")
+
+
+def test_a_tag_row_tells_why_it_does_not_alarm_and_how_it_was_earlier(room: DutyRoom, open_room: Opens) -> None:
+    room.say(1.5, *CALM[1:])
+    room.say(*CALM)
+    page = open_room("en-GB")
+    page.locator("#tags").get_by_role("button", name="Why? chlorine 0").click()
+    dialog = page.locator("#dialog[open]")
+    level = dialog.locator(".reason", has_text="L1")
+    expect(level).to_contain_text("0.2 ppm is 0.8 ppm below the limit 1 ppm")
+    dialog.locator("li", has_text="raised").get_by_role("button").last.click()
+    expect(level).to_contain_text("the condition is met: 1.5 ppm ≥ 1 ppm")
+    dialog.get_by_role("button", name="Ask again, as of now").click()
+    expect(level).to_contain_text("does not stand")
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.locator("#dialog")).to_be_hidden()

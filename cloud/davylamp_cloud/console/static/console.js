@@ -322,7 +322,7 @@ function setUp() {
   byId("alarms").addEventListener("pointerleave", letGo);
   document.addEventListener("keydown", keys);
   document.body.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target.id === "dialog") byId("dialog").showModal();
+    if (event.target.id === "dialog" && !byId("dialog").open) byId("dialog").showModal();
     if (event.target.id === "tags") watchShown();
   });
   document.body.addEventListener("davylamp-done", () => { byId("dialog").close(); byId("message").hidden = true; renewHandover(); });
