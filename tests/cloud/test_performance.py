@@ -62,6 +62,18 @@ def test_a_flood_has_a_record_with_its_first_cause(room: DutyRoom) -> None:
     assert [one[1] for one in upset["first"]] == ["park/edge-1/store/gas0#L1"]
 
 
+def test_metrics_tell_the_load_and_the_flood_of_each_position(room: DutyRoom) -> None:
+    calm = httpx.get(f"{room.url}/metrics").text
+    assert 'davylamp_flood{position="park"} 0.0' in calm
+    for value in (1.5, 0.2, 1.5, 0.2, 1.5):
+        room.say(value, *CALM[1:])
+    room.say(*[1.5] * 12)
+    loud = httpx.get(f"{room.url}/metrics").text
+    assert 'davylamp_alarms_annunciated_10m{position="park"} 14.0' in loud
+    assert 'davylamp_flood{position="park"} 1.0' in loud
+    assert "davylamp_advice_open 1.0" in loud
+
+
 def test_kpis_are_told_with_their_targets_and_wait_for_stragglers_alone(room: DutyRoom) -> None:
     room.say(*[1.5] * 12)
     now_ms = room.running.now_ms

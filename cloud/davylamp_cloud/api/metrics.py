@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from davylamp_alarms.performance.flood import WINDOW_MS
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,6 +18,7 @@ from davylamp_cloud.api.gate import client_of, gate_of, is_loopback
 from davylamp_cloud.api.parts import CloudParts, Parts
 from davylamp_cloud.api.permissions import Permission
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.performance import annunciated
 
 router = APIRouter(tags=["health"])
 
@@ -44,6 +46,7 @@ class _Now(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _log_and_readers(self._parts)
         yield from _alarms(self._parts)
+        yield from _load(self._parts)
         yield from _outbox(self._parts)
         ingest = self._parts.cloud.ingest.status()
         yield from _ingest(ingest)
@@ -78,6 +81,27 @@ def _alarms(parts: Parts) -> Iterator[Metric]:
         waiting.add_metric([count.level], count.unacknowledged)
     yield standing
     yield waiting
+
+
+def _load(parts: Parts) -> Iterator[Metric]:
+    """Yield how much each position hears: those of the config, and any other that heard something."""
+    state, table = parts.cloud.state, schema.FLOODS
+    with state.reading() as connection:
+        heard = annunciated(connection, parts.cloud.now_ms() - WINDOW_MS)
+    lasting = {row["position"] for row in state.rows(select(table.c.position).where(table.c.ended_ms == 0))}
+    configured = {group for site in parts.cloud.config.sites for group in site.groups}
+    counts = GaugeMetricFamily(
+        "davylamp_alarms_annunciated_10m", "Alarms that sounded in the last ten minutes", labels=["position"]
+    )
+    floods = GaugeMetricFamily("davylamp_flood", "1 while a flood lasts", labels=["position"])
+    for position in sorted(configured | lasting | heard.keys()):
+        counts.add_metric([position], heard.get(position, 0))
+        floods.add_metric([position], position in lasting)
+    yield counts
+    yield floods
+    advice = select(func.count().label("open")).select_from(schema.ADVICE).where(schema.ADVICE.c.closed == "")
+    waiting = state.rows(advice)
+    yield _gauge("davylamp_advice_open", "Advice on alarms that nobody dismissed", waiting[0]["open"])
 
 
 def _outbox(parts: Parts) -> Iterator[Metric]:
