@@ -114,14 +114,7 @@ def list_advice(parts: CloudParts, actor: Reader, closed: bool = False, limit: L
 @router.post("/advice/{advice}/dismiss", responses={**ACTS, 202: {"model": Answer}})
 def dismiss(parts: CloudParts, actor: Shelver, advice: AdviceId, body: Dismissed, response: Response) -> Answer:
     """Close an advice, because it was followed or will not be."""
-    row = parts.cloud.state.row(select(schema.ADVICE).where(schema.ADVICE.c.id == advice))
-    if row is None or not _seen(parts, actor, row):
-        raise not_found(both(mark("advice")), advice)
-    said = {"op": "dismiss_advice", "advice": advice, "by": actor.name, "comment": body.comment}
-    answer = carry_out_change(parts, said)
-    if isinstance(answer, Refusal):
-        raise not_found(both(mark("advice")), advice)
-    return answered(response, answer)
+    return answered(response, dismissed(parts, actor, advice, body))
 
 
 # what the console uses as well
@@ -188,6 +181,18 @@ def advice(parts: Parts, actor: Actor, *, closed: bool, limit: int) -> list[Advi
     query: Select[Any] = select(table).order_by(table.c.last_ms.desc()).limit(limit)
     rows = parts.cloud.state.rows(query if closed else query.where(table.c.closed == ""))
     return [AdviceView(**row) for row in rows if _seen(parts, actor, row)]
+
+
+def dismissed(parts: Parts, actor: Actor, identity: str, body: Dismissed) -> Answer:
+    """Close an advice; one the actor does not see, or that is closed already, does not exist."""
+    row = parts.cloud.state.row(select(schema.ADVICE).where(schema.ADVICE.c.id == identity))
+    if row is None or not _seen(parts, actor, row):
+        raise not_found(both(mark("advice")), identity)
+    said = {"op": "dismiss_advice", "advice": identity, "by": actor.name, "comment": body.comment}
+    answer = carry_out_change(parts, said)
+    if isinstance(answer, Refusal):
+        raise not_found(both(mark("advice")), identity)
+    return answer
 
 
 def _seen(parts: Parts, actor: Actor, row: Row) -> bool:

@@ -97,3 +97,42 @@ def test_a_tag_row_tells_why_it_does_not_alarm_and_how_it_was_earlier(room: Duty
     expect(level).to_contain_text("does not stand")
     dialog.get_by_role("button", name="Close").click()
     expect(page.locator("#dialog")).to_be_hidden()
+
+
+def test_advice_on_a_chattering_alarm_is_shown_and_dismissed_with_a_reason(room: DutyRoom, open_room: Opens) -> None:
+    for value in (1.5, 0.2, 1.5, 0.2, 1.5):
+        room.say(value, *CALM[1:])
+    page = open_room("en-GB")
+    advice = page.locator("#advice")
+    for words in ("chlorine 0 L1", "chatters", "deadband 1.95"):
+        expect(advice).to_contain_text(words)
+    advice.locator("[name=comment]").fill("pump test")
+    advice.get_by_role("button", name="Dismiss").click()
+    expect(advice).to_contain_text("No advice is open.")
+
+
+def test_s15_advice_changes_nothing_by_itself(room: DutyRoom, open_room: Opens) -> None:
+    for value in (1.5, 0.2, 1.5, 0.2, 1.5):
+        room.say(value, *CALM[1:])
+    page = open_room()
+    expect(page.locator("#advice")).to_contain_text("频繁抖动")
+    expect(page.locator(".alarm.yellow.calls")).to_have_count(1)
+    expect(page.locator("#hidden-alarms")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("locale", "button", "says"),
+    [
+        ("zh-CN", "指标与泛滥记录", ("报警绩效 park", "10 分钟内最多报警数", "达标", "未核实", "持续中")),
+        ("en-GB", "Figures and floods", ("Most alarms in 10 minutes", "met", "unverified", "at the peak")),
+    ],
+)
+def test_figures_are_shown_with_their_targets_and_the_floods(
+    room: DutyRoom, open_room: Opens, locale: str, button: str, says: tuple[str, ...]
+) -> None:
+    room.say(1.5, *CALM[1:])
+    room.say(*LOUD)
+    page = open_room(locale)
+    page.get_by_role("button", name=button).click()
+    for words in says:
+        expect(page.locator("#dialog[open]")).to_contain_text(words)

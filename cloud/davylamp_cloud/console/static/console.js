@@ -3,6 +3,7 @@ import * as sound from "./sound.js";
 import * as trend from "./trend.js";
 
 const SILENT_MS = 10000;
+const ADVICE_MS = 30000;
 const words = JSON.parse(document.querySelector("#page-words").textContent);
 const language = document.documentElement.lang.slice(0, 2);
 const zone = document.querySelector("#clock").dataset.zone;
@@ -79,6 +80,11 @@ let renewing = 0;
 
 function renewHandover() {
   renewing ||= setTimeout(() => { renewing = 0; htmx.trigger("#handover", "renew"); htmx.trigger("#proposals", "renew"); }, RENEW_MS);
+}
+
+// Not while somebody writes in it: what they wrote would be gone.
+function renewAdvice() {
+  if (!byId("advice").contains(document.activeElement)) htmx.trigger("#advice", "renew");
 }
 
 function settle() {
@@ -325,12 +331,13 @@ function setUp() {
     if (event.target.id === "dialog" && !byId("dialog").open) byId("dialog").showModal();
     if (event.target.id === "tags") watchShown();
   });
-  document.body.addEventListener("davylamp-done", () => { byId("dialog").close(); byId("message").hidden = true; renewHandover(); });
+  document.body.addEventListener("davylamp-done", () => { byId("dialog").close(); byId("message").hidden = true; renewHandover(); document.activeElement?.blur(); renewAdvice(); });
   document.body.addEventListener("davylamp-message", (event) => message(event.detail.text, event.detail.kind));
   document.body.addEventListener("htmx:sendError", () => message(words.failed));
   document.body.addEventListener("htmx:responseError", (event) => { if (!event.detail.xhr.getResponseHeader("HX-Trigger")) message(words.failed); });
   new Worker(document.querySelector("script[data-watchdog]").dataset.watchdog).addEventListener("message", watchdog);
   setInterval(tellTimes, 1000);
+  setInterval(renewAdvice, ADVICE_MS);
   tellTimes();
   connect();
   soundOut();
