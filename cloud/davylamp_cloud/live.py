@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 NEVER_MS = -1
 
 AHEAD_MS = 1_000
-"""A stamp further ahead of its arrival than this keeps no later live reading out: clocks are set back (SAFETY S2)."""
+"""A stamp further ahead of its arrival than this says nothing of when it was (SAFETY S2): the arrival stands in for it,
+and where the reading came as backlog, which arrives late, nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +95,35 @@ class Live:
     ) -> None:
         """Take readings in log order; one older than what its tag already has changes nothing.
 
-        `texts` are by position in the columns; `late` are those delivered as backlog.
+        Of each tag the reading placed last in time stays, of two at one time the later in the log, however the log is
+        cut. `texts` are by position in the columns; `late` are those delivered as backlog.
         """
         if not len(tags):
             return
-        placed_ms = np.where(times_ms > arrivals_ms + AHEAD_MS, arrivals_ms, times_ms)
+        placed_ms = _placed(times_ms, arrivals_ms)
         order = np.argsort(placed_ms, kind="stable")
+        if late is not None:
+            order = order[~(late & (placed_ms != times_ms))[order]]
         with self._lock:
-            known_ms, here_ms = self._time[tags[order]], self._arrival[tags[order]]
-            live = ~late[order] if late is not None else np.ones(len(order), np.bool_)
-            held = live & (known_ms > here_ms + AHEAD_MS)
-            newer = order[np.where(held, placed_ms[order] >= here_ms, times_ms[order] >= known_ms)]
+            rows = tags[order]
+            newer = order[placed_ms[order] >= _placed(self._time[rows], self._arrival[rows])]
             rows = tags[newer]
             self._value[rows] = values[newer]
             self._time[rows] = times_ms[newer]
             self._quality[rows] = qualities[newer]
             self._arrival[rows] = arrivals_ms[newer]
-            if texts:
-                self._texts.update((int(tags[p]), texts[p]) for p in newer.tolist() if p in texts)
+            if texts or self._texts:
+                self._reword(tags, newer, texts)
+
+    def _reword(self, tags: NDArray[np.int32], newer: NDArray[np.intp], texts: dict[int, str]) -> None:
+        """Keep the exact text of readings that have one; a reading without takes the text of the one before away."""
+        worded = np.fromiter({*self._texts, *(int(tags[position]) for position in texts)}, np.int32)
+        for position in newer[np.isin(tags[newer], worded)].tolist():
+            tag = int(tags[position])
+            if position in texts:
+                self._texts[tag] = texts[position]
+            else:
+                self._texts.pop(tag, None)
 
     def dump(self) -> dict[str, NDArray[Any] | bytes]:
         """Return everything, for a snapshot."""
@@ -134,3 +146,8 @@ class Live:
             self._arrival = np.array(dumped["live/arrival"], np.int64)
             self._texts = {int(tag): text for tag, text in json.loads(bytes(dumped["live/texts"])).items()}
             self._count = len(self._value)
+
+
+def _placed(times_ms: NDArray[np.int64], arrivals_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return when readings are taken to be from, against the clock of the cloud."""
+    return np.where(times_ms > arrivals_ms + AHEAD_MS, arrivals_ms, times_ms)

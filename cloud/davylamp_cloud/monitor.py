@@ -30,7 +30,7 @@ from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, NotStarted, Outcome, Outcomes
-from davylamp_cloud.replay import PERFORMANCE, Restored, restore
+from davylamp_cloud.replay import Restored, restore, snapshot_of
 from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
 from davylamp_cloud.site import site_change
 from davylamp_cloud.snapshots import Snapshots
@@ -325,8 +325,7 @@ class Monitor:
         seq = self.position
         if seq == self._snapshot_seq:
             return
-        evaluator = self._evaluator
-        body = {**evaluator.engine.snapshot(), **self.live.dump(), PERFORMANCE: evaluator.performance.dump()}
+        body = snapshot_of(self._evaluator)
         nothing = Work(seq, self._now_ms())
         self._store(nothing)
         self._snapshots.store(seq, nothing.at_ms, body)

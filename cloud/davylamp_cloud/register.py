@@ -4,6 +4,7 @@ It is a function of the log like everything behind the monitor: births introduce
 beside the engine and is stored in the monitor's transaction; no I/O here.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -41,6 +42,10 @@ NODE_DEVICE = "_node"
 
 LOST = Text(zh="登记记录已损坏", en="its birth is damaged on disk")
 NONE = Settings(hazard_source="lost")
+NOTHING: Counter[Priority] = Counter()
+
+LINK = 2
+"""A key of hazard source and node is a link's; with a device it is the device's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,8 @@ class Introduced:
 class Register:
     """Tags by index, and how much each device and each link guards.
 
-    `switches` are the tags that switch masks on. `current` is False while an older register catches up with words that
-    were stored later (a replay).
+    `switches` are the tags that switch masks on. `heard` is the birth each node and device said last, by its name: what
+    was heard last says nothing new when it is heard again, whatever persons decided in between.
     """
 
     def __init__(
@@ -109,16 +114,14 @@ class Register:
         self._stored = stored
         self._before = len(self.tags)
         self.proposals = {proposal.id: proposal for proposal in proposals}
-        self.current = True
+        self.heard: dict[str, int] = {}
         self._rejected = list(rejected)
         self._by_id: dict[str, int] = {}
-        self._guards: dict[Key, Priority] = {}
-        self._guarded: dict[Key, int] = {}
+        self._guards: dict[Key, Counter[Priority]] = {}
         self._comm: dict[Key, int] = {}
         self._interned: dict[str, Settings] = {}
         self._kept: dict[int, _Kept] = {}
         self._wanted: dict[tuple[int, str], _Wanted] = {}
-        self._met: set[int] = set()
         self.switches: frozenset[str] = frozenset()
         for group in () if stored is None else stored.groups:
             self._take_on(group)
@@ -141,11 +144,12 @@ class Register:
 
     def guarded(self, hazard_source: str, node: str | None = None, device: str | None = None) -> int:
         """Return how many guarded points a hazard source has, all in all or through one node or device."""
-        return self._guarded.get(tuple(part for part in (hazard_source, node, device) if part is not None), 0)
+        key = tuple(part for part in (hazard_source, node, device) if part is not None)
+        return self._guards.get(key, NOTHING).total()
 
     def knows(self, birth: Birth) -> bool:
-        """True where a birth says nothing that was not heard before."""
-        return birth.id in self._met or (self.current and self._described_by(birth))
+        """True where a birth says what its node or device said last."""
+        return self.heard.get(_heard_from(birth)) == birth.id
 
     def text_of(self, settings: Settings) -> str:
         """Return settings as canonical JSON, written once for all tags that share them."""
@@ -154,7 +158,7 @@ class Register:
     def introduce(self, seq: int, at_ms: int, birth: Birth, said: DeviceDescription, own: bool) -> Introduced:
         """Take on a birth: new tags with first settings, new words for known tags, proposals for what differs."""
         found = Introduced(at_ms, birth.id)
-        self._met.add(birth.id)
+        self.heard[_heard_from(birth)] = birth.id
         for idx, name in sorted(zip(birth.indices, birth.names, strict=True)):
             if idx < 0 or name not in said.points:
                 continue
@@ -197,27 +201,37 @@ class Register:
         """Return what the engine must change for a tag to have other settings; nothing is changed here."""
         before = {alarm.id for alarm in self.alarms_of(tag)}
         alarms = self.alarms_of(replace(tag, settings=settings))
-        alarms = (*alarms, *self._louder(tag, settings))
+        alarms = (*alarms, *self._guarding(tag, settings))
         removed = tuple(sorted(before - {alarm.id for alarm in alarms}))
         ranges = ((tag.idx, settings.range),) if settings.range != tag.settings.range else ()
         return Changes(at_ms, alarms=alarms, removed=removed, ranges=ranges)
 
-    def _louder(self, tag: Tag, settings: Settings) -> Iterator[AlarmDef]:
-        """Yield the alarms of link and device that these settings make louder: they guard more now (SAFETY S12)."""
-        kept, source, key = self._of(settings), settings.hazard_source, _device_key(tag)
-        if not kept.guarded:
-            return
-        if kept.loudest > self._guard((source, tag.node)):
-            yield link_alarm(tag.node, source, kept.loudest)
-        comm = self._comm.get(key, tag.idx)
-        if comm != tag.idx and kept.loudest > self._guard(key):
-            device = self.tags[comm]
-            yield comm_alarm(device.tag_id, device.idx, device.node, device.settings, kept.loudest)
+    def _guarding(self, tag: Tag, settings: Settings) -> Iterator[AlarmDef]:
+        """Yield the alarms of link and device that would guard louder or quieter things then (SAFETY S12)."""
+        before, after = (
+            self._guards_of(tag.node, tag.device, tag.settings),
+            self._guards_of(tag.node, tag.device, settings),
+        )
+        changed = Counter(after)
+        changed.subtract(before)
+        for key in sorted({key for key, _ in changed}):
+            then = Counter(self._guards.get(key, NOTHING))
+            then.update({priority: count for (other, priority), count in changed.items() if other == key})
+            loudest, comm = _loudest(then), self._comm.get(key, tag.idx)
+            if loudest == self._guard(key):
+                continue
+            if len(key) == LINK:
+                yield link_alarm(tag.node, key[0], loudest)
+            elif comm != tag.idx:
+                device = self.tags[comm]
+                yield comm_alarm(device.tag_id, device.idx, device.node, device.settings, loudest)
 
     def put(self, tag: Tag) -> None:
         """Put a tag's new settings in force, after the engine took them."""
+        for key, priority in self._guards_of(tag.node, tag.device, self.tags[tag.idx].settings):
+            self._guards[key][priority] -= 1
         self.tags[tag.idx] = replace(tag, settings=self._intern(tag.settings))
-        self._weigh(((tag.settings.hazard_source, tag.node), _device_key(tag)), self._of(self.tags[tag.idx].settings))
+        self._weigh(tag.node, tag.device, self.tags[tag.idx].settings)
 
     def _meet(self, known: Tag, wanted: Tag, at_ms: int, found: Introduced) -> None:
         """Compare a known tag with what a birth says of it: words change at once, settings wait for a person."""
@@ -240,11 +254,6 @@ class Register:
         """Close a proposal for good: births that want the same again are not asked about again."""
         del self.proposals[proposal.id]
         self._rejected.append((proposal.tag, proposal.settings))
-
-    def _described_by(self, birth: Birth) -> bool:
-        """True where every tag of a birth has its words from this very birth. A replay may not ask: it is older."""
-        tags = [self.tags[idx] for idx in birth.indices if 0 <= idx < len(self.tags)]
-        return bool(tags) and all(tag.birth == birth.id for tag in tags)
 
     def _asked(self, tag: int, settings: Settings) -> bool:
         """True where a person was asked for the same settings already."""
@@ -289,25 +298,23 @@ class Register:
 
     def _count_in(self, group: Group) -> None:
         """Count what a device and a link guard, and where the device says that it answers."""
-        source = group.settings.hazard_source
-        keys = ((source,), (source, group.node), (source, group.node, group.device))
         if group.comm is not None:
-            self._comm[keys[-1]] = group.comm
-        kept = self._of(group.settings)
-        if kept.guarded:
-            self._weigh(keys[1:], kept)
-            for key in keys:
-                self._guarded[key] = self._guarded.get(key, 0) + group.count
+            self._comm[group.settings.hazard_source, group.node, group.device] = group.comm
+        self._weigh(group.node, group.device, group.settings, group.count)
 
-    def _weigh(self, keys: Iterable[Key], kept: "_Kept") -> None:
-        """Let a device and a link be as loud as the loudest thing they guard (SAFETY S12); they never get quieter."""
-        if kept.guarded:
-            for key in keys:
-                if kept.loudest > self._guards.get(key, Priority.YELLOW):
-                    self._guards[key] = kept.loudest
+    def _weigh(self, node: str, device: str, settings: Settings, count: int = 1) -> None:
+        for key, priority in self._guards_of(node, device, settings):
+            self._guards.setdefault(key, Counter())[priority] += count
+
+    def _guards_of(self, node: str, device: str, settings: Settings) -> list[tuple[Key, Priority]]:
+        """Return through what a point with these settings is seen (hazard source, link, device), and how loud it is."""
+        kept, source = self._of(settings), settings.hazard_source
+        keys: list[Key] = [(source,), (source, node), (source, node, device)] if kept.guarded else []
+        return [(key, kept.loudest) for key in keys]
 
     def _guard(self, key: Key) -> Priority:
-        return self._guards.get(key, Priority.YELLOW)
+        """Return how loud a link or a device is: as loud as the loudest thing seen through it now (SAFETY S12)."""
+        return _loudest(self._guards.get(key, NOTHING))
 
     def _of(self, settings: Settings) -> "_Kept":
         """Return what follows from settings; kept together with them, so that their identity stays theirs."""
@@ -369,6 +376,14 @@ class _Wanted:
     text: Text
     states: tuple[tuple[str, Text], ...]
     datatype: str
+
+
+def _heard_from(birth: Birth) -> str:
+    return f"{birth.node}/{birth.device}"
+
+
+def _loudest(guards: Counter[Priority]) -> Priority:
+    return max([Priority.YELLOW, *(priority for priority, count in guards.items() if count > 0)])
 
 
 @lru_cache(maxsize=1 << 12)

@@ -26,12 +26,15 @@ from davylamp_cloud.register import Register
 from davylamp_cloud.settings import tag_def
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.performance import last_numbers
-from davylamp_cloud.store.register import load_register
+from davylamp_cloud.store.register import described_by, load_register
 from davylamp_cloud.store.snapshots import Snapshot, load_snapshot, oldest_between
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import load_heads, load_set_aside
 
 SLICE = 2000
+BIRTHS = "births"
+"""The snapshot's part with the birth each node and device said last."""
+
 PERFORMANCE = "performance"
 """The snapshot's part with what is known of chatter, floods and first-outs."""
 
@@ -59,11 +62,20 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
         stored = _stored(connection, start, cursor)
         aside = load_set_aside(connection, start)
     made, replayed = _replay(evaluator, log, start, cursor, aside)
-    evaluator.register.current = True
     differences = tuple(compare(stored, made))
     if differences:
         evaluator.engine = _numbered_on(evaluator.engine, heads, state)
     return Restored(evaluator, heads, cursor, replayed, differences)
+
+
+def snapshot_of(evaluator: Evaluator) -> Snapshot:
+    """Return the numeric state as it is after the newest record; the arrays are the caller's."""
+    return {
+        **evaluator.engine.snapshot(),
+        **evaluator.live.dump(),
+        BIRTHS: json.dumps(evaluator.register.heard).encode(),
+        PERFORMANCE: evaluator.performance.dump(),
+    }
 
 
 class TooOld(Exception):
@@ -133,17 +145,16 @@ def _begin(
         seq, snapshot = found
         live.load(snapshot)
         register = load_register(state, seq, log.births.index)
-        register.current = False
+        register.heard = json.loads(bytes(snapshot[BIRTHS])) if BIRTHS in snapshot else described_by(connection)
         engine = Engine.restore(snapshot)
         register.watch_switches(engine.masks().values())
         evaluator = Evaluator(engine, register, live, log)
         evaluator.performance = Performance.load(bytes(snapshot[PERFORMANCE]))
         return seq, evaluator
     if log.first_seq <= 1:
-        register = Register()
-        register.current = False
-        return 0, Evaluator(Engine(EngineRegister(shifts_ms=shifts_ms)), register, live, log)
+        return 0, Evaluator(Engine(EngineRegister(shifts_ms=shifts_ms)), Register(), live, log)
     register = load_register(state, cursor)
+    register.heard = described_by(connection)
     evaluator = Evaluator(Engine(engine_register(register, shifts_ms)), register, live, log)
     evaluator.performance.number_on(*last_numbers(connection))
     return cursor, evaluator

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from davylamp_alarms.definition import Kind, Priority
-from davylamp_alarms.performance.first_out import Candidate, Upset, consider, earliest
+from davylamp_alarms.performance.firsts import Candidate, Firsts, earliest
 from davylamp_alarms.performance.heard import Heard
 from davylamp_alarms.performance.kpis import TARGETS, Columns, Kpis, kpis
 from davylamp_alarms.performance.watch import Found, Performance
@@ -125,14 +125,14 @@ def test_a_person_dismisses_advice_and_it_may_come_again() -> None:
 def test_a_flood_begins_above_ten_in_ten_minutes_and_keeps_its_first_cause() -> None:
     room = Room(levels=12)
     for n in range(10):
-        room.read(85, tag=n)
+        room.read(85, tag=n, after_s=2)
     assert room.rows("floods") == []
     room.read(85, tag=10)
     (flood,) = room.rows("floods")
     position = NODE.split("/")[0]
     assert (flood["id"], flood["position"], flood["total"], flood["peak"]) == (f"{position}-flood-1", position, 11, 11)
-    assert flood["first_alarm"] == f"{room.tags[0].id}#H"
-    assert flood["began_ms"] == START_MS + 1000
+    assert [alarm for _, alarm, _ in flood["first"]] == [f"{room.tags[0].id}#H"]
+    assert flood["began_ms"] == START_MS + 2000
 
 
 def test_a_flood_ends_when_ten_minutes_hold_fewer_than_five_and_names_its_worst() -> None:
@@ -148,6 +148,43 @@ def test_a_flood_ends_when_ten_minutes_hold_fewer_than_five_and_names_its_worst(
     assert ended["ended_ms"] == room.plant.now_ms
     assert ended["worst"][0] == [f"{room.tags[3].id}#H", 2]
     assert next(row["alarm_id"] for row in room.rows("advice", kind="flood")) == f"{room.tags[3].id}#H"
+
+
+def test_s25_a_flood_names_what_began_first_and_not_what_was_heard_first() -> None:
+    room = Room(levels=12)
+    room.plant.pass_time(60)
+    for n in range(11):
+        room.read(85, tag=n)
+    room.plant.read_at(85, room.plant.now_ms - 30_000, tag=11)
+    room.listen()
+    room.wait(10)
+    flood = room.rows("floods")[-1]
+    assert ([alarm for _, alarm, _ in flood["first"]], flood["tie_ms"]) == ([f"{room.tags[11].id}#H"], 0)
+
+
+def test_s25_a_flood_that_began_within_one_scan_names_no_first() -> None:
+    room = Room(levels=12)
+    for n in range(12):
+        room.read(85, tag=n, after_s=0.01)
+    flood = room.rows("floods")[-1]
+    assert (len(flood["first"]), flood["tie_ms"]) == (11, 1_000)
+
+
+def test_advice_on_an_alarm_goes_on_with_its_next_flood_and_closes_after_a_calm_day() -> None:
+    room = Room(levels=12)
+    for _ in range(2):
+        for n in range(12):
+            room.read(85, tag=n)
+        for n in range(12):
+            room.read(70, tag=n)
+        room.wait(700)
+    rows = room.rows("advice", kind="flood")
+    assert len({row["id"] for row in rows}) == 3
+    assert {row["flood"] for row in rows[-3:]} == {room.rows("floods")[-1]["id"]}
+    room.wait(90_000)
+    last = {row["id"]: row["closed"] for row in room.rows("advice", kind="flood")}
+    assert set(last.values()) == {"calm for a day"}
+    assert room.performance.adviser.open == {}
 
 
 def test_a_flood_goes_through_a_snapshot() -> None:
@@ -218,10 +255,10 @@ candidates = st.lists(
 def test_s25_the_order_in_which_alarms_are_heard_does_not_matter(found: list[Candidate], random: Any) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
-    upset = Upset("u", "p", "s", 0)
+    firsts = Firsts()
     for one in shuffled:
-        consider(upset, one)
-    assert upset.first == earliest(sorted(found, key=lambda one: one.order))
+        firsts.consider(one)
+    assert firsts.named == earliest(sorted(found, key=lambda one: one.order))
 
 
 # the same wherever it is cut

@@ -12,6 +12,7 @@ from davylamp_alarms.edit_preview import EditPreview
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.planning import Plan, plan
 from davylamp_alarms.transition import Refusal, Why
+from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.log import NewRecord, RecordKind
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
@@ -285,15 +286,25 @@ def test_s14_a_birth_the_engine_refuses_is_set_aside_and_later_births_are_taken(
         assert [event for event in running.events() if "cleared" in event][-2:] == ["L1 cleared D", "L2 cleared D"]
 
 
-def test_s12_a_louder_limit_makes_the_link_it_depends_on_louder(tmp_path: Path) -> None:
+def test_s12_a_link_is_as_loud_as_the_limits_seen_through_it_after_every_edit_and_restart(tmp_path: Path) -> None:
     edge = Speaker(points={"gas": gas_point(kind="process", limits={"H": limit(5.0)})})
+    mild = {"H": limit(5.0).model_dump(mode="json")}
+    loud = {**mild, "HH": limit(8.0, priority="red").model_dump(mode="json")}
+    told = []
     with host(tmp_path) as running:
         born(running, edge)
-        wanted = {"H": limit(5.0).model_dump(mode="json"), "HH": limit(8.0, priority="red").model_dump(mode="json")}
-        running.change("limits", tag=TAG, base=1, limits=wanted)
-        link = running.monitor.look(lambda engine: engine.definition("park/edge-1#LINK@cl2-store"))
-        assert link is not None
-        assert link.priority.word == "red"
+        for base, wanted in enumerate((loud, mild, loud, {}, mild), 1):
+            running.change("limits", tag=TAG, base=base, limits=wanted)
+            told.append(running.monitor.examine(loudness_of_the_link))
+    assert told == [("red", 1), ("yellow", 1), ("red", 1), ("yellow", 0), ("yellow", 1)]
+    with host(tmp_path) as running:
+        assert running.monitor.examine(loudness_of_the_link) == told[-1]
+
+
+def loudness_of_the_link(evaluator: Evaluator) -> tuple[str, int]:
+    link = evaluator.engine.definition("park/edge-1#LINK@cl2-store")
+    assert link is not None
+    return link.priority.word, evaluator.register.guarded("cl2-store", "park/edge-1")
 
 
 def test_a_preview_by_the_register_says_what_the_record_then_does(tmp_path: Path) -> None:

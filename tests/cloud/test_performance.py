@@ -8,7 +8,7 @@ import httpx
 import pytest
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.performance import annunciated, history, last_numbers
-from sqlalchemy import select
+from sqlalchemy import select, update
 from support.duty_room import DutyRoom, duty_room
 from support.host import Host, host
 from support.speaker import Speaker, gas_point, limit
@@ -56,7 +56,8 @@ def test_a_flood_has_a_record_with_its_first_cause(room: DutyRoom) -> None:
     room.say(1.5, *CALM[1:])
     room.say(*[1.5] * 12)
     (flood,) = get(room, "floods", lasting=True)
-    assert (flood["total"], flood["alarms"], flood["first_alarm"]) == (11, 11, "park/edge-1/store/gas0#L1")
+    assert (flood["total"], flood["alarms"], flood["tie_ms"]) == (11, 11, 0)
+    assert [one[1] for one in flood["first"]] == ["park/edge-1/store/gas0#L1"]
     assert [a["tag"] for a in get(room, "alarms")["items"] if a["first_out"]] == ["park/edge-1/store/gas0"]
     (upset,) = rows(room.running, schema.UPSETS)
     assert [one[1] for one in upset["first"]] == ["park/edge-1/store/gas0#L1"]
@@ -85,8 +86,29 @@ def test_kpis_are_told_with_their_targets_and_wait_for_stragglers_alone(room: Du
         assert annunciated(connection, now_ms - 1000) == {"park": 12}
         assert annunciated(connection, now_ms) == {}
     assert int(columns.annunciated.sum()) == 12
-    kpi = get(room, "kpi", position="park")
-    assert kpi["figures"]["annunciated"] == 0, "what is younger than reorder_s is not settled"
+    early = httpx.get(f"{room.url}/api/v1/kpi", params={"position": "park"})
+    assert early.status_code == 422, "what is younger than reorder_s is not settled"
+
+
+def test_kpis_of_a_young_system_say_so_for_days_without_records_are_no_quiet_days(tmp_path: Path) -> None:
+    with duty_room(tmp_path / "cloud", Speaker(points=LEVELS), reorder_s=0) as room:
+        room.say(*CALM)
+        room.say(*[1.5] * 12)
+        young = get(room, "kpi", position="park")
+        assert young["figures"]["annunciated"] == 12
+        assert not young["enough"]
+        assert young["to_ms"] - young["from_ms"] < 600_000
+        with room.running.state.writing() as connection:
+            connection.execute(update(schema.AUDIT).values(at_ms=young["to_ms"] - 31 * 86_400_000))
+        old = get(room, "kpi", position="park")
+    assert old["enough"]
+    assert old["to_ms"] - old["from_ms"] == 30 * 86_400_000
+
+
+def test_every_kpi_has_a_target_with_its_source(tmp_path: Path) -> None:
+    with duty_room(tmp_path / "cloud", Speaker(points=LEVELS), reorder_s=0) as room:
+        room.say(*CALM)
+        kpi = get(room, "kpi", position="park")
     assert {target["figure"] for target in kpi["targets"]} >= {"per_10_min", "top_share", "chattering"}
     assert all("unverified" in target["source"] for target in kpi["targets"])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from davylamp_cloud.api import HttpServer, create_app
 from davylamp_cloud.cloud import Cloud, utc_ms
-from davylamp_cloud.config import CloudConfig, MaskConfig, SiteConfig, TokenConfig
+from davylamp_cloud.config import CloudConfig, MaskConfig, MonitorConfig, SiteConfig, TokenConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 
@@ -44,6 +44,7 @@ def duty_room(
     *,
     site: SiteConfig = SITE,
     masks: tuple[MaskConfig, ...] = (),
+    reorder_s: float = 60.0,
 ) -> Iterator[DutyRoom]:
     """Give a duty room whose edge is born, for the length of a with block."""
     with host(folder, now_ms=utc_ms(), site=site, masks=masks) as running:
@@ -51,8 +52,9 @@ def duty_room(
         edge.now_ms = running.now_ms
         historian = DuckDbHistorian(folder / "history")
         quiet = Quiet(nodes={})
+        monitor = MonitorConfig(reorder_s=reorder_s)
         cloud = Cloud(
-            CloudConfig(data_dir=folder, tokens=tokens, sites=(site,), masks=masks),
+            CloudConfig(data_dir=folder, tokens=tokens, sites=(site,), masks=masks, monitor=monitor),
             running.log,
             running.commits,
             running.state,

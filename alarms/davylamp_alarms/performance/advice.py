@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from davylamp_alarms.performance.flood import Flood
 from davylamp_alarms.performance.heard import ACTS, Heard
 from davylamp_alarms.transition import Lane
 
@@ -102,6 +103,23 @@ class Adviser:
             return self._ended(heard, seen)
         seen.acted |= step.event in ACTS
         return []
+
+    def after_flood(self, flood: Flood) -> list[Advice]:
+        """Advise on a flood's worst alarms: they are where to begin. An open one goes on with this flood."""
+        return [self._flooded(flood, alarm, count) for alarm, count in flood.worst()]
+
+    def _flooded(self, flood: Flood, alarm: str, count: int) -> Advice:
+        key = f"{alarm} {Kind.FLOOD}"
+        before = self.open.get(key)
+        if before is None:
+            self.number += 1
+            identity, began_ms = f"advice-{self.number}", flood.began_ms
+        else:
+            identity, began_ms, count = before.id, before.began_ms, before.count + count
+        self.open[key] = Advice(
+            identity, Kind.FLOOD, alarm, "", began_ms, flood.ended_ms, count, {}, flood=flood.id
+        )  # fmt: skip
+        return self.open[key]
 
     def tick(self, now_ms: int) -> list[Advice]:
         """Close what has been calm for a day, and forget alarms nothing was heard of since."""

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from davylamp_alarms.performance.advice import Advice, Adviser, Kind, Seen
-from davylamp_alarms.performance.first_out import Candidate, FirstOuts, Upset
-from davylamp_alarms.performance.flood import Flood, Floods, Position
+from davylamp_alarms.performance.first_out import FirstOuts, Upset
+from davylamp_alarms.performance.firsts import Candidate, Firsts
+from davylamp_alarms.performance.flood import Flood, Floods, Position, Sounded
 from davylamp_alarms.performance.heard import Heard
 from davylamp_alarms.transition import Transition
 
@@ -48,7 +49,7 @@ class Performance:
             return []
         self.ticked_ms = now_ms
         ended = self.floods.tick(now_ms)
-        advices = [advice for flood in ended for advice in self._after(flood)]
+        advices = [advice for flood in ended for advice in self.adviser.after_flood(flood)]
         return [
             *_floods([*ended, *self.floods.lasting()]),
             *_advices([*advices, *self.adviser.tick(now_ms)]),
@@ -58,15 +59,6 @@ class Performance:
         """Close an advice because a person says so; nothing where none of this id is open."""
         closed = self.adviser.dismiss(identity, why)
         return list(_advices([closed])) if closed else []
-
-    def _after(self, flood: Flood) -> Iterator[Advice]:
-        """Yield an advice on each of a flood's worst alarms: they are where to begin."""
-        for alarm, count in flood.worst():
-            self.adviser.number += 1
-            name, when = f"advice-{self.adviser.number}", (flood.began_ms, flood.ended_ms)
-            advice = Advice(name, Kind.FLOOD, alarm, "", *when, count, {}, flood=flood.id)
-            self.adviser.open[f"{alarm} {Kind.FLOOD}"] = advice
-            yield advice
 
     def number_on(self, advice: int, floods: Mapping[str, int], upsets: Mapping[str, int]) -> None:
         """Give no number up to these again: for a start without a snapshot, beside rows already stored."""
@@ -79,7 +71,7 @@ class Performance:
 
     def dump(self) -> bytes:
         """Return the whole memory."""
-        return json.dumps(asdict(self, dict_factory=_plain), ensure_ascii=False, default=list).encode()
+        return json.dumps(asdict(self, dict_factory=_plain), ensure_ascii=False, default=_listed).encode()
 
     @classmethod
     def load(cls, dumped: bytes) -> "Performance":
@@ -103,18 +95,26 @@ def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: sorted(value) if isinstance(value, set) else value for name, value in items}
 
 
+def _listed(found: deque[Sounded]) -> list[dict[str, Any]]:
+    return [asdict(one) for one in found]
+
+
 def _advice(said: dict[str, Any]) -> Advice:
     return Advice(**{**said, "kind": Kind(said["kind"])})
 
 
 def _position(said: dict[str, Any]) -> Position:
-    recent = deque((at_ms, alarm, priority) for at_ms, alarm, priority in said["recent"])
-    return Position(recent, Flood(**said["flood"]) if said["flood"] else None, said["floods"])
+    recent = deque(Sounded(**{**one, "candidate": Candidate(**one["candidate"])}) for one in said["recent"])
+    flood = said["flood"] and Flood(**{**said["flood"], "firsts": _firsts(said["flood"]["firsts"])})
+    return Position(recent, flood, said["floods"])
 
 
 def _upset(said: dict[str, Any]) -> Upset:
-    candidates = {name: [Candidate(**one) for one in said[name]] for name in ("first", "candidates")}
-    return Upset(**{**said, **candidates, "standing": set(said["standing"])})
+    return Upset(**{**said, "firsts": _firsts(said["firsts"]), "standing": set(said["standing"])})
+
+
+def _firsts(said: dict[str, Any]) -> Firsts:
+    return Firsts(*([Candidate(**one) for one in said[name]] for name in ("named", "kept")))
 
 
 def _advices(found: Iterable[Advice]) -> Iterator[Found]:

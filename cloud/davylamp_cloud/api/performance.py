@@ -7,7 +7,7 @@ from davylamp_alarms.performance.kpis import DAY_MS, TARGETS, Kpis, kpis
 from davylamp_alarms.transition import Refusal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.alarms import Body, answered
@@ -50,22 +50,28 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class KpiView:
-    """The figures of one position and span. Fewer than 30 days are a hint; stragglers of `reorder_s` are waited for."""
+    """The figures of one position and span; stragglers of `reorder_s` are waited for.
+
+    `enough`: whether the span has the 30 days that targets need. It begins no earlier than the records do.
+    """
 
     position: str
     from_ms: int
     to_ms: int
+    enough: bool
     figures: dict[str, Any]
     targets: list[TargetView]
 
 
 @dataclass(frozen=True, slots=True)
 class FloodView:
-    """A flood; `ended_ms` is 0 while it lasts, `worst` its most frequent alarms with their counts."""
+    """A flood; `ended_ms` is 0 while it lasts, `worst` its most frequent alarms with their counts.
+
+    `first` names occurrence, alarm and begin of what came first; more than one lie within `tie_ms` and nobody knows.
+    """
 
     id: str
     position: str
-    first_alarm: str
     began_ms: int
     ended_ms: int
     peak: int
@@ -73,6 +79,8 @@ class FloodView:
     alarms: int
     priorities: dict[str, int]
     worst: list[tuple[str, int]]
+    tie_ms: int
+    first: list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ def kpi_view(parts: Parts, actor: Actor, position: str, from_ms: int | None, to_
     config = parts.cloud.config.monitor
     settled_ms = parts.cloud.now_ms() - round(config.reorder_s * 1000)
     end_ms = min(settled_ms, LAST_MS if to_ms is None else to_ms)
-    start_ms = end_ms - LOOKBACK_MS if from_ms is None else from_ms
+    start_ms = max(_began_ms(parts, end_ms), end_ms - LOOKBACK_MS if from_ms is None else from_ms)
     if start_ms >= end_ms:
         raise ApiError(
             422,
@@ -144,7 +152,15 @@ def kpi_view(parts: Parts, actor: Actor, position: str, from_ms: int | None, to_
     with parts.cloud.state.reading() as connection:
         found = history(connection, position, start_ms - LOOKBACK_MS, end_ms)
     made = kpis(found.columns, start_ms, end_ms)
-    return KpiView(position, start_ms, end_ms, _figures(made, found.alarms), _targets(made))
+    enough = end_ms - start_ms >= LOOKBACK_MS
+    return KpiView(position, start_ms, end_ms, enough, _figures(made, found.alarms), _targets(made))
+
+
+def _began_ms(parts: Parts, end_ms: int) -> int:
+    """Return since when there is a record of anything; days before it are no quiet days."""
+    moments = [select(func.min(table.c.at_ms).label("ms")) for table in (schema.TRANSITIONS, schema.AUDIT)]
+    found = [row["ms"] for moment in moments for row in parts.cloud.state.rows(moment)]
+    return min((ms for ms in found if ms is not None), default=end_ms)
 
 
 def _figures(made: Kpis, alarms: tuple[str, ...]) -> dict[str, Any]:
@@ -172,7 +188,8 @@ def floods(parts: Parts, actor: Actor, *, lasting: bool, limit: int) -> list[Flo
     table = schema.FLOODS
     query: Select[Any] = select(table).order_by(table.c.began_ms.desc()).limit(limit)
     rows = parts.cloud.state.rows(query.where(table.c.ended_ms == 0) if lasting else query)
-    return [FloodView(**{**row, "worst": [tuple(item) for item in row["worst"]]}) for row in rows]
+    pairs = ("worst", "first")
+    return [FloodView(**{**row, **{name: [tuple(item) for item in row[name]] for name in pairs}}) for row in rows]
 
 
 def advice(parts: Parts, actor: Actor, *, closed: bool, limit: int) -> list[AdviceView]:

@@ -1,4 +1,4 @@
-"""The banner of a flood: how many alarms come, since when, and which was the first of them."""
+"""The banner of a flood: how many alarms come, since when, and which came first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +18,24 @@ MOST_SHOWN = 5
 """Positions in flood at once on one page."""
 
 
+FIRST_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """An alarm that may have been first; `occurrence` is that of its row while it stands, else empty."""
+
+    name: AlarmName
+    occurrence: str
+
+
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """A flood that lasts, as the page shows it.
-
-    `now` counts the last ten minutes; `occurrence` is that of the first alarm while it stands, else empty.
-    """
+    """A flood that lasts, as the page shows it; `now` counts the last ten minutes."""
 
     flood: FloodView
     now: int
-    first: AlarmName
-    occurrence: str
+    firsts: list[First]
 
     @property
     def peak(self) -> int:
@@ -43,7 +50,7 @@ def banners(parts: Parts, actor: Actor, standing: Standing) -> list[Banner]:
         return []
     with parts.cloud.state.reading() as connection:
         counts = annunciated(connection, parts.cloud.now_ms() - WINDOW_MS)
-    names = names_of(parts, [flood.first_alarm for flood in lasting])
+    names = names_of(parts, [alarm for flood in lasting for _, alarm, _ in flood.first])
     here = {row["alarm_id"]: row["occurrence"] for row in standing.rows}
     return [_banner(flood, counts, names, here) for flood in lasting]
 
@@ -51,8 +58,8 @@ def banners(parts: Parts, actor: Actor, standing: Standing) -> list[Banner]:
 def _banner(
     flood: FloodView, counts: Mapping[str, int], names: Mapping[str, AlarmName], here: Mapping[str, str]
 ) -> Banner:
-    first = flood.first_alarm
-    return Banner(flood, counts.get(flood.position, 0), names[first], here.get(first, ""))
+    firsts = [First(names[alarm], here.get(alarm, "")) for _, alarm, _ in flood.first[:FIRST_SHOWN]]
+    return Banner(flood, counts.get(flood.position, 0), firsts)
 
 
 def flood_html(reader: Reader, found: list[Banner]) -> str:

@@ -114,10 +114,10 @@ def figures_dialog(
 
 def _values(reader: Reader, parts: Parts, actor: Actor, found: KpiView) -> dict[str, Any]:
     past = [one for one in floods(parts, actor, lasting=False, limit=100) if one.position == found.position][:10]
-    ids = [one["alarm_id"] for one in found.figures["top"]] + [flood.first_alarm for flood in past]
+    ids = [one["alarm_id"] for one in found.figures["top"]] + [alarm for flood in past for _, alarm, _ in flood.first]
     return {
         "kpi": found,
-        "days": (found.to_ms - found.from_ms) // DAY_MS,
+        "days": round((found.to_ms - found.from_ms) / DAY_MS, 1),
         "figure": lambda name: reader.translate(FIGURES[name]),
         "shown": lambda name, value: f"{value:.1%}" if name in SHARES else number(value),
         "floods": past,

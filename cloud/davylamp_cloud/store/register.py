@@ -73,6 +73,13 @@ def load_register(state: State, seq: int, index: Index | None = None) -> Registe
         return Register(stored, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
 
 
+def described_by(connection: Connection) -> dict[str, int]:
+    """Return the birth each node and device was described by last."""
+    table = schema.TAGS
+    query = select(table.c.node, table.c.device, func.max(table.c.birth)).group_by(table.c.node, table.c.device)
+    return {f"{node}/{device}": birth for node, device, birth in connection.execute(query)}
+
+
 def _load(state: State, seq: int, settings: Mapping[str, Settings], first: int, last: int) -> list[Tag]:
     """Return some tags as they were after a record."""
     table = schema.TAGS

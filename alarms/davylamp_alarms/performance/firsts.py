@@ -1,0 +1,64 @@
+"""Which of many alarms came first: one, or those that no scan can tell apart (SAFETY S25)."""
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+MOST_KEPT, MOST_NAMED = 200, 20
+"""Candidates remembered, and first ones named: where a whole plant trips in one scan, more help nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An occurrence that may have been first: when it began by its source, and how far apart its scans lie."""
+
+    occurrence: str
+    alarm_id: str
+    raised_ms: int
+    scan_ms: int
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The earliest first; of one moment in a fixed order."""
+        return self.raised_ms, self.occurrence
+
+
+@dataclass(slots=True)
+class Firsts:
+    """Those that came first so far, whatever order they are heard in; more than one is a tie nobody should guess."""
+
+    named: list[Candidate] = field(default_factory=list)
+    kept: list[Candidate] = field(default_factory=list)
+
+    @property
+    def tie_ms(self) -> int:
+        """Within what time the first ones cannot be told apart; 0 where one was first."""
+        return max((one.scan_ms for one in self.named), default=0) if len(self.named) > 1 else 0
+
+    def row(self) -> list[tuple[str, str, int]]:
+        """Return occurrence, alarm and begin of each of the first ones."""
+        return [(one.occurrence, one.alarm_id, one.raised_ms) for one in self.named]
+
+    def consider(self, one: Candidate) -> bool:
+        """Take an occurrence into account; return whether the first ones changed. Most cost a comparison."""
+        kept, before = self.kept, self.named
+        if len(kept) == MOST_KEPT and one.order > kept[-1].order:
+            return False
+        insort(kept, one, key=lambda candidate: candidate.order)
+        del kept[MOST_KEPT:]
+        apart = bool(before) and one.raised_ms - before[0].raised_ms > max(one.scan_ms, before[0].scan_ms)
+        if apart or (len(before) == MOST_NAMED and one.order > before[-1].order):
+            return False
+        self.named = earliest(kept)
+        return self.named != before
+
+
+def earliest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the first one, and those that a scan cannot tell from it: within the longer of the two periods.
+
+    `candidates` are in order. Of a tie of very many some are named.
+    """
+    first = candidates[0]
+    ties = (one for one in candidates if one.raised_ms - first.raised_ms <= max(one.scan_ms, first.scan_ms))
+    return list(islice(ties, MOST_NAMED))
