@@ -38,6 +38,10 @@ BLIND_KINDS = frozenset({Kind.FAULT, Kind.STALE, Kind.COMM, Kind.LINK, Kind.VOTE
 """What says that something is not seen; never sent as a gas alarm (SAFETY S12)."""
 
 
+GROUP_KINDS = frozenset({Kind.VOTE, Kind.VOTE_LOST, Kind.BLIND})
+"""What a group of detectors says, beside what each of them says alone."""
+
+
 class Priority(IntEnum):
     """The monitoring levels, lowest first (SAFETY, "Words")."""
 
@@ -135,7 +139,7 @@ class AlarmDef:
     group: str = ""
 
 
-LONE_KINDS = frozenset({Kind.LINK, Kind.SYSTEM, Kind.VOTE, Kind.VOTE_LOST, Kind.BLIND, Kind.CLOCK})
+LONE_KINDS = GROUP_KINDS | {Kind.LINK, Kind.SYSTEM, Kind.CLOCK}
 """Kinds without a tag."""
 
 

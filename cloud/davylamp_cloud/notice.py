@@ -5,13 +5,13 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from davylamp_alarms.definition import Kind
+from davylamp_alarms.definition import GROUP_KINDS, Kind
 from davylamp_alarms.transition import Transition
-from davylamp_wire.profile import Text
+from davylamp_wire.profile import DetectorGroup, Text
 
 from davylamp_cloud.config import SiteConfig
 from davylamp_cloud.handling import Handling, general
-from davylamp_cloud.register import Register
+from davylamp_cloud.register import Register, Tag
 from davylamp_cloud.settings import Settings, handling_in
 from davylamp_cloud.telling import Subject, tell
 
@@ -73,6 +73,8 @@ class Notices:
         """Return what a transition's alarm is about."""
         if step.kind is Kind.LINK:
             return self._link(step)
+        if step.kind in GROUP_KINDS and (found := self._register.group(step.alarm_id)):
+            return _group(step, *found)
         tag = self._register.find(step.tag)
         if tag is None:
             name = step.alarm_id.rsplit("@", 1)[-1]
@@ -96,3 +98,10 @@ class Notices:
         lost, guarded = self._register.guarded(step.hazard_source, node), self._register.guarded(step.hazard_source)
         words = Text(zh=f"边缘网关 {node}", en=f"edge {node}")
         return Subject(step.hazard_source, Text(zh="采集链路", en="acquisition"), words, lost=lost, guarded=guarded)
+
+
+def _group(step: Transition, comm: Tag, group: DetectorGroup) -> Subject:
+    """Return what an alarm of a group of detectors is about; it counts its members."""
+    words, counted = Text(zh=group.zh, en=group.en), int(step.value or 0)
+    size, limit = len(set(group.members)), Kind(group.limit)
+    return Subject(step.hazard_source, comm.device_text, words, lost=counted, guarded=size, voted=limit)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from davylamp_alarms.definition import AlarmDef, Changes, MaskDef, Priority, guarded_priority
+from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, MaskDef, Priority, guarded_priority
 from davylamp_wire.describe import DeviceDescription
-from davylamp_wire.profile import COMM_OK, Point, Text
+from davylamp_wire.profile import COMM_OK, DetectorGroup, Point, Text
 
 from davylamp_cloud.chain import canonical
+from davylamp_cloud.detector_groups import device_of, group_def, kept_with, member_tags
 from davylamp_cloud.settings import (
     Settings,
     alarm_defs,
@@ -200,11 +201,38 @@ class Register:
     def acceptance(self, tag: Tag, settings: Settings, at_ms: int) -> Changes:
         """Return what the engine must change for a tag to have other settings; nothing is changed here."""
         before = {alarm.id for alarm in self.alarms_of(tag)}
-        alarms = self.alarms_of(replace(tag, settings=settings))
-        alarms = (*alarms, *self._guarding(tag, settings))
+        edited = replace(tag, settings=settings)
+        alarms = (*self.alarms_of(edited), *self._guarding(tag, settings))
         removed = tuple(sorted(before - {alarm.id for alarm in alarms}))
         ranges = ((tag.idx, settings.range),) if settings.range != tag.settings.range else ()
-        return Changes(at_ms, alarms=alarms, removed=removed, ranges=ranges)
+        had, groups = self._groups_around(tag), self._groups_around(edited)
+        fewer = tuple(sorted({group.id for group in had} - {group.id for group in groups}))
+        return Changes(at_ms, alarms=alarms, removed=removed, ranges=ranges, groups=groups, removed_groups=fewer)
+
+    def groups_of(self, comm: Tag, edited: Tag | None = None) -> tuple[GroupDef, ...]:
+        """Return the groups of a device, by the tag that says whether it answers; `edited` as if it were in force."""
+        device, source = device_of(comm.tag_id), comm.settings.hazard_source
+        return tuple(
+            group_def(device, name, group, source, self._guard_of(member_tags(device, group), edited))
+            for name, group in comm.settings.groups.items()
+        )
+
+    def group(self, alarm: str) -> tuple[Tag, DetectorGroup] | None:
+        """Return the group an alarm is about, and the tag it is kept with."""
+        keeper, name = kept_with(alarm)
+        comm = self.find(keeper)
+        group = None if comm is None else comm.settings.groups.get(name)
+        return None if comm is None or group is None else (comm, group)
+
+    def _groups_around(self, tag: Tag) -> tuple[GroupDef, ...]:
+        """Return the groups of a tag's device, as if the tag had the settings it is given here."""
+        comm = self._comm.get(_device_key(tag))
+        return () if comm is None else self.groups_of(tag if comm == tag.idx else self.tags[comm], tag)
+
+    def _guard_of(self, members: Iterable[str], edited: Tag | None) -> Priority:
+        """Return how loud the loudest thing is that some tags guard."""
+        known = [edited if edited and edited.tag_id == name else self.find(name) for name in members]
+        return max([Priority.YELLOW, *(self._of(tag.settings).loudest for tag in known if tag is not None)])
 
     def _guarding(self, tag: Tag, settings: Settings) -> Iterator[AlarmDef]:
         """Yield the alarms of link and device that would guard louder or quieter things then (SAFETY S12)."""
@@ -270,12 +298,14 @@ class Register:
         """Return new tags and their alarms for the engine, and every device and link that now guards more."""
         alarms = [alarm for tag in new for alarm in self.alarms_of(tag)]
         known = {alarm.id for alarm in alarms}
-        for key in sorted({_device_key(tag) for tag in new} & self._comm.keys()):
-            alarms += [alarm for alarm in self.alarms_of(self.tags[self._comm[key]]) if alarm.id not in known]
+        devices = [self.tags[self._comm[key]] for key in sorted({_device_key(tag) for tag in new} & self._comm.keys())]
+        for comm in devices:
+            alarms += [alarm for alarm in self.alarms_of(comm) if alarm.id not in known]
         links = sorted({(tag.node, tag.settings.hazard_source) for tag in new})
         alarms += [alarm for node, source in links for alarm in self._of_node(node, source)]
         tags = tuple(tag_def(tag.tag_id, tag.node, tag.settings) for tag in new)
-        return Changes(at_ms, tags=tags, alarms=tuple(alarms))
+        groups = tuple(group for comm in devices for group in self.groups_of(comm))
+        return Changes(at_ms, tags=tags, alarms=tuple(alarms), groups=groups)
 
     def _fill_up_to(self, idx: int, seq: int) -> list[Tag]:
         """Keep indices dense where the record of a birth was lost on disk: its tags stand in without alarms."""
@@ -330,22 +360,23 @@ class Register:
         """Return one object for equal settings: a hundred thousand tags share a few profiles."""
         return self._interned.setdefault(settings.model_dump_json(), settings)
 
-    def _wanted_by(self, point: Point, hazard_source: str) -> "_Wanted":
+    def _wanted_by(self, point: Point, name: str, said: DeviceDescription) -> "_Wanted":
         """Return what a point wants; the same point of many devices is looked at once."""
-        key = (id(point), hazard_source)
+        groups = said.groups if name == COMM_OK else {}
+        key = (id(point), said.hazard_source)
         known = self._wanted.get(key)
-        if known is None or known.point is not point:
+        if known is None or known.point is not point or known.settings.groups != groups:
             if len(self._wanted) >= WANTED:
                 self._wanted.clear()
             text, states = Text(zh=point.zh, en=point.en), tuple(sorted(point.states.items()))
             known = self._wanted[key] = _Wanted(
-                point, self._intern(settings_of(point, hazard_source)), text, states, point.type.value
+                point, self._intern(settings_of(point, said.hazard_source, groups)), text, states, point.type.value
             )
         return known
 
     def _tag_of(self, idx: int, birth: Birth, name: str, said: DeviceDescription, own: bool, seq: int) -> Tag:
         point = said.points[name]
-        wanted = self._wanted_by(point, said.hazard_source)
+        wanted = self._wanted_by(point, name, said)
         device = birth.device or NODE_DEVICE
         return Tag(
             idx=idx,

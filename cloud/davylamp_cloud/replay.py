@@ -16,6 +16,7 @@ from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.transition import Transition
+from davylamp_wire.profile import COMM_OK
 from sqlalchemy import Connection, select
 
 from davylamp_cloud.chain import Head, canonical
@@ -166,6 +167,7 @@ def engine_register(register: Register, shifts_ms: tuple[int, ...]) -> EngineReg
         tuple(tag_def(tag.tag_id, tag.node, tag.settings) for tag in register.tags),
         (*(alarm for tag in register.tags for alarm in register.alarms_of(tag)), *register.links()),
         shifts_ms,
+        groups=tuple(group for tag in register.tags if tag.point == COMM_OK for group in register.groups_of(tag)),
     )
 
 

@@ -4,8 +4,9 @@ A birth introduces settings, a person decides on later ones; they are stored wit
 from which they hold, so that the register of any moment can be had again (DESIGN, "A birth introduces").
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from davylamp_alarms.definition import (
@@ -23,7 +24,7 @@ from davylamp_alarms.definition import (
 )
 from davylamp_alarms.hiding import MAX_MASK_MS
 from davylamp_wire.config import Section
-from davylamp_wire.profile import Limit, LimitKind, Point
+from davylamp_wire.profile import DetectorGroup, Limit, LimitKind, Point
 from pydantic import Field
 
 from davylamp_cloud.handling import Handling, handling_of
@@ -55,6 +56,9 @@ REVIEW_LATE = "break-glass-review"
 """Name of the alarm that nobody reviewed in time what one person did alone (SAFETY S15)."""
 
 
+NO_GROUPS: Mapping[str, DetectorGroup] = MappingProxyType({})
+
+
 class Settings(Section):
     """What may not change behind a person's back."""
 
@@ -66,14 +70,16 @@ class Settings(Section):
     scan_s: float = 1.0
     required: bool = False
     limits: dict[LimitKind, Limit] = Field(default={})
+    groups: dict[str, DetectorGroup] = Field(default={})
+    """The groups of detectors of a device; they are settings of the point that says whether it answers."""
 
     def json_form(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
         return self.model_dump(mode="json")
 
 
-def settings_of(point: Point, hazard_source: str) -> Settings:
-    """Return what a point of a birth wants."""
+def settings_of(point: Point, hazard_source: str, groups: Mapping[str, DetectorGroup] = NO_GROUPS) -> Settings:
+    """Return what a point of a birth wants; `groups` are those of its device where it says whether that answers."""
     return Settings(
         hazard_source=hazard_source,
         kind=point.kind,
@@ -83,18 +89,19 @@ def settings_of(point: Point, hazard_source: str) -> Settings:
         scan_s=point.scan_s,
         required=point.required,
         limits=point.limits,
+        groups=dict(groups),
     )
 
 
 def differences(live: Settings, wanted: Settings) -> list[tuple[str, Any, Any]]:
-    """Return (field, live, wanted) wherever two settings differ; one entry per limit."""
+    """Return (field, live, wanted) wherever two settings differ; one entry per limit and per group."""
     old, new = live.json_form(), wanted.json_form()
-    before, after = old.pop("limits"), new.pop("limits")
-    plain = [(name, old[name], new[name]) for name in old if old[name] != new[name]]
-    kinds = sorted(before.keys() | after.keys())
-    return plain + [
-        (f"limits.{kind}", before.get(kind), after.get(kind)) for kind in kinds if before.get(kind) != after.get(kind)
-    ]
+    tables = [(field, old.pop(field), new.pop(field)) for field in ("limits", "groups")]
+    found = [(name, old[name], new[name]) for name in old if old[name] != new[name]]
+    for field, before, after in tables:
+        names = (name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name))
+        found += [(f"{field}.{name}", before.get(name), after.get(name)) for name in names]
+    return found
 
 
 def keep_verified(live: Settings, wanted: Settings) -> Settings:

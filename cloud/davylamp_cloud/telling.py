@@ -16,7 +16,10 @@ from davylamp_cloud.handling import Handling, general
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an alarm is about. `lost` of `guarded` detectors of the hazard source are blind through it (SAFETY S12)."""
+    """What an alarm is about. `lost` of `guarded` detectors are blind through it (SAFETY S12).
+
+    A vote counts as many at the limit `voted` instead.
+    """
 
     hazard_source: str
     device: Text
@@ -26,6 +29,7 @@ class Subject:
     handling: Handling | None = None
     lost: int = 0
     guarded: int = 0
+    voted: Kind | None = None
 
 
 LEVELS = {
@@ -49,7 +53,7 @@ KINDS = {
     Kind.LINK: Text(zh="边缘网关失联", en="edge link lost"),
     Kind.SYSTEM: Text(zh="监测系统自身", en="the monitoring system itself"),
     Kind.MASK: Text(zh="屏蔽开关未复位", en="mask switch left on"),
-    Kind.VOTE: Text(zh="表决报警", en="vote"),
+    Kind.VOTE: Text(zh="多台表决", en="vote"),
     Kind.VOTE_LOST: Text(zh="表决失效", en="vote lost"),
     Kind.BLIND: Text(zh="失去监视", en="blind"),
     Kind.CLOCK: Text(zh="网关时钟偏差", en="edge clock off"),
@@ -76,19 +80,22 @@ EVENTS = {
 FIELD_CHECK = Text(zh="请到现场核实", en="check the field")
 
 
+COUNTING = ("失去监视：", "BLIND:", "表决：", "VOTE:")
+"""How the part of a sentence begins that counts points."""
+
+
 def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Text:
     """Return one transition as a sentence in each language; times are of the site's clock."""
     return Text(zh=" · ".join(_parts_zh(step, subject, zone)), en=" · ".join(_parts_en(step, subject, zone)))
 
 
 def _parts_zh(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
-    blind = f"失去监视：{subject.guarded} 个测点中 {subject.lost} 个" if _blind(step, subject) else ""
     parts = [
         LEVELS[step.priority].zh,
         f"{subject.hazard_source} {subject.device.zh}".strip(),
         _named(subject.tag.zh, subject.plant_tag, "（", "）"),
         f"{KINDS[step.kind].zh}{EVENTS[step.event].zh}",
-        blind,
+        _counted(step, subject)[0],
         _against(step, subject),
         _since_zh(step, zone),
         _handling(step, subject).action.zh,
@@ -97,13 +104,12 @@ def _parts_zh(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
 
 
 def _parts_en(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
-    blind = f"BLIND: {subject.lost} of {subject.guarded} points lost" if _blind(step, subject) else ""
     parts = [
         LEVELS[step.priority].en,
         f"{subject.hazard_source} {subject.device.en}".strip(),
         _named(subject.tag.en, subject.plant_tag, " (", ")"),
         f"{KINDS[step.kind].en}: {EVENTS[step.event].en}",
-        blind,
+        _counted(step, subject)[1],
         _against(step, subject),
         _since_en(step, zone),
         _handling(step, subject).action.en,
@@ -115,8 +121,15 @@ def _handling(step: Transition, subject: Subject) -> Handling:
     return subject.handling or general(step.kind)
 
 
-def _blind(step: Transition, subject: Subject) -> bool:
-    return step.kind in BLIND_KINDS and subject.guarded > 0
+def _counted(step: Transition, subject: Subject) -> tuple[str, str]:
+    """Return in Chinese and English how many are blind, or over their limit; empty where nothing is counted."""
+    lost, of = subject.lost, subject.guarded
+    if step.kind in BLIND_KINDS and of:
+        return f"失去监视：{of} 个测点中 {lost} 个", f"BLIND: {lost} of {of} points lost"
+    if step.kind is Kind.VOTE and subject.voted:
+        limit = KINDS[subject.voted]
+        return f"表决：{of} 台中 {lost} 台达到{limit.zh}报警", f"VOTE: {lost} of {of} at {limit.en}"
+    return "", ""
 
 
 def _named(name: str, plant_tag: str, left: str, right: str) -> str:

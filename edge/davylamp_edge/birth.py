@@ -19,7 +19,7 @@ from davylamp_wire.payload import (
 from davylamp_wire.quality import Reason, bad
 from davylamp_wire.reading import Value
 
-from davylamp_edge.install import Installed
+from davylamp_edge.install import Installed, groups_of
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import NODE
 
@@ -76,6 +76,7 @@ def description_of(installed: Installed) -> DeviceDescription:
         driver=installed.config.driver,
         zh=installed.profile.zh,
         en=installed.profile.en,
+        groups=groups_of(installed),
         points=dict(zip(installed.names, installed.points, strict=True)),
     )
 

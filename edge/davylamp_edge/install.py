@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from davylamp_wire.profile import COMM_OK, Limit, Point, Profile, comm_ok_point
+from davylamp_wire.profile import COMM_OK, DetectorGroup, Limit, Point, Profile, comm_ok_point
 
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
 from davylamp_edge.drivers import Wanted
@@ -61,6 +61,16 @@ def _worded(limit: Limit, profiles_own: Limit | None) -> Limit:
     if profiles_own is None:
         return limit
     return limit.model_copy(update={name: getattr(profiles_own, name) for name in limit.unsaid})
+
+
+def groups_of(installed: Installed) -> dict[str, DetectorGroup]:
+    """Return the profile's groups of detectors with the members this site has."""
+    found = {}
+    for name, group in installed.profile.groups.items():
+        members = tuple(member for member in group.members if member in installed.names)
+        if members:
+            found[name] = group.model_copy(update={"members": members})
+    return found
 
 
 def install(config: EdgeConfig, profiles: Mapping[str, Profile]) -> tuple[Installed, ...]:

@@ -21,7 +21,7 @@ from davylamp_wire.payload import (
     birth_payload,
     decode,
 )
-from davylamp_wire.profile import Point
+from davylamp_wire.profile import DetectorGroup, Point
 from support.field import device, edge_config, point, profile
 
 LEVEL = point(type="float32", unit="m", range=[0, 5], address={"modbus": "holding:0"})
@@ -61,6 +61,20 @@ def test_a_device_says_its_description_its_points_and_their_last_values(tmp_path
         assert metrics["flow"].quality != 0
         assert {"level", "flow", "comm_ok", RECORD, DESCRIPTION} == metrics.keys()
         assert decode(birth_payload(list(metrics.values()), seq=1, sent_ms=1)).value("level") == 2.5
+
+
+def test_s18_a_device_says_its_groups_with_the_members_this_site_has(tmp_path: Path) -> None:
+    limits = {"H": {"value": 4, "source": {"standard": "s", "basis": "proposal"}}}
+    points = {name: Point.model_validate({**dict(LEVEL), "limits": limits}) for name in ("east", "west", "attic")}
+    points["attic"] = points["attic"].model_copy(update={"address": {}})
+    high = {"zh": "组", "en": "levels", "members": list(points), "limit": "H", "need": 2}
+    grouped = profile(points).model_copy(
+        update={"groups": {"high": DetectorGroup.model_validate({**high, "source": limits["H"]["source"]})}}
+    )
+    with opened(tmp_path) as journal:
+        made = Births(journal, install(edge_config(device("127.0.0.1:502")), {"rig": grouped}))
+        described = DeviceDescription.decode(str(said(made)["rig1"][DESCRIPTION].value))
+    assert described.groups["high"].members == ("east", "west")
 
 
 def test_a_whole_scan_and_a_part_of_one_are_remembered_alike(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from davylamp_wire.payload import (
     metrics_body,
     record_metric,
 )
-from davylamp_wire.profile import Limit, Point, Source
+from davylamp_wire.profile import DetectorGroup, Limit, Point, Source
 from davylamp_wire.quality import GOOD
 from davylamp_wire.reading import Readings, Value
 from davylamp_wire.topic import MessageType, Topic
@@ -52,6 +52,12 @@ def gas_point(**more: object) -> Point:
     return Point.model_validate({**fields, **more})
 
 
+def group(*members: str, **more: object) -> DetectorGroup:
+    """Return a group of detectors, named in both languages."""
+    fields = {"zh": "氯气探测器组", "en": "chlorine detectors", "members": members, "source": SOURCE, **more}
+    return DetectorGroup.model_validate(fields)
+
+
 @dataclass
 class Speaker:
     """One edge with one device of some points. `now_ms` is its clock; every message takes the next numbers."""
@@ -62,6 +68,7 @@ class Speaker:
     hazard_source: str = "cl2-store"
     epoch: str | None = "e1"
     points: Mapping[str, Point] = field(default_factory=lambda: {"gas": gas_point()})
+    groups: Mapping[str, DetectorGroup] = field(default_factory=dict)
     now_ms: int = START_MS
     bd_seq: int = 0
     seq: int = 0
@@ -92,6 +99,7 @@ class Speaker:
             hazard_source=self.hazard_source,
             zh="氯气库",
             en="chlorine store",
+            groups=dict(self.groups),
             points=dict(self.points),
         )
         own = [
@@ -108,7 +116,7 @@ class Speaker:
         self,
         values: Sequence[Value],
         *,
-        quality: int = GOOD,
+        quality: int | Sequence[int] = GOOD,
         historical: bool = False,
         record: int | None = None,
         time_ms: int | None = None,
@@ -117,12 +125,17 @@ class Speaker:
         return self.topic(MessageType.DDATA), self.payload(self.body(values, quality, record, time_ms), historical)
 
     def body(
-        self, values: Sequence[Value], quality: int = GOOD, record: int | None = None, time_ms: int | None = None
+        self,
+        values: Sequence[Value],
+        quality: int | Sequence[int] = GOOD,
+        record: int | None = None,
+        time_ms: int | None = None,
     ) -> bytes:
         """Return a journal record's body."""
         aliases = [FIRST_POINT + place for place in range(len(values))]
         at_ms = self.now_ms if time_ms is None else time_ms
-        readings = Readings(aliases, [at_ms] * len(values), values, [quality] * len(values))
+        qualities = [quality] * len(values) if isinstance(quality, int) else quality
+        readings = Readings(aliases, [at_ms] * len(values), values, qualities)
         body = metrics_body(readings, dict.fromkeys(aliases, int(SparkplugType.DOUBLE)))
         return record_metric(DEVICE_RECORD, self._number(record), at_ms) + body if self.epoch else body
 

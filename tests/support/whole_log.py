@@ -23,7 +23,7 @@ from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from hypothesis import strategies as st
 
-from support.speaker import START_MS, Speaker, gas_point, limit
+from support.speaker import START_MS, Speaker, gas_point, group, limit
 
 Step = tuple[str, Any]
 
@@ -58,6 +58,9 @@ BIRTHS: Mapping[str, tuple[Mapping[str, Point], ...]] = {
     "meter": ({"pressure": plain("process")}, {"pressure": plain("process", unit="bar")}),
 }
 """What each device may say it is, one time or another: more points, other words, other limits, louder ones."""
+
+GROUPS = {"both": group("gas", "level", limit="H", need=1, blind_at=1)}
+"""Of a device that has both points."""
 
 WANTED: tuple[dict[str, Any], ...] = (
     {"L1": limit(0.7, deadband=0.1)},
@@ -166,6 +169,7 @@ class Writing:
     def _birth(self, device: str, which: int) -> None:
         edge = self.edges[device]
         edge.points, edge.now_ms = BIRTHS[device][which % len(BIRTHS[device])], self.now_ms
+        edge.groups = GROUPS if set(GROUPS["both"].members) <= edge.points.keys() else {}
         payload = edge.birth()[1][1]
         said = said_by_device(edge.group, edge.node, device, decode(payload), edge.epoch is not None)
         known = self.log.births.known(said.digest)

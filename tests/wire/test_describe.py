@@ -15,7 +15,7 @@ from davylamp_wire.payload import (
     birth_payload,
     decode,
 )
-from davylamp_wire.profile import HANDLING, DataType, Limit, LimitKind, Loop, Point, Source, Text
+from davylamp_wire.profile import HANDLING, DataType, DetectorGroup, Limit, LimitKind, Loop, Point, Source, Text
 from hypothesis import given
 from hypothesis import strategies as st
 from support.readings import NOW
@@ -61,6 +61,13 @@ def test_s24_what_a_limit_says_of_its_handling_survives_the_birth() -> None:
 
 def test_s30_a_birth_whose_limit_says_nothing_of_its_handling_is_taken() -> None:
     assert DeviceDescription.decode(STORE.encode()).points["cl2"].limits[LimitKind.L2].unsaid == HANDLING
+
+
+def test_s18_groups_of_detectors_survive_the_birth() -> None:
+    leak = {"zh": "组", "en": 'of "points":', "members": ["cl2"], "limit": "L2", "blind_at": 1, "source": LIMIT.source}
+    said = STORE.model_copy(update={"groups": {"leak": DetectorGroup.model_validate(leak)}})
+    birth = born(BirthMetric(DESCRIPTION, T.STRING, None, said.encode()))
+    assert description_of("store", birth, hazard_source="other") == said
 
 
 def test_what_equals_its_default_is_not_sent() -> None:

@@ -76,6 +76,47 @@ def test_s24_a_limit_says_what_its_handling_lacks(tmp_path: Path) -> None:
     assert limit.model_copy(update={"respond_s": 60.0}).unsaid == ("cause", "consequence")
 
 
+GROUPED = (
+    TANK.replace("[points.level]", "[points.other]\nzh = '另'\nen = 'other'\nunit = 'm'\n[points.level]")
+    + """
+[groups.high]
+zh = "液位组"
+en = "levels"
+members = ["level", "level", "nowhere", "other"]
+limit = "H"
+need = 1
+blind_at = 5
+source = { standard = "s", basis = "proposal" }
+[groups.level]
+zh = "液位组"
+en = "levels"
+members = ["level"]
+limit = "H"
+source = { standard = "s", basis = "proposal" }
+"""
+)
+
+
+def test_s18_every_mistake_in_a_group_of_detectors_is_named(tmp_path: Path) -> None:
+    found = "\n".join(mistakes(tmp_path, GROUPED))
+    for part in (
+        "groups.high.members: one is named twice",
+        "groups.high.members: there is no point 'nowhere'",
+        "groups.high.limit: point 'other' has no limit H",
+        "groups.high.need: one detector alarms alone already; a vote takes at least 2",
+        "groups.high.blind_at: 5 is more than its 4 members",
+        "groups.level: is the name of a point too",
+        "groups.level: neither votes nor goes blind",
+    ):
+        assert part in found
+
+
+def test_s30_a_group_without_a_source_cannot_be_written(tmp_path: Path) -> None:
+    text = TANK + "[groups.high]\nzh = '组'\nen = 'g'\nmembers = ['level']\nlimit = 'H'\nblind_at = 1\n"
+    (line,) = mistakes(tmp_path, text)
+    assert "groups.high.source: Field required" in line
+
+
 @pytest.mark.parametrize("respond_s", [0, -1, "nan"])
 def test_a_time_to_respond_is_a_time(tmp_path: Path, respond_s: object) -> None:
     (line,) = mistakes(tmp_path, TANK.replace("value = 10", f"value = 10\nrespond_s = {respond_s}"))

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from davylamp_wire.config import Section
 from davylamp_wire.payload import DESCRIPTION, SPARKPLUG_TYPE, Message, Metric, SparkplugType, is_own
-from davylamp_wire.profile import DataType, Point, Slug
+from davylamp_wire.profile import DataType, DetectorGroup, Point, Slug
 
 SLUG_LENGTH = 64
 
@@ -25,6 +25,7 @@ class DeviceDescription(Section):
     driver: str = ""
     zh: str
     en: str
+    groups: dict[Slug, DetectorGroup] = Field(default_factory=dict)
     points: dict[str, Point]
 
     def encode(self) -> str:

@@ -202,6 +202,45 @@ def limit_problems(limits: Mapping[LimitKind, Limit], span: tuple[float, float] 
                 yield f"limits.{lower} ({a:g}) lies above limits.{upper} ({b:g}); order them LL <= L < H <= HH"
 
 
+class DetectorGroup(Section):
+    """Detectors of a device that are counted together: they confirm each other, or too many are blind (S12, S18).
+
+    Each still alarms alone. `need` of them at the limit are a vote, `blind_at` of them faulty, silent or out of service
+    are an alarm of their own; 0 leaves out either.
+    """
+
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+    members: tuple[Slug, ...] = Field(min_length=1)
+    limit: LimitKind
+    need: int = Field(default=0, ge=0)
+    blind_at: int = Field(default=0, ge=0)
+    priority: Priority = "red"
+    source: Source
+
+
+def group_problems(groups: Mapping[str, DetectorGroup], points: Mapping[str, Point]) -> Iterator[str]:
+    """Yield one line per mistake in a device's groups: members without the limit, numbers beyond the members."""
+    for name, group in groups.items():
+        key, size = f"groups.{name}", len(group.members)
+        if name in points:
+            yield f"{key}: is the name of a point too; give the group another"
+        if len(set(group.members)) < size:
+            yield f"{key}.members: one is named twice"
+        for member in group.members:
+            if member not in points:
+                yield f"{key}.members: there is no point {member!r}"
+            elif group.limit not in points[member].limits:
+                yield f"{key}.limit: point {member!r} has no limit {group.limit}"
+        if not group.need and not group.blind_at:
+            yield f"{key}: neither votes nor goes blind; give need, blind_at or both"
+        if group.need == 1:
+            yield f"{key}.need: one detector alarms alone already; a vote takes at least 2"
+        for field in ("need", "blind_at"):
+            if getattr(group, field) > size:
+                yield f"{key}.{field}: {getattr(group, field)} is more than its {size} members"
+
+
 class Profile(Section):
     """A kind of device. `name` is its file's stem, `family` its folder."""
 
@@ -210,7 +249,15 @@ class Profile(Section):
     zh: str = Field(min_length=1)
     en: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
+    groups: dict[Slug, DetectorGroup] = Field(default_factory=dict)
     points: dict[Slug, Point] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        problems = list(group_problems(self.groups, self.points))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 def unhandled(limits: Mapping[LimitKind, Limit], key: str) -> Iterator[str]:

@@ -12,12 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.board import Standing, alarm_view, board, first_outs, read_standing
+from davylamp_cloud.api.board import alarm_view, board, read_standing, standing_of
 from davylamp_cloud.api.commands import Answer, carry_out, command
 from davylamp_cloud.api.errors import ApiError, not_found
 from davylamp_cloud.api.gate import Acknowledger, Reader, Resetter, Shelver, gate_of
 from davylamp_cloud.api.language import both, mark
-from davylamp_cloud.api.limits import settings_in_force
 from davylamp_cloud.api.parts import ACTS, REFUSALS, CloudParts, Limit, Occurrence, Offset, Parts
 from davylamp_cloud.api.permissions import Permission
 from davylamp_cloud.api.views import AlarmView
@@ -89,8 +88,7 @@ def one_alarm(parts: CloudParts, actor: Reader, occurrence: Occurrence) -> Alarm
 def view_of(parts: Parts, actor: Actor, occurrence: str) -> AlarmView:
     """Return an alarm with the names of its tag."""
     row = alarm_row(parts, actor, occurrence)
-    settings = settings_in_force(parts.cloud.state, [row["tag"]])
-    return alarm_view(row, Standing((row,), parts.catalogue.register(), settings, first_outs(parts.cloud.state)))
+    return alarm_view(row, standing_of(parts.cloud.state, parts.catalogue, [row]))
 
 
 def alarm_row(parts: Parts, actor: Actor, occurrence: str) -> Row:

@@ -1,9 +1,9 @@
 """What stands: alarms from state.db with the names of their tags, counted, most urgent first."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from davylamp_alarms.definition import Kind
+from davylamp_alarms.definition import GROUP_KINDS, Kind
 from sqlalchemy import select
 
 from davylamp_cloud import telling
@@ -12,6 +12,7 @@ from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.limits import settings_in_force, source_words
 from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
 from davylamp_cloud.api.words import of
+from davylamp_cloud.detector_groups import kept_with
 from davylamp_cloud.handling import general
 from davylamp_cloud.settings import Settings, handling_in, limit_of
 from davylamp_cloud.store import schema
@@ -43,11 +44,21 @@ class Standing:
 
 def read_standing(state: State, catalogue: Catalogue) -> Standing:
     """Return what stands now; reads the disk."""
-    rows = tuple(state.standing_alarms())
-    settings = settings_in_force(state, (row["tag"] for row in rows))
-    return Standing(
-        rows, catalogue.some(row["tag_id"] for row in rows), settings, first_outs(state), catalogue.watched()
-    )
+    return replace(standing_of(state, catalogue, state.standing_alarms()), watched=catalogue.watched())
+
+
+def standing_of(state: State, catalogue: Catalogue, rows: Iterable[Row]) -> Standing:
+    """Return some alarms with what is needed to show them; reads the disk."""
+    rows = tuple(rows)
+    about = {_about(row) for row in rows}
+    register = catalogue.some(about)
+    indices = [register.by_tag[tag].index for tag in about if tag in register.by_tag]
+    return Standing(rows, register, settings_in_force(state, indices), first_outs(state))
+
+
+def _about(row: Row) -> str:
+    """Return the id of the tag an alarm has its words from; a group of detectors is kept with its device's."""
+    return kept_with(row["alarm_id"])[0] if row["kind"] in GROUP_KINDS else row["tag_id"]
 
 
 def first_outs(state: State) -> dict[str, int]:
@@ -59,9 +70,10 @@ def first_outs(state: State) -> dict[str, int]:
 
 def alarm_view(row: Row, standing: Standing) -> AlarmView:
     """Return an alarm row as readers see it."""
-    entry = standing.register.by_tag.get(row["tag_id"])
-    settings = standing.settings.get(row["tag"])
     kind = Kind(row["kind"])
+    keeper = standing.register.by_tag.get(_about(row))
+    settings = standing.settings.get(keeper.index) if keeper else None
+    entry = None if kind in GROUP_KINDS else keeper
     handling = handling_in(settings, kind) if settings else general(kind, name=row["alarm_id"].rpartition("@")[2])
     limit = limit_of(settings, kind) if settings else None
     return AlarmView(
@@ -71,8 +83,8 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
         hazard_source=row["hazard_source"],
         tag=row["tag_id"],
         tag_index=entry.index if entry else None,
-        tag_name=entry.name if entry else of(telling.KINDS[kind]),
-        device_name=entry.device_name if entry else _node_of(row["alarm_id"]),
+        tag_name=entry.name if entry else _name_of(row, kind, settings),
+        device_name=keeper.device_name if keeper else _node_of(row["alarm_id"]),
         plant_tag=entry.plant_tag if entry else "",
         kind=row["kind"],
         priority=Level(row["priority"]),
@@ -103,6 +115,12 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
         handling=handling.origin,
         limit_source=source_words(limit.source) if limit else "",
     )
+
+
+def _name_of(row: Row, kind: Kind, settings: Settings | None) -> Bilingual:
+    """Return what an alarm without a tag is called: as its group of detectors, else as its kind."""
+    group = settings.groups.get(kept_with(row["alarm_id"])[1]) if settings and kind in GROUP_KINDS else None
+    return Bilingual(group.zh, group.en) if group else of(telling.KINDS[kind])
 
 
 def _node_of(alarm_id: str) -> Bilingual:

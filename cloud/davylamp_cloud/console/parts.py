@@ -17,6 +17,7 @@ from davylamp_cloud.api.tags import TagPage
 from davylamp_cloud.api.views import AlarmView
 from davylamp_cloud.api.words import number, quality_words
 from davylamp_cloud.console.render import Reader
+from davylamp_cloud.telling import COUNTING
 
 States = Mapping[str, Bilingual]
 
@@ -71,9 +72,8 @@ def _doubt(reader: Reader, alarm: AlarmView) -> str:
 
 
 def _lost(reader: Reader, alarm: AlarmView) -> str:
-    """Return how much a blind alarm says is not seen, as its sentence has it ("4 of 6 points lost", SAFETY S12)."""
-    parts = reader.say(alarm.text).split(" · ") if alarm.blind else []
-    return next((part for part in parts if part.startswith(("失去监视", "BLIND:"))), "")
+    """Return what an alarm counts, as its sentence has it ("4 of 6 points lost", "2 of 6 at level 2"; SAFETY S12)."""
+    return next((part for part in reader.say(alarm.text).split(" · ") if part.startswith(COUNTING)), "")
 
 
 def edge_values(parts: Parts, actor: Actor) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from davylamp_alarms.engine import Engine
 from davylamp_cloud.config import Role, TokenConfig
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import DutyRoom, duty_room
-from support.speaker import Speaker, gas_point, limit
+from support.speaker import Speaker, gas_point, group, limit
 
 ACTION = {"zh": "查看现场", "en": "look at the field"}
 POINTS = {
@@ -134,6 +135,23 @@ def test_a_proposal_waits_on_the_page_until_it_is_decided(room: DutyRoom, chromi
     expect(page.locator("#dialog")).not_to_be_visible()
     expect(page.locator("#proposals")).to_contain_text("没有待定的变更建议")
     assert room.running.state.limits(0)["settings"]["limits"]["L1"]["value"] == 0.8  # type: ignore[index]
+
+
+def test_another_group_of_detectors_is_shown_as_it_votes_before_and_after(room: DutyRoom, chromium: Browser) -> None:
+    room.edge.points = {"gas": gas_point(), "comm_ok": gas_point(kind="status", range=None, limits={})}
+    for groups in ({}, {"leak": group("gas", "other", limit="L2", need=2, blind_at=1)}):
+        room.edge.groups = groups
+        room.edge.now_ms += 1
+        room.running.hear(*room.edge.birth())
+        room.running.settle()
+    page = sign_in(room, chromium, "li")
+    page.locator("#proposals").get_by_role("button", name="查看").last.click()
+    said = "探测器组 leak: 无 → L2：2 台中 2 台表决报警，1 台失效即失去监视 (gas, other)"
+    expect(page.locator("#dialog")).to_contain_text(said)
+    page.locator("#dialog [name=comment]").fill("profile 2")
+    page.get_by_role("button", name="接受").click()
+    expect(page.locator("#dialog")).not_to_be_visible()
+    assert list(room.running.monitor.look(Engine.groups)) == ["park/edge-1/store/leak"]
 
 
 def test_who_may_not_edit_sees_no_button_for_it(room: DutyRoom, chromium: Browser) -> None:
