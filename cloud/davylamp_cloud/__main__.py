@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_why(why: argparse.ArgumentParser) -> None:
     why.add_argument("file", type=Path, metavar="FILE", help="the cloud's config, TOML; the cloud may run meanwhile")
     why.add_argument("tag", metavar="TAG", help="tag id, or the plant's own name for it (位号)")
-    why.add_argument("--at", metavar="TIME", help="2026-11-27T03:10, 03:10 (today), or -10m; now, if not given")
+    why.add_argument("--at", metavar="TIME", help="2026-11-27T03:10, the last 03:10, or 10m (ago); now, if not given")
     why.add_argument("--language", choices=("zh", "en"), help="of the answer; the config's, if not given")
     why.add_argument("--json", action="store_true", help="the answer for programs, with codes")
     why.set_defaults(act=_why)

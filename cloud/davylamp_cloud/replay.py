@@ -156,7 +156,8 @@ def _begin(
         return 0, Evaluator(Engine(EngineRegister(shifts_ms=shifts_ms)), Register(), live, log)
     register = load_register(state, cursor)
     register.heard = described_by(connection)
-    evaluator = Evaluator(Engine(engine_register(register, shifts_ms)), register, live, log)
+    engine = _numbered_on(Engine(engine_register(register, shifts_ms)), load_heads(connection), state)
+    evaluator = Evaluator(engine, register, live, log)
     evaluator.performance.number_on(*last_numbers(connection))
     return cursor, evaluator
 

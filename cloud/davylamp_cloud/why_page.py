@@ -57,12 +57,12 @@ def answer(config: CloudConfig, tag: str, at: str | None, language: str | None, 
 
 
 def time_of(text: str, now_ms: int, zone: tzinfo) -> int:
-    """Return a time a person typed as UTC milliseconds: ISO 8601, a clock of today, or so long ago ("-10m").
+    """Return a time a person typed as UTC milliseconds: ISO 8601, a clock of today, or so long ago ("10m").
 
     Raises:
         ConfigError: It is none of these.
     """
-    if ago := fullmatch(r"-(\d+)([smhd])", text):
+    if ago := fullmatch(r"-?(\d+)([smhd])", text):
         return now_ms - int(ago[1]) * UNITS_S[ago[2]] * 1000
     now = datetime.fromtimestamp(now_ms / 1000, zone)
     try:
@@ -74,7 +74,7 @@ def time_of(text: str, now_ms: int, zone: tzinfo) -> int:
             found = datetime.fromisoformat(text)
             found = found if found.tzinfo else found.replace(tzinfo=zone)
     except ValueError:
-        way = "write 2026-11-27T03:10:00, 03:10, or -10m"
+        way = "write 2026-11-27T03:10:00, 03:10, or 10m"
         raise ConfigError([f"--at: {text!r} is no time; {way}"]) from None
     return round(found.timestamp() * 1000)
 

@@ -163,7 +163,8 @@ def test_the_command_for_a_folder_where_nothing_ran_says_so(tmp_path: Path, caps
 
 @given(st.integers(0, 10_000_000))
 def test_a_time_ago_is_exactly_so_long_ago(minutes: int) -> None:
-    assert time_of(f"-{minutes}m", START_MS, UTC) == START_MS - minutes * 60_000
+    for written in (f"{minutes}m", f"-{minutes}m"):
+        assert time_of(written, START_MS, UTC) == START_MS - minutes * 60_000
 
 
 def test_a_clock_without_a_day_is_never_in_the_future() -> None:

@@ -1,0 +1,86 @@
+"""Snapshots over a change of version: their form is recorded with its number, and one of another form is not read."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from davylamp_alarms import book, definition
+from davylamp_alarms.performance import advice, first_out, firsts, flood, watch
+from davylamp_alarms.snapshot import VERSION
+from davylamp_cloud.store.snapshots import load_snapshot
+from davylamp_cloud.store.verify import verify_chain
+from support.host import Host, host
+from support.speaker import Speaker
+
+RECORDED = Path(__file__).parent / "recorded" / "snapshot-form.json"
+
+KEPT: tuple[Any, ...] = (
+    book.OpenMask, book.Out, book.Record, book.Review, book.Shelf, definition.AlarmDef, definition.GroupDef,
+    definition.MaskDef, definition.Member, advice.Advice, advice.Adviser, advice.Seen, first_out.FirstOuts,
+    first_out.Upset, firsts.Candidate, firsts.Firsts, flood.Flood, flood.Floods, flood.Position, flood.Sounded,
+    watch.Performance,
+)  # fmt: skip
+"""What a snapshot holds as JSON, field by field."""
+
+
+def leak(running: Host, edge: Speaker, value: float) -> None:
+    edge.now_ms = running.now_ms
+    running.hear(*edge.birth())
+    edge.now_ms = running.now_ms = running.now_ms + 1000
+    running.hear(edge.data([value]))
+    running.settle()
+
+
+@contextmanager
+def upgraded(folder: Path, now_ms: int, *, trimmed: bool) -> Iterator[Host]:
+    """A host on what another version left: snapshots of another form, and perhaps no log from before them."""
+    with sqlite3.connect(folder / "state.db") as db:
+        db.execute("UPDATE snapshots SET engine_version = engine_version - 1")
+    db.close()
+    if trimmed:
+        with sqlite3.connect(folder / "log.db") as db:
+            db.execute("DELETE FROM records WHERE seq < (SELECT max(seq) FROM records)")
+        db.close()
+    with host(folder, now_ms=now_ms) as running:
+        yield running
+
+
+def test_the_form_of_a_snapshot_is_the_one_recorded_for_its_version(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        leak(running, Speaker(), 5.0)
+        running.monitor.stop()
+        with running.state.reading() as connection:
+            found = load_snapshot(connection, running.state.cursor())
+    assert found is not None
+    parts = {name: "bytes" if isinstance(part, bytes) else str(part.dtype) for name, part in found[1].items()}
+    named = {kind.__name__: [field.name for field in fields(kind)] for kind in KEPT}
+    form = {"version": VERSION, "parts": parts, "fields": named}
+    assert form == json.loads(RECORDED.read_text()), "raise VERSION, and record the new form with it"
+
+
+def test_a_snapshot_of_another_version_is_replaced_by_a_replay_of_the_log(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        leak(running, Speaker(), 5.0)
+        standing, now_ms = running.standing(), running.now_ms
+    with upgraded(tmp_path, now_ms + 1000, trimmed=False) as running:
+        running.settle()
+        assert running.standing() == standing
+        row = standing["L2 live"]
+        assert running.act("acknowledge", occurrence=row["occurrence"], version=row["version"]).refusal is None
+
+
+def test_s23_without_a_snapshot_and_with_a_trimmed_log_no_occurrence_has_the_number_of_another(tmp_path: Path) -> None:
+    """A receiver drops a version it has of an occurrence: the same number again would silence a red."""
+    edge = Speaker()
+    with host(tmp_path) as running:
+        leak(running, edge, 5.0)
+        now_ms = running.now_ms
+    with upgraded(tmp_path, now_ms + 1000, trimmed=True) as running:
+        leak(running, edge, 5.0)
+        raised = [row["occurrence"] for row in running.state.transitions() if row["event"] == "raised"]
+        assert raised == ["cl2-store-1", "cl2-store-2", "cl2-store-3", "cl2-store-4"]
+        assert verify_chain(running.state) is None
