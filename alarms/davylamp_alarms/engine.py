@@ -1,6 +1,6 @@
 """The alarm engine: log records in, transitions out. It depends on nothing else, not even on how batches are cut."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from davylamp_alarms.explain import Explained, explain
 from davylamp_alarms.memory import DOWN, UP, Memory
 from davylamp_alarms.planning import definition
 from davylamp_alarms.preview import Preview, preview
+from davylamp_alarms.resume import resume
 from davylamp_alarms.settle import settle
 from davylamp_alarms.skew import host_error_ms
 from davylamp_alarms.snapshot import Snapshot, load, save
@@ -112,6 +113,11 @@ class Engine:
         """Add tags, add, replace or remove alarms; refused whole if it would end a standing alarm (SAFETY S20)."""
         self._memory.seq = seq
         return edits.redefine(self._memory, seq, changes)
+
+    def resume(self, seq: int, now_ms: int, standing: Iterable[Record]) -> list[Transition]:
+        """Take over what stood, for a start without a snapshot; say so of each, and let nothing hide it (SAFETY S4)."""
+        self._memory.seq = seq
+        return resume(self._memory, seq, now_ms, standing)
 
     def number_on(self, hazard_source: str, transitions: int, occurrences: int) -> None:
         """Give no number up to these again: for a start without a snapshot, beside transitions already stored (S23)."""

@@ -27,6 +27,7 @@ from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import kept, slice_of
 from davylamp_cloud.register import Introduced, Proposal, Register, Tag
+from davylamp_cloud.resumption import standing_in
 from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, Settings, system_alarm, system_alarm_id
 from davylamp_cloud.site import masks_of
 from davylamp_cloud.tags import Birth
@@ -285,6 +286,8 @@ class Evaluator:
             self._dismiss(record, said, work)
         elif said["op"] == "site":
             self._site(record, said, work)
+        elif said["op"] == "resume":
+            self._resume(record, said, work)
         elif said["op"] == "device_died":
             work.removed.append(LinkChange(record.seq, f"{said['node']}/{said['device']}", False, "", record.time_ms))
         elif said["op"] in DIRECT:
@@ -316,6 +319,13 @@ class Evaluator:
         self._redefine(record, changes, work)
         for tag in sorted(watched - self.register.switches):
             self._redefine(record, Changes(record.time_ms, removed=(alarm_id(tag, Kind.MASK),)), work)
+
+    def _resume(self, record: Record, said: dict[str, Any], work: Work) -> None:
+        """Let the engine take over what stood before it started without memory, the system's own alarms too."""
+        standing = standing_in(said)
+        own = {seen.alarm.rpartition("@")[2] for seen in standing if seen.kind is Kind.SYSTEM}
+        self._redefine(record, Changes(record.time_ms, alarms=tuple(map(system_alarm, sorted(own)))), work)
+        work.steps += self._steps(self.engine.resume(record.seq, record.time_ms, standing), record)
 
     def _redefine(self, record: Record, changes: Changes, work: Work) -> None:
         answer = self._redefined(record.seq, changes)

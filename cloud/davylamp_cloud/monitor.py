@@ -31,6 +31,7 @@ from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, NotStarted, Outcome, Outcomes
 from davylamp_cloud.replay import Restored, restore, snapshot_of
+from davylamp_cloud.resumption import resumption
 from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
 from davylamp_cloud.site import site_change
 from davylamp_cloud.snapshots import Snapshots
@@ -186,13 +187,18 @@ class Monitor:
         self.live.grow(len(restored.evaluator.register))
         self._replayed = restored.replayed
         self._stored_s = time.monotonic()
-        self._snapshot_s = self._stored_s if restored.replayed <= LONG_REPLAY else -math.inf
+        due = restored.cold or restored.replayed > LONG_REPLAY
+        self._snapshot_s = -math.inf if due else self._stored_s
         self._snapshot_seq = restored.cursor - restored.replayed
         notices = Notices(restored.evaluator.register, self._sites)
         receivers = self._receivers
         self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
         self._change({"op": "shifts", "shifts_ms": shifts_ms(self._sites, self._now_ms())})
         self._change(site_change(self._masks, self._sites))
+        if restored.cold:
+            standing = self._state.standing_alarms()
+            LOG.warning("monitor started without snapshot or log: alarms are taken over", standing=len(standing))
+            self._change(resumption(standing))
         if restored.differences or self._replay_alarm_stands():
             self._report_replay(restored.differences)
 

@@ -6,18 +6,21 @@ the monitoring system says so, and start-up goes on (DESIGN, "The engine is a fu
 
 import gc
 import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.transition import Transition
 from davylamp_wire.profile import COMM_OK
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from davylamp_cloud.chain import Head, canonical
 from davylamp_cloud.evaluate import Evaluator
@@ -32,6 +35,8 @@ from davylamp_cloud.store.snapshots import Snapshot, load_snapshot, oldest_betwe
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import load_heads, load_set_aside
 
+LOG = structlog.get_logger()
+
 SLICE = 2000
 BIRTHS = "births"
 """The snapshot's part with the birth each node and device said last."""
@@ -39,34 +44,45 @@ BIRTHS = "births"
 PERFORMANCE = "performance"
 """The snapshot's part with what is known of chatter, floods and first-outs."""
 
-BOOK = "book"
-"""The snapshot's part with the numbers given to transitions and occurrences (davylamp_alarms.snapshot)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Where the monitor goes on. `differences` is empty where the replay agreed with what is stored."""
+    """Where the monitor goes on. `differences` is empty where the replay agreed with what is stored.
+
+    `cold` says that the engine knows nothing of what stood: neither a snapshot nor the log could tell it.
+    """
 
     evaluator: Evaluator
     heads: Mapping[str, Head]
     cursor: int
     replayed: int
     differences: tuple[str, ...]
+    cold: bool = False
 
 
 def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> Restored:
-    """Bring engine, register and live values to the monitor's committed cursor."""
+    """Bring engine, register and live values to the monitor's committed cursor.
+
+    Where the engine fails on what it once took, which only another version of it does, it starts without memory.
+    """
     cursor = state.cursor()
     with state.reading() as connection, _without_gc():
         heads = load_heads(connection)
-        start, evaluator = _begin(connection, state, log, live, cursor, shifts_ms)
+        start, evaluator, cold = _begin(connection, state, log, live, cursor, shifts_ms)
         stored = _stored(connection, start, cursor)
         aside = load_set_aside(connection, start)
-    made, replayed = _replay(evaluator, log, start, cursor, aside)
-    differences = tuple(compare(stored, made))
-    if differences:
-        evaluator.engine = _numbered_on(evaluator.engine, heads, state)
-    return Restored(evaluator, heads, cursor, replayed, differences)
+        try:
+            made, replayed = _replay(evaluator, log, start, cursor, aside)
+            differences = tuple(compare(stored, made))
+        except (sqlite3.Error, SQLAlchemyError, OSError):
+            raise  # the disk's fault, not the engine's
+        except Exception as error:
+            LOG.exception("replay failed; starting without memory", first=start, last=cursor)
+            evaluator, cold, replayed = _cold(connection, state, log, live, cursor, shifts_ms), True, 0
+            differences = (f"replay from record {start} to {cursor} failed: {error!r}",)
+        if cold or differences:
+            _number_on(evaluator.engine, heads, connection)
+    return Restored(evaluator, heads, cursor, replayed, differences, cold)
 
 
 def snapshot_of(evaluator: Evaluator) -> Snapshot:
@@ -97,7 +113,7 @@ def moment(log: Log, state: State, live: Live, seq: int) -> Evaluator:
         oldest = oldest_between(connection, log.first_seq - 1)
         if log.first_seq > 1 and (oldest is None or seq < oldest[0]):
             raise TooOld(oldest[1] if oldest else 0)
-        start, evaluator = _begin(connection, state, log, live, seq, ())
+        start, evaluator, _ = _begin(connection, state, log, live, seq, ())
         aside = load_set_aside(connection, start)
     _replay(evaluator, log, start, seq, aside)
     return evaluator
@@ -139,27 +155,36 @@ def _first_difference(stored: Sequence[dict[str, Any]], made: Sequence[dict[str,
 
 def _begin(
     connection: Connection, state: State, log: Log, live: Live, cursor: int, shifts_ms: tuple[int, ...]
-) -> tuple[int, Evaluator]:
-    """Return the newest snapshot's state; without one the beginning, or the register alone where the log is trimmed."""
+) -> tuple[int, Evaluator, bool]:
+    """Return from where to replay, and with what: the newest snapshot's state, or nothing at the log's beginning.
+
+    Where there is neither, that is the register alone, and True: what stood is not known.
+    """
     found = load_snapshot(connection, cursor)
     if found is not None:
         seq, snapshot = found
         live.load(snapshot)
         register = load_register(state, seq, log.births.index)
-        register.heard = json.loads(bytes(snapshot[BIRTHS])) if BIRTHS in snapshot else described_by(connection)
+        register.heard = json.loads(bytes(snapshot[BIRTHS]))
         engine = Engine.restore(snapshot)
         register.watch_switches(engine.masks().values())
         evaluator = Evaluator(engine, register, live, log)
         evaluator.performance = Performance.load(bytes(snapshot[PERFORMANCE]))
-        return seq, evaluator
+        return seq, evaluator, False
     if log.first_seq <= 1:
-        return 0, Evaluator(Engine(EngineRegister(shifts_ms=shifts_ms)), Register(), live, log)
+        return 0, Evaluator(Engine(EngineRegister(shifts_ms=shifts_ms)), Register(), live, log), False
+    return cursor, _cold(connection, state, log, live, cursor, shifts_ms), True
+
+
+def _cold(
+    connection: Connection, state: State, log: Log, live: Live, cursor: int, shifts_ms: tuple[int, ...]
+) -> Evaluator:
+    """Return an evaluator that knows the register and nothing else."""
     register = load_register(state, cursor)
     register.heard = described_by(connection)
-    engine = _numbered_on(Engine(engine_register(register, shifts_ms)), load_heads(connection), state)
-    evaluator = Evaluator(engine, register, live, log)
+    evaluator = Evaluator(Engine(engine_register(register, shifts_ms)), register, live, log)
     evaluator.performance.number_on(*last_numbers(connection))
-    return cursor, evaluator
+    return evaluator
 
 
 def engine_register(register: Register, shifts_ms: tuple[int, ...]) -> EngineRegister:
@@ -195,19 +220,12 @@ def _stored(connection: Connection, after: int, upto: int) -> list[dict[str, Any
     return [json.loads(row.body) for row in rows]
 
 
-def _numbered_on(engine: Engine, heads: Mapping[str, Head], state: State) -> Engine:
-    """Return the engine with numbers beyond every stored one: none is ever given twice (SAFETY S23)."""
-    snapshot: Snapshot = dict(engine.snapshot())
-    book = json.loads(bytes(snapshot[BOOK]))
+def _number_on(engine: Engine, heads: Mapping[str, Head], connection: Connection) -> None:
+    """Have the engine give no number that was given before (SAFETY S23)."""
+    occurrences: defaultdict[str, int] = defaultdict(int)
+    table = schema.TRANSITIONS
+    for source, occurrence in connection.execute(select(table.c.hazard_source, table.c.occurrence).distinct()):
+        occurrences[source] = max(occurrences[source], int(occurrence.rpartition("-")[2]))
     for source, head in heads.items():
         if not source.startswith("#"):
-            numbers = book["source_numbers"]
-            numbers[source] = max(numbers.get(source, 0), head.number)
-    with state.reading() as connection:
-        table = schema.TRANSITIONS
-        for row in connection.execute(select(table.c.hazard_source, table.c.occurrence).distinct()):
-            numbers = book["occurrence_numbers"]
-            number = int(row.occurrence.rsplit("-", 1)[1])
-            numbers[row.hazard_source] = max(numbers.get(row.hazard_source, 0), number)
-    snapshot[BOOK] = json.dumps(book).encode()
-    return Engine.restore(snapshot)
+            engine.number_on(source, head.number, occurrences[source])

@@ -427,19 +427,6 @@ def test_the_log_may_be_trimmed_up_to_the_oldest_snapshot_and_the_next_start_sti
         assert running.standing() == standing
 
 
-def test_a_cold_start_with_a_trimmed_log_and_no_snapshot_still_watches(tmp_path: Path) -> None:
-    edge = Speaker()
-    with host(tmp_path) as running:
-        say(running, born(running, edge), 0.5)
-        running.log.trim(running.log.last_seq, edge.now_ms + 10**9, 0)
-    with sqlite3.connect(tmp_path / "state.db") as db:
-        db.execute("DELETE FROM snapshots")
-    db.close()
-    with host(tmp_path, now_ms=edge.now_ms) as running:
-        say(running, edge, 5.0)
-        assert running.events() == ["L1 raised B", "L2 raised B"]
-
-
 def test_two_edges_of_one_hazard_source_share_its_chain(tmp_path: Path) -> None:
     with host(tmp_path) as running:
         one, two = born(running), born(running, Speaker(node="edge-2", device="vent"))

@@ -1,0 +1,165 @@
+"""A start with nothing but state.db's alarms to go on from: no alarm is forgotten, no number given twice (S4, S23)."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from davylamp_alarms.batch import Batch
+from davylamp_alarms.engine import Engine
+from davylamp_alarms.transition import Transition
+from davylamp_cloud.monitor import REPLAY
+from davylamp_cloud.settings import system_alarm_id
+from davylamp_cloud.store.verify import verify_chain
+from support.host import Host, host
+from support.speaker import Speaker, gas_point, group
+
+TAG = "park/edge-1/store/gas"
+UNREADABLE = "UPDATE snapshots SET engine_version = engine_version - 1"
+"""As after an upgrade to an engine whose snapshots have another form."""
+
+
+def born(running: Host, edge: Speaker) -> None:
+    running.hear(*edge.birth())
+    running.settle()
+
+
+def say(running: Host, edge: Speaker, *values: float, passing_s: float = 1.0) -> None:
+    for value in values:
+        edge.now_ms = running.now_ms = running.now_ms + round(passing_s * 1000)
+        running.hear(edge.data([value]))
+    running.settle()
+
+
+def forget(folder: Path, running: Host | None = None) -> None:
+    """Leave nothing to replay from: snapshots of another version, and with a running cloud, a trimmed log."""
+    if running is not None:
+        running.log.trim(running.log.last_seq, running.now_ms + 10**9, 0)
+        return
+    with sqlite3.connect(folder / "state.db") as db:
+        db.execute(UNREADABLE)
+    db.close()
+
+
+def letters(running: Host) -> dict[str, str]:
+    return {name: row["letter"] for name, row in running.standing().items()}
+
+
+def test_a_cold_start_without_alarms_still_watches(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 0.5)
+        forget(tmp_path, running)
+    forget(tmp_path)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+        assert running.events() == ["L1 raised B", "L2 raised B"]
+
+
+def test_s04_what_stood_goes_on_standing_and_is_ended_by_a_good_value_alone(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+        first = running.standing()["L1 live"]
+        running.act("acknowledge", occurrence=first["occurrence"], version=first["version"])
+        forget(tmp_path, running)
+        before = letters(running)
+    forget(tmp_path)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert letters(running) == before == {"L1 live": "C", "L2 live": "B"}
+        assert running.events()[-2:] == ["L1 updated C", "L2 updated B"]
+        second = running.standing()["L2 live"]
+        assert running.act("acknowledge", occurrence=second["occurrence"], version=second["version"]).refusal is None
+        born(running, edge)
+        say(running, edge, 5.1)
+        assert letters(running) == {"L1 live": "C", "L2 live": "C"}
+        say(running, edge, 0.1)
+        assert letters(running) == {}
+        say(running, edge, 5.0)
+        assert running.standing()["L1 live"]["occurrence"] != first["occurrence"]
+        assert verify_chain(running.state) is None
+
+
+def test_s16_a_shelf_nobody_knows_the_end_of_is_over(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 1.5)
+        running.act("shelve", alarm=f"{TAG}#L1", comment="known leak", until_ms=running.now_ms + 600_000)
+        assert letters(running) == {"L1 live": "G"}
+        forget(tmp_path, running)
+    forget(tmp_path)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert letters(running) == {"L1 live": "B"}
+
+
+def test_s04_a_lost_link_and_the_systems_own_alarms_stand_on_too(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 0.5)
+        running.hear(edge.death())
+        running.pass_time(60)
+        running.change("report", name="disk", active=True, comment="full")
+        running.settle()
+        forget(tmp_path, running)
+        before = letters(running)
+        assert before.keys() >= {"LINK live", "SYSTEM live"}
+    forget(tmp_path)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert letters(running) == before
+        running.change("report", name="disk", active=False)
+        assert running.events()[-1].startswith("SYSTEM cleared")
+
+
+def test_s18_a_vote_that_stood_counts_its_detectors_again(tmp_path: Path) -> None:
+    points = {name: gas_point() for name in ("gas", "gas_2")}
+    edge = Speaker(
+        points={**points, "comm_ok": gas_point(kind="status", range=None, limits={})},
+        groups={"leak": group("gas", "gas_2", limit="L2", need=2)},
+    )
+    with host(tmp_path) as running:
+        born(running, edge)
+        running.hear(edge.data([5.0, 5.0, 1.0]))
+        running.settle()
+        forget(tmp_path, running)
+        before = letters(running)
+    forget(tmp_path)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        born(running, edge)
+        assert letters(running) == before == {"L1 live": "B", "L2 live": "B", "VOTE live": "B"}
+        edge.now_ms = running.now_ms = running.now_ms + 1000
+        running.hear(edge.data([0.1, 5.0, 1.0]))
+        running.settle()
+        assert running.standing()["VOTE live"]["condition"] == "normal"
+
+
+def test_s14_an_engine_that_fails_on_what_an_older_one_took_starts_without_memory_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+    forget(tmp_path)
+    sound = Engine.apply
+
+    def apply(engine: Engine, batch: Batch) -> list[Transition]:
+        if 5.0 in batch.value:
+            raise IndexError("a mistake in a newer engine")
+        return sound(engine, batch)
+
+    monkeypatch.setattr(Engine, "apply", apply)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert letters(running) == {"L1 live": "B", "L2 live": "B", "SYSTEM live": "B"}
+        assert running.standing()["SYSTEM live"]["alarm_id"] == system_alarm_id(REPLAY)
+        born(running, edge)
+        say(running, edge, 5.2, 0.1)
+        assert "L1 live" not in {name for name, row in running.standing().items() if row["condition"] == "active"}
+        assert verify_chain(running.state) is None
