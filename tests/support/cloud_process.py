@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,10 @@ def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_S) 
 class CloudProcess:
     """A cloud in a folder. `url` is where it answers."""
 
-    def __init__(self, folder: Path, broker: Broker, more: str = "") -> None:
+    def __init__(
+        self, folder: Path, broker: Broker, more: str = "", environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.environment = dict(environment or {})
         self.folder = folder / "cloud"
         self.folder.mkdir(exist_ok=True)
         self.config = folder / "cloud.toml"
@@ -65,7 +68,7 @@ class CloudProcess:
         self.url = ""
         with open(self.log, "ab") as log:
             command = [sys.executable, "-m", "davylamp_cloud", "run", str(self.config)]
-            environment = {**os.environ, VARIABLE: faults}
+            environment = {**os.environ, VARIABLE: faults, **self.environment}
             self.running = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
     def answers(self) -> bool:
