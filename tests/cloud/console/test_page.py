@@ -2,12 +2,16 @@
 
 import re
 import time
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from davylamp_cloud.config import Role, TokenConfig
 from davylamp_wire.profile import LimitKind, load_profiles, shipped_profiles
 from davylamp_wire.quality import Reason, bad
 from playwright.sync_api import Browser, Page, expect
+from support.duty_room import duty_room
 from support.served import SOURCE, Plant, limit
 
 
@@ -160,6 +164,30 @@ def test_an_unfolded_alarm_fits_the_screen_from_left_to_right(
     assert page.locator("#alarm-LC-01-1").evaluate(
         "row => [...row.children].every(c => c.scrollWidth <= c.clientWidth)"
     )
+
+
+@pytest.mark.parametrize("width", [1920, 1600, 1366])
+def test_the_words_of_an_alarm_have_room_beside_its_figures(plant: Plant, open_page: Any, width: int) -> None:
+    leak(plant)
+    page = open_page("en-GB", width, 1000)
+    row = page.locator("#alarm-LC-01-1")
+    assert row.locator(".what").evaluate("what => what.clientWidth / what.parentElement.clientWidth") > 0.35
+    assert row.evaluate("row => [...row.children].every(c => c.scrollWidth <= c.clientWidth)")
+
+
+@pytest.mark.parametrize("width", [1600, 390])
+def test_the_page_to_sign_in_has_its_lamp_and_nothing_lies_over_another(
+    chromium: Browser, tmp_path: Path, width: int
+) -> None:
+    (tmp_path / "li").write_text("secret-of-li")
+    token = TokenConfig(name="li", role=Role.OPERATOR, token_file=tmp_path / "li")
+    with duty_room(tmp_path / "cloud", tokens=(token,)) as room:
+        page = chromium.new_context(viewport={"width": width, "height": 1000}).new_page()
+        page.goto(room.url)
+        boxes = [page.locator(name).bounding_box() for name in (".login h1", ".login label", ".login p.quiet")]
+        assert page.locator(".login h1 use").evaluate("use => use.getBBox().width") > 0
+    tops = [(box["y"], box["y"] + box["height"]) for box in boxes if box]
+    assert all(above[1] <= below[0] for above, below in pairwise(tops)), tops
 
 
 def test_s13_a_silent_engine_is_shouted_seen_and_heard(plant: Plant, open_page: Any) -> None:
