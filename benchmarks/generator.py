@@ -245,21 +245,22 @@ def main() -> int:
         edge.connect(port)
     listen([edge.link for edge in fleet.edges if edge.link])
     described = points(shape[2])
-    _say(connected=len(fleet.edges))
+    say(connected=len(fleet.edges))
     for line in iter(sys.stdin.readline, ""):
         match line.split():
             case ["born", count]:
                 began_s = time.monotonic()
                 fleet.be_born(int(count), described)
-                _say(born_s=time.monotonic() - began_s)
+                say(born_s=time.monotonic() - began_s)
             case ["run", seconds, devices]:
-                _say(**fleet.run(int(seconds), int(devices)))
+                say(**fleet.run(int(seconds), int(devices)))
             case ["confirmed"]:
-                _say(confirmed=sum(edge.confirmed.count for edge in fleet.edges))
+                say(confirmed=sum(edge.confirmed.count for edge in fleet.edges))
     return 0
 
 
-def _say(**what: float) -> None:
+def say(**what: float) -> None:
+    """Write one line of JSON."""
     print(json.dumps(what), flush=True)
 
 
