@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from davylamp_cloud.chain import Head, content_of, first_break, link
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.history import history
 from davylamp_cloud.store.migrate import FIRST_COLUMNS, default_of
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.verify import verify_chain
@@ -41,6 +42,17 @@ def test_s29_a_state_of_the_first_schema_opens_with_every_row_and_its_chains_hol
     there = columns(tmp_path / "state.db")
     for table in schema.METADATA.sorted_tables:
         assert set(there[table.name]) == {column.name for column in table.columns}, table.name
+
+
+def test_a_state_of_the_first_schema_tells_its_kpis_as_well(tmp_path: Path) -> None:
+    state = State(first_state(tmp_path))
+    with state.reading() as connection:
+        found = history(connection, "park", 0, 2_000_000_000_000, 0)
+    stored = [row for row in state.transitions(limit=1000) if row["alarm_id"].startswith("park/")]
+    state.close()
+    assert len(found.columns.at_ms) == len(stored)
+    assert int(found.columns.raised.sum()) == sum(row["event"] == "raised" for row in stored)
+    assert set(found.alarms) == {row["alarm_id"] for row in stored}
 
 
 def test_every_column_that_came_later_has_a_default_or_may_be_empty(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from davylamp_cloud.store import schema
-from davylamp_cloud.store.performance import annunciated, history, last_numbers
+from davylamp_cloud.store.history import history
+from davylamp_cloud.store.performance import annunciated, last_numbers
 from sqlalchemy import select, update
 from support.duty_room import DutyRoom, duty_room
 from support.host import Host, host
@@ -82,7 +83,7 @@ def test_kpis_are_told_with_their_targets_and_wait_for_stragglers_alone(room: Du
     found = httpx.get(f"{room.url}/api/v1/kpi", params={"position": "park", "from_ms": now_ms - 1000})
     assert (found.status_code, found.json()["error"]) == (422, "bad_span")
     with room.running.state.reading() as connection:
-        columns = history(connection, "park", now_ms - 1000, now_ms + 1000).columns
+        columns = history(connection, "park", now_ms - 1000, now_ms + 1000, 0).columns
         assert annunciated(connection, now_ms - 1000) == {"park": 12}
         assert annunciated(connection, now_ms) == {}
     assert int(columns.annunciated.sum()) == 12

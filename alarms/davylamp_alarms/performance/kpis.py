@@ -23,10 +23,10 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Transitions of one position in the order of the log, in columns of equal length.
+    """Transitions of one position in columns of equal length, those of each alarm in the order of the log.
 
     Args:
-        at_ms: Host time, not descending but for clocks that were set.
+        at_ms: Host time.
         alarm: A number for each alarm.
         priority: 1 to 4, blue to red.
         annunciated: Whether it sounded (heard.py).
@@ -81,7 +81,8 @@ class Kpis:
 def kpis(of: Columns, from_ms: int, to_ms: int) -> Kpis:
     """Return the figures of ``from_ms <= at < to_ms``.
 
-    `of` may begin earlier: what was raised before tells how long it has stood. A span shorter than a window is one.
+    `of` may begin earlier: each alarm's last raise or end before tells how long it has stood, and what was before that
+    tells nothing. A span shorter than a window is one.
     """
     within = (of.at_ms >= from_ms) & (of.at_ms < to_ms)
     heard = of.annunciated & within
@@ -125,7 +126,8 @@ def _top(alarms: Ints) -> tuple[tuple[tuple[int, int], ...], float]:
 def _chattering(of: Columns, within: Bools) -> tuple[int, ...]:
     """Return the alarms with three raises in some sixty seconds."""
     raised = of.raised & within
-    alarm, times = _by_alarm(of.alarm[raised], of.at_ms[raised])
+    order = _by_alarm(of.alarm[raised])
+    alarm, times = of.alarm[raised][order], of.at_ms[raised][order]
     reach = CHATTER_COUNT - 1
     same = alarm[reach:] == alarm[:-reach]
     return _names(alarm[reach:][same & (times[reach:] - times[:-reach] < CHATTER_MS)])
@@ -134,7 +136,7 @@ def _chattering(of: Columns, within: Bools) -> tuple[int, ...]:
 def _fleeting(of: Columns, within: Bools) -> tuple[int, ...]:
     """Return the alarms that once came and went within ten seconds while nobody acted."""
     matters = (of.raised | of.ended | of.acted) & within
-    order = np.lexsort((np.arange(int(matters.sum())), of.alarm[matters]))
+    order = _by_alarm(of.alarm[matters])
     alarm, times = of.alarm[matters][order], of.at_ms[matters][order]
     raised, ended = of.raised[matters][order], of.ended[matters][order]
     next_to = (alarm[1:] == alarm[:-1]) & raised[:-1] & ended[1:]
@@ -144,16 +146,16 @@ def _fleeting(of: Columns, within: Bools) -> tuple[int, ...]:
 def _stale(of: Columns, from_ms: int, to_ms: int) -> tuple[int, ...]:
     """Return the alarms that stood for a day or longer at some moment of the span."""
     matters = (of.raised | of.ended) & (of.at_ms < to_ms)
-    order = np.lexsort((np.arange(int(matters.sum())), of.alarm[matters]))
+    order = _by_alarm(of.alarm[matters])
     alarm, times, raised = of.alarm[matters][order], of.at_ms[matters][order], of.raised[matters][order]
     last = np.append(alarm[1:] != alarm[:-1], True) if len(alarm) else np.zeros(0, np.bool_)
     until = np.where(last, to_ms, np.append(times[1:], to_ms)[: len(times)])
     return _names(alarm[raised & (until - times >= STALE_MS) & (until > from_ms)])
 
 
-def _by_alarm(alarm: Ints, times: Ints) -> tuple[Ints, Ints]:
-    order = np.lexsort((np.arange(len(alarm)), alarm))
-    return alarm[order], times[order]
+def _by_alarm(alarm: Ints) -> Ints:
+    """Return the places that bring transitions together by alarm, those of each in the order they have."""
+    return np.argsort(alarm, kind="stable")
 
 
 def _names(alarms: Ints) -> tuple[int, ...]:

@@ -17,8 +17,9 @@ from davylamp_cloud.api.gate import Reader, Shelver
 from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.parts import ACTS, LAST_MS, REFUSALS, CloudParts, Limit, Parts
 from davylamp_cloud.store import schema
-from davylamp_cloud.store.performance import PRIORITIES, history
+from davylamp_cloud.store.history import history
 from davylamp_cloud.store.state import Row
+from davylamp_cloud.store.what import PRIORITIES
 
 router = APIRouter(prefix="/api/v1", tags=["performance"], responses=REFUSALS)
 
@@ -150,7 +151,7 @@ def kpi_view(parts: Parts, actor: Actor, position: str, from_ms: int | None, to_
             where="from_ms, to_ms",
         )
     with parts.cloud.state.reading() as connection:
-        found = history(connection, position, start_ms - LOOKBACK_MS, end_ms)
+        found = history(connection, position, start_ms, end_ms, start_ms - LOOKBACK_MS)
     made = kpis(found.columns, start_ms, end_ms)
     enough = end_ms - start_ms >= LOOKBACK_MS
     return KpiView(position, start_ms, end_ms, enough, _figures(made, found.alarms), _targets(made))

@@ -20,9 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from davylamp_cloud.store.json_text import JsonText
+from davylamp_cloud.store.what import WHAT
 
 METADATA = MetaData()
 
@@ -159,6 +161,7 @@ TRANSITIONS = Table(
     Index("transitions_by_occurrence", "occurrence", "version"),
     Index("transitions_by_seq", "seq"),
     Index("transitions_by_time", "at_ms"),
+    Index("transitions_by_alarm", "alarm_id", "at_ms", "seq", "source_no", text(WHAT)),
 )
 
 ADVICE = Table(
@@ -228,6 +231,7 @@ AUDIT = Table(
     Column("prev_hash", String, nullable=False),
     Column("hash", String, nullable=False),
     Column("comment", Text, nullable=False, default="", comment="what the person said to it"),
+    Index("audit_by_time", "at_ms"),
 )
 
 OUTBOX = Table(
