@@ -175,7 +175,7 @@ def _verify(given: argparse.Namespace) -> int:
     path = load(given.file).data_dir / "state.db"
     if not path.is_file():
         raise ConfigError([f"{path}: is not there; name the config of a cloud that has run"])
-    state = State(path)
+    state = State(path, looking=True)
     try:
         found = verify_chain(state)
     finally:

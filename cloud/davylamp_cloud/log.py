@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote
 
 from davylamp_wire.intervals import Intervals
 
@@ -148,17 +149,23 @@ class _Readers:
 class Log:
     """An append-only log in one SQLite file, with the births, tags and confirmed sets that belong to it."""
 
-    def __init__(self, path: Path, floor: int = 0) -> None:
-        """Open or create the log; `floor` is the highest cursor of any reader, below which no number is reused."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, floor: int = 0, *, looking: bool = False) -> None:
+        """Open or create the log; `floor` is the highest cursor of any reader, below which no number is reused.
+
+        Who is only `looking` cannot append, and may look while another process does.
+        """
         self.path = path
+        self._looking = looking
         self._readers = _Readers()
         self._write_lock = threading.Lock()
         self._grown = threading.Condition()
         self._closed = False
         self._woken = 0
-        self._writer = _connect(path)
-        self._writer.executescript(SCHEMA)
+        if not looking:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = _connect(path, looking)
+        if not looking:
+            self._writer.executescript(SCHEMA)
         self.births = BirthBook.load(self._writer)
         self._last = max(floor, _scalar(self._writer, "SELECT coalesce(max(seq), 0) FROM records"))
 
@@ -293,16 +300,19 @@ class Log:
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._readers.local, "connection", None)
         if connection is None:
-            connection = _connect(self.path)
+            connection = _connect(self.path, self._looking)
             self._readers.local.connection = connection
             with self._readers.lock:
                 self._readers.opened.append(connection)
         return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, looking: bool = False) -> sqlite3.Connection:
     """Return a connection that closes from any thread; FULL makes a commit wait for the disk itself."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
+    name = f"file:{quote(str(path))}" + ("?mode=ro" if looking else "")
+    connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=30.0, uri=True)
+    if looking:
+        return connection
     connection.execute("PRAGMA page_size = 8192")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -40,7 +40,7 @@ def answer(config: CloudConfig, tag: str, at: str | None, language: str | None, 
     for name in ("state.db", "log.db"):
         if not (config.data_dir / name).is_file():
             raise ConfigError([f"{config.data_dir / name}: is not there; name the config of a cloud that has run"])
-    state, log = State(config.data_dir / "state.db"), Log(config.data_dir / "log.db")
+    state, log = State(config.data_dir / "state.db", looking=True), Log(config.data_dir / "log.db", looking=True)
     try:
         found = why(log, state, tag_named(state, tag), at_ms)
     except LookupError as error:

@@ -1,6 +1,7 @@
 """The log: durable, in order, checked, trimmed only below what somebody still needs."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,15 @@ def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
     second = Log(tmp_path / "log.db")
     assert second.append([record()]) == [3]
     second.close()
+
+
+def test_who_only_looks_reads_what_another_writes_and_cannot_append(tmp_path: Path) -> None:
+    path = tmp_path / "a ?#%20 log.db"
+    with closing(Log(path)) as log, closing(Log(path, looking=True)) as looking:
+        log.append([record(b"one")])
+        assert [one.body for one in looking.read(0, 10)] == [b"one"]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            looking.append([record(b"two")])
 
 
 def test_numbers_below_a_readers_cursor_are_never_given_again(tmp_path: Path) -> None:

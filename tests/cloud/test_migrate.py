@@ -11,6 +11,7 @@ from davylamp_cloud.store.migrate import FIRST_COLUMNS, default_of
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.verify import verify_chain
 from davylamp_wire.config import ConfigError
+from sqlalchemy.exc import OperationalError
 from support.host import host
 
 FIRST = Path(__file__).parent / "recorded" / "state-0.sql"
@@ -53,6 +54,20 @@ def test_a_state_of_the_first_schema_tells_its_kpis_as_well(tmp_path: Path) -> N
     assert len(found.columns.at_ms) == len(stored)
     assert int(found.columns.raised.sum()) == sum(row["event"] == "raised" for row in stored)
     assert set(found.alarms) == {row["alarm_id"] for row in stored}
+
+
+def test_who_only_looks_completes_nothing_and_is_told_which_version_to_ask(tmp_path: Path) -> None:
+    path = first_state(tmp_path)
+    before = columns(path)
+    with pytest.raises(ConfigError, match="is missing: a cloud of another version wrote it"):
+        State(path, looking=True)
+    assert columns(path) == before
+    State(path).close()
+    state = State(path, looking=True)
+    assert len(state.standing_alarms()) == 8
+    with pytest.raises(OperationalError, match="readonly"), state.writing() as connection:
+        connection.execute(schema.ALARMS.delete())
+    state.close()
 
 
 def test_every_column_that_came_later_has_a_default_or_may_be_empty(tmp_path: Path) -> None:

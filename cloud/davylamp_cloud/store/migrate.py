@@ -51,6 +51,27 @@ def migrate(connection: Connection, path: Path) -> None:
     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
 
+def check(connection: Connection, path: Path) -> None:
+    """See that the schema is this version's; for who only looks, and may not complete it.
+
+    Raises:
+        ConfigError: Another version wrote the file; the message names what is missing.
+    """
+    faults = [fault for table in schema.METADATA.sorted_tables for fault in _missing(connection, table)]
+    if faults:
+        raise ConfigError([f"{path}: {faults[0]}: a cloud of another version wrote it. Ask with that version"])
+
+
+def _missing(connection: Connection, table: Table) -> Iterator[str]:
+    stored = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+    if not stored:
+        yield f"table {table.name} is missing"
+        return
+    yield from (
+        f"column {table.name}.{column.name} is missing" for column in table.columns if column.name not in stored
+    )
+
+
 WAY_OUT = (
     "Another version of Davylamp wrote this file: start that version, or put back the copy of data_dir from before "
     "the change of version (edges send again what it lacks). Nothing was changed"

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from davylamp_cloud.store import schema
-from davylamp_cloud.store.migrate import migrate
+from davylamp_cloud.store.migrate import check, migrate
 from davylamp_cloud.store.settings import select_limits
 
 Row = Mapping[str, Any]
@@ -22,15 +23,19 @@ MONITOR = "monitor"
 class State:
     """Access to state.db from any thread: `reading()` and `writing()` each are one transaction."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file, and bring one of an older version to this schema.
+    def __init__(self, path: Path, *, looking: bool = False) -> None:
+        """Open or create the file, and bring one of an older version to this schema; who only looks changes nothing.
 
         Raises:
             ConfigError: Another version wrote it, and nothing can be made of it here.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._engine = _engine(path)
+        self._engine = _engine(path, looking)
+        if looking:
+            with self.reading() as connection:
+                check(connection, path)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
         with self.writing() as connection:
             migrate(connection, path)
 
@@ -102,15 +107,22 @@ class State:
         self._engine.dispose()
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30.0, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare)
+def _engine(path: Path, looking: bool) -> Engine:
+    url = f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true" if looking else f"sqlite:///{path}"
+    engine = create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
+    event.listen(engine, "connect", _leave_transactions)
+    if not looking:
+        event.listen(engine, "connect", _wait_for_the_disk)
     return engine
 
 
-def _prepare(connection: DBAPIConnection, _: object) -> None:
-    """Leave transactions to us (the driver's own begin too late) and make a commit wait for the disk."""
+def _leave_transactions(connection: DBAPIConnection, _: object) -> None:
+    """Leave transactions to us: the driver's own begin too late."""
     connection.isolation_level = None
+
+
+def _wait_for_the_disk(connection: DBAPIConnection, _: object) -> None:
+    """Make a commit wait for the disk, and readers for no writer."""
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67108864"):
         cursor.execute(f"PRAGMA {pragma}")
