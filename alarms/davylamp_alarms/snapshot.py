@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from davylamp_alarms.book import Book, OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import AlarmDef, GroupDef, Kind, MaskDef, Member, Priority
+from davylamp_alarms.fields import fields_of
 from davylamp_alarms.groups import Count, Group
 from davylamp_alarms.lifecycle import State
 from davylamp_alarms.lone import Lone
@@ -103,7 +104,7 @@ def _book(book: Book) -> dict[str, Any]:
 def _record(record: Record) -> dict[str, Any]:
     state = record.state
     hidden = [str(s) for s in Suppression if s in state.suppressions]
-    return {**asdict(record), "state": [state.condition, state.acknowledged, state.latched, hidden]}
+    return {**fields_of(record), "state": [state.condition, state.acknowledged, state.latched, hidden]}
 
 
 def _read_book(said: dict[str, Any]) -> Book:

@@ -1,10 +1,11 @@
 """What the engine says: transitions, refusals, and the commands it answers."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from davylamp_alarms.definition import Kind, Priority
+from davylamp_alarms.fields import fields_of
 
 
 class Condition(StrEnum):
@@ -126,7 +127,7 @@ class Transition:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types; the priority as its word."""
-        return {**asdict(self), "priority": self.priority.word, "suppressions": [str(s) for s in self.suppressions]}
+        return {**fields_of(self), "priority": self.priority.word, "suppressions": [str(s) for s in self.suppressions]}
 
 
 class Op(StrEnum):

@@ -322,7 +322,9 @@ class Monitor:
             return rows
 
     def _snapshot_due(self, seq: int) -> bool:
-        aged = time.monotonic() - self._snapshot_s >= self._config.snapshot_s
+        """True after so many records, and after so long: by its age alone it never makes alarms wait in a storm."""
+        caught_up = self._log.last_seq - self.position < self._config.slice_records
+        aged = caught_up and time.monotonic() - self._snapshot_s >= self._config.snapshot_s
         return (aged and seq > self._snapshot_seq) or seq - self._snapshot_seq >= SNAPSHOT_RECORDS
 
     def _snapshot(self) -> None:

@@ -151,6 +151,7 @@ class Lane:
     def _delivered(self, item: Item) -> None:
         self.health.delivered += 1
         self._up()
+        self.queue.accepted(item)
         self._tell(item, DeliveryState.DELIVERED, "")
 
     def _failed(self, item: Item, error: str, wish_s: float | None) -> None:

@@ -35,7 +35,7 @@ from davylamp_cloud.store.state import State
 
 LOG = structlog.get_logger()
 
-BODIES_KEPT = 1000
+BODIES_KEPT = 10_000
 """Bodies a lane keeps in memory; those of a longer queue are read again when their turn comes."""
 
 LOOK_S = 1.0

@@ -14,6 +14,9 @@ RANKS = {"red": 0, "orange": 1, "yellow": 2, "blue": 3}
 PLACES = {"red": 128, "orange": 32, "yellow": 8, "blue": 4}
 """Attempts in flight to one receiver, by priority: bounds sockets, and keeps slow blue ones out of red's way."""
 
+UNMARKED = 256
+"""Accepted notices of a priority that may wait for their mark: so many at most are sent again after a kill."""
+
 
 @dataclass(slots=True)
 class Item:
@@ -36,6 +39,8 @@ class _Occurrence:
     items: deque[Item] = field(default_factory=deque)
     sending: str = ""
     """Priority whose place the head holds while it is in flight."""
+    accepted: bool = False
+    """The head has arrived and holds no place any more; it is not marked yet, so nothing of this may follow it."""
 
     @property
     def urgency(self) -> str:
@@ -50,6 +55,7 @@ class ReceiverQueue:
         self._ready: dict[str, list[tuple[int, str]]] = {priority: [] for priority in RANKS}
         self._waiting: list[tuple[float, int, str]] = []
         self._in_flight: Counter[str] = Counter()
+        self._unmarked: Counter[str] = Counter()
         self._count = 0
 
     def __len__(self) -> int:
@@ -92,7 +98,7 @@ class ReceiverQueue:
 
     def _take(self, urgency: str, now_s: float) -> Iterator[Item]:
         ready = self._ready[urgency]
-        while ready and self._in_flight[urgency] < PLACES[urgency]:
+        while ready and self._in_flight[urgency] < PLACES[urgency] and self._unmarked[urgency] < UNMARKED:
             row, name = heapq.heappop(ready)
             occurrence = self._occurrences.get(name)
             if occurrence is None or occurrence.sending or not _is_due(occurrence.items[0], row, now_s):
@@ -104,6 +110,13 @@ class ReceiverQueue:
     def next_due_s(self) -> float | None:
         """Return when the next waiting notice falls due."""
         return self._waiting[0][0] if self._waiting else None
+
+    def accepted(self, item: Item) -> None:
+        """Give the place of a notice that has arrived to another occurrence: disks are slower than receivers."""
+        occurrence = self._occurrences[item.occurrence]
+        occurrence.accepted = True
+        self._in_flight[occurrence.sending] -= 1
+        self._unmarked[occurrence.sending] += 1
 
     def done(self, item: Item) -> None:
         """Remove a notice that was delivered or given up, and is marked so; the next of its occurrence is due."""
@@ -139,8 +152,9 @@ class ReceiverQueue:
 
     def _landed(self, item: Item) -> _Occurrence:
         occurrence = self._occurrences[item.occurrence]
-        self._in_flight[occurrence.sending] -= 1
-        occurrence.sending = ""
+        held = self._unmarked if occurrence.accepted else self._in_flight
+        held[occurrence.sending] -= 1
+        occurrence.sending, occurrence.accepted = "", False
         return occurrence
 
 

@@ -63,7 +63,14 @@ def body_of(data: Mapping[str, Any]) -> str:
 
 def envelope(kind: str, time_ms: int, data: Mapping[str, Any]) -> str:
     """Return a webhook body; a number JSON cannot carry (NaN, infinity) becomes null."""
-    content = {"type": kind, "timestamp": iso(time_ms), "data": {key: _plain(value) for key, value in data.items()}}
+    content = {"type": kind, "timestamp": iso(time_ms), "data": data}
+    try:
+        return _text(content)
+    except ValueError:  # rare, and looking through every notice for it took half of a storm's time
+        return _text(_plain(content))
+
+
+def _text(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

@@ -1,8 +1,10 @@
 """state.db: one SQLite file, opened here and nowhere else; the reads that API and console share.
 
-Writers take the write lock at BEGIN, so that a transaction which began never fails half way for being second.
+Writers take the write lock at BEGIN, so that a transaction which began never fails half way for being second. Those
+of this process wait for each other first: SQLite's own waiting sleeps up to 0.1 s at a time (sqlite3_busy_timeout).
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,7 @@ class State:
             ConfigError: Another version wrote it, and nothing can be made of it here.
         """
         self.path = path
+        self._one_writer = threading.Lock()
         self._engine = _engine(path, looking)
         if looking:
             with self.reading() as connection:
@@ -52,7 +55,7 @@ class State:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give the only writing transaction; durable when the block ends, undone when it raises."""
-        with self._engine.connect() as connection:
+        with self._one_writer, self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection

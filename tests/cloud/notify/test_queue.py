@@ -1,6 +1,6 @@
 """The order of one receiver's notices, against an obvious twin."""
 
-from davylamp_cloud.notify.queue import PLACES, RANKS, Item, ReceiverQueue
+from davylamp_cloud.notify.queue import PLACES, RANKS, UNMARKED, Item, ReceiverQueue
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -64,6 +64,37 @@ def test_s22_each_priority_has_places_of_its_own() -> None:
     for row in range(1000, 1050):
         queue.add(item(row, f"red-{row}", "red"))
     assert rows(queue.take(0)) == list(range(1000, 1050))
+
+
+def test_what_has_arrived_frees_its_place_at_once_and_its_occurrence_only_when_it_is_marked() -> None:
+    queue = ReceiverQueue()
+    for row in range(PLACES["blue"]):
+        queue.add(item(row, f"blue-{row}", "blue"))
+    first, *_ = queue.take(0)
+    queue.add(item(100, "blue-0", "blue"))
+    queue.add(item(101, "other", "blue"))
+    assert queue.take(0) == []
+    queue.accepted(first)
+    assert rows(queue.take(0)) == [101]
+    queue.done(first)
+    assert queue.in_flight == PLACES["blue"]
+    queue.accepted(queue.items()[0])
+    assert rows(queue.take(0)) == [100]
+
+
+def test_what_has_arrived_and_is_not_marked_is_bounded() -> None:
+    queue = ReceiverQueue()
+    for row in range(2 * UNMARKED):
+        queue.add(item(row, f"red-{row}", "red"))
+    sent = []
+    while taken := queue.take(0):
+        sent += taken
+        for one in taken:
+            queue.accepted(one)
+    assert len(sent) == UNMARKED
+    for one in sent:
+        queue.done(one)
+    assert queue.take(0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(LEVELS)), max_size=60))
