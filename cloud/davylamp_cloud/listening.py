@@ -4,6 +4,7 @@ It hears every transition and every tick once, and nothing depends on where slic
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from davylamp_alarms.performance.watch import Found, Performance
@@ -28,7 +29,8 @@ class Heard:
 
     def keep(self, found: Iterable[Found]) -> None:
         """Keep rows for the store."""
-        self.rows.update({(one.table, one.row["id"]): one.row for one in found})
+        for table, row in found:
+            self.rows[table, row["id"]] = row
 
 
 def listen(performance: Performance, heard: Heard, steps: "list[Step]") -> None:
@@ -41,6 +43,7 @@ def listen(performance: Performance, heard: Heard, steps: "list[Step]") -> None:
 
 
 def _hear(performance: Performance, heard: Heard, steps: "list[Step]", upto: int) -> None:
-    for said in steps[heard.at : upto]:
-        heard.keep(performance.hear(said.transition, said.at_ms))
+    for said in islice(steps, heard.at, upto):
+        if found := performance.hear(said.transition, said.at_ms):
+            heard.keep(found)
     heard.at = upto

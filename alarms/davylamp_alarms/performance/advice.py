@@ -1,12 +1,11 @@
 """Advice on alarms that chatter or flash by: what was seen, what might help. It does nothing by itself (SAFETY S15)."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from davylamp_alarms.performance.flood import Flood
 from davylamp_alarms.performance.heard import ACTS, Heard
-from davylamp_alarms.transition import Lane
 
 CHATTER_MS, CHATTER_COUNT = 60_000, 3
 """Three activations of one alarm in a rolling minute are chatter (operational definition of secondary sources on
@@ -35,7 +34,7 @@ class Kind(StrEnum):
     FLOOD = "flood"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Advice:
     """What was seen of one alarm (or of a flood's worst ones), and what may help.
 
@@ -59,18 +58,21 @@ class Advice:
 
     def row(self) -> dict[str, Any]:
         """Return it as JSON types."""
-        return {**asdict(self), "kind": str(self.kind)}
+        return {name: getattr(self, name) for name in ADVICE} | {"kind": str(self.kind)}
+
+
+ADVICE = tuple(Advice.__dataclass_fields__)
 
 
 @dataclass(slots=True)
 class Seen:
     """What is remembered of one alarm; all times are the host's."""
 
-    raises_ms: list[int] = field(default_factory=list)
+    raises_ms: tuple[int, ...] = ()
     raised_ms: int = 0
     ended_ms: int = 0
     acted: bool = False
-    flashes_ms: list[int] = field(default_factory=list)
+    flashes_ms: tuple[int, ...] = ()
     longest_ms: int = 0
     low: float | None = None
     high: float | None = None
@@ -88,20 +90,19 @@ class Adviser:
 
     def hear(self, heard: Heard) -> list[Advice]:
         """Take a transition; return the advice that is new or says more."""
-        name, step = heard.step.alarm_id, heard.step
-        seen = self.seen.get(name)
-        if seen is None:
-            if not heard.live_raise:
-                return []
-            seen = self.seen[name] = Seen()
-        if step.lane is Lane.LIVE and step.value is not None and (heard.live_raise or heard.live_end):
-            seen.low = step.value if seen.low is None else min(seen.low, step.value)
-            seen.high = step.value if seen.high is None else max(seen.high, step.value)
+        step = heard.step
+        seen = self.seen.get(step.alarm_id)
         if heard.live_raise:
+            if seen is None:
+                seen = self.seen[step.alarm_id] = Seen()
+            _swung(seen, step.value)
             return self._raised(heard, seen)
+        if seen is None:
+            return []
         if heard.live_end:
+            _swung(seen, step.value)
             return self._ended(heard, seen)
-        seen.acted |= step.event in ACTS
+        seen.acted = seen.acted or step.event in ACTS
         return []
 
     def after_flood(self, flood: Flood) -> list[Advice]:
@@ -140,7 +141,7 @@ class Adviser:
         if seen.ended_ms:
             seen.gap_ms = max(seen.gap_ms, min(at_ms - seen.ended_ms, CHATTER_MS))
         seen.raised_ms, seen.acted = at_ms, False
-        seen.raises_ms = [*(t for t in seen.raises_ms if t > at_ms - CHATTER_MS), at_ms][-CHATTER_COUNT:]
+        seen.raises_ms = _latest(seen.raises_ms, at_ms, CHATTER_MS, CHATTER_COUNT)
         if len(seen.raises_ms) < CHATTER_COUNT:
             return []
         return self._advise(heard, Kind.CHATTER, seen.raises_ms[0], CHATTER_COUNT, _against_chatter(seen))
@@ -151,7 +152,7 @@ class Adviser:
         if seen.acted or lasted_ms > FLEETING_MS:
             return []
         seen.longest_ms = max(seen.longest_ms, lasted_ms)
-        seen.flashes_ms = [*(t for t in seen.flashes_ms if t > heard.at_ms - DAY_MS), heard.at_ms][-FLEETING_COUNT:]
+        seen.flashes_ms = _latest(seen.flashes_ms, heard.at_ms, DAY_MS, FLEETING_COUNT)
         if len(seen.flashes_ms) < FLEETING_COUNT:
             return []
         suggestion = {"on_delay_s": _seconds(seen.longest_ms)}
@@ -170,10 +171,7 @@ class Adviser:
                 suggestion,
             )  # fmt: skip
         else:
-            self.open[key] = Advice(
-                before.id, kind, before.alarm_id, before.hazard_source, before.began_ms, at_ms, before.count + 1,
-                suggestion,
-            )  # fmt: skip
+            before.last_ms, before.count, before.suggestion = at_ms, before.count + 1, suggestion
             if at_ms - self.told_ms[key] < AGAIN_MS:
                 return []
         self.told_ms[key] = at_ms
@@ -182,7 +180,24 @@ class Adviser:
     def _close(self, key: str, why: str) -> Advice:
         found = self.open.pop(key)
         self.told_ms.pop(key, None)
-        return Advice(**{**asdict(found), "kind": found.kind, "closed": why})
+        found.closed = why
+        return found
+
+
+def _swung(seen: Seen, value: float | None) -> None:
+    """Remember how far the value went."""
+    if value is None:
+        return
+    seen.low = value if seen.low is None or value < seen.low else seen.low
+    seen.high = value if seen.high is None or value > seen.high else seen.high
+
+
+def _latest(times_ms: tuple[int, ...], at_ms: int, within_ms: int, count: int) -> tuple[int, ...]:
+    """Return the newest moments of a window that ends now, now being the newest."""
+    if not times_ms:
+        return (at_ms,)
+    after_ms = at_ms - within_ms
+    return (*[time for time in times_ms if time > after_ms], at_ms)[-count:]
 
 
 def _against_chatter(seen: Seen) -> dict[str, float]:

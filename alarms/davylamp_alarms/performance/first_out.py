@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from davylamp_alarms.performance.firsts import Candidate, Firsts
+from davylamp_alarms.performance.firsts import Firsts
 from davylamp_alarms.performance.heard import Heard
 
 
@@ -22,9 +22,16 @@ class Upset:
 
     def row(self) -> dict[str, Any]:
         """Return it as JSON types."""
-        names = ("id", "position", "hazard_source", "began_ms", "ended_ms", "total")
-        plain = {name: getattr(self, name) for name in names}
-        return {**plain, "tie_ms": self.firsts.tie_ms, "first": self.firsts.row()}
+        return {
+            "id": self.id,
+            "position": self.position,
+            "hazard_source": self.hazard_source,
+            "began_ms": self.began_ms,
+            "ended_ms": self.ended_ms,
+            "total": self.total,
+            "tie_ms": self.firsts.tie_ms,
+            "first": self.firsts.row(),
+        }
 
 
 @dataclass(slots=True)
@@ -51,7 +58,7 @@ class FirstOuts:
             upset = self.upsets[step.hazard_source] = Upset(name, heard.position, step.hazard_source, heard.at_ms)
         upset.standing.add(step.alarm_id)
         upset.total += 1
-        changed = upset.firsts.consider(Candidate(step.occurrence, step.alarm_id, step.raised_ms, step.scan_ms))
+        changed = upset.firsts.consider(heard.candidate)
         return [upset] if changed else []
 
     def _ended(self, heard: Heard) -> list[Upset]:

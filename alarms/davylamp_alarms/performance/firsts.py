@@ -4,24 +4,22 @@ from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 MOST_KEPT, MOST_NAMED = 200, 20
 """Candidates remembered, and first ones named: where a whole plant trips in one scan, more help nobody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An occurrence that may have been first: when it began by its source, and how far apart its scans lie."""
+class Candidate(NamedTuple):
+    """An occurrence that may have been first: when it began by its source, and how far apart its scans lie.
 
+    A tuple, because it is made and compared twice a raise: the earliest first, of one moment in a fixed order.
+    """
+
+    raised_ms: int
     occurrence: str
     alarm_id: str
-    raised_ms: int
     scan_ms: int
-
-    @property
-    def order(self) -> tuple[int, str]:
-        """The earliest first; of one moment in a fixed order."""
-        return self.raised_ms, self.occurrence
 
 
 @dataclass(slots=True)
@@ -43,12 +41,16 @@ class Firsts:
     def consider(self, one: Candidate) -> bool:
         """Take an occurrence into account; return whether the first ones changed. Most cost a comparison."""
         kept, before = self.kept, self.named
-        if len(kept) == MOST_KEPT and one.order > kept[-1].order:
+        if not kept:
+            kept.append(one)
+            self.named = [one]
+            return True
+        if len(kept) == MOST_KEPT and one > kept[-1]:
             return False
-        insort(kept, one, key=lambda candidate: candidate.order)
+        insort(kept, one)
         del kept[MOST_KEPT:]
-        apart = bool(before) and one.raised_ms - before[0].raised_ms > max(one.scan_ms, before[0].scan_ms)
-        if apart or (len(before) == MOST_NAMED and one.order > before[-1].order):
+        apart = one.raised_ms - before[0].raised_ms > max(one.scan_ms, before[0].scan_ms)
+        if apart or (len(before) == MOST_NAMED and one > before[-1]):
             return False
         self.named = earliest(kept)
         return self.named != before

@@ -2,8 +2,10 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any
 
+from davylamp_alarms.definition import Priority
 from davylamp_alarms.performance.firsts import Candidate, Firsts
 from davylamp_alarms.performance.heard import Heard
 
@@ -13,26 +15,12 @@ BEGINS_ABOVE, ENDS_BELOW = 10, 5
 (ISA-18.2 and EEMUA 191 by secondary sources; the end is from memory: unverified)."""
 
 WORST = 3
+WORDS = ("", *(priority.word for priority in Priority))
+"""The word of each priority by its number, as looking it up takes longer than all the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sounded:
-    """An annunciation: when it was heard, how loud, and since when it may be a cause.
-
-    A raise of the present is one since its source's own time. What sounds again (a repeat, the end of what hid it)
-    began long ago and is one only since it sounded.
-    """
-
-    at_ms: int
-    priority: str
-    candidate: Candidate
-
-    @classmethod
-    def of(cls, heard: Heard) -> "Sounded":
-        """Return what is kept of a transition that sounded."""
-        step = heard.step
-        since_ms = step.raised_ms if heard.live_raise else heard.at_ms
-        return cls(heard.at_ms, step.priority.word, Candidate(step.occurrence, step.alarm_id, since_ms, step.scan_ms))
+Sounded = tuple[str, Candidate]
+"""An annunciation: how loud, and since when it may be a cause."""
 
 
 @dataclass(slots=True)
@@ -51,7 +39,7 @@ class Flood:
 
     def worst(self) -> list[tuple[str, int]]:
         """Return the alarms that came most often, the most first."""
-        return sorted(self.alarms.items(), key=lambda item: (-item[1], item[0]))[:WORST]
+        return nsmallest(WORST, self.alarms.items(), key=lambda item: (-item[1], item[0]))
 
     def row(self) -> dict[str, Any]:
         """Return it as JSON types; of its alarms the worst are named."""
@@ -60,20 +48,24 @@ class Flood:
         return {**plain, "priorities": dict(self.priorities), "worst": [list(item) for item in self.worst()],
                 "alarms": len(self.alarms), "tie_ms": self.firsts.tie_ms, "first": self.firsts.row()}  # fmt: skip
 
-    def count(self, one: Sounded) -> None:
+    def count(self, priority: str, candidate: Candidate) -> None:
         """Count an annunciation in; what was raised earliest came first, whenever it was heard."""
-        alarm, priority = one.candidate.alarm_id, one.priority
+        alarm = candidate.alarm_id
         self.total += 1
         self.priorities[priority] = self.priorities.get(priority, 0) + 1
         self.alarms[alarm] = self.alarms.get(alarm, 0) + 1
-        self.firsts.consider(one.candidate)
+        self.firsts.consider(candidate)
 
 
 @dataclass(slots=True)
 class Position:
-    """The last ten minutes of one position: each annunciation, and the flood that lasts."""
+    """One position: when each annunciation of the last ten minutes was, the latest ones, and the flood that lasts.
 
-    recent: deque[Sounded] = field(default_factory=deque)
+    What a flood begins with are as many of the latest as make one; of all others the moment is enough.
+    """
+
+    recent_ms: deque[int] = field(default_factory=deque)
+    latest: deque[Sounded] = field(default_factory=lambda: deque(maxlen=BEGINS_ABOVE + 1))
     flood: Flood | None = None
     floods: int = 0
 
@@ -88,23 +80,31 @@ class Floods:
         """Count an annunciation in."""
         if not heard.annunciated:
             return []
-        here = self.positions.setdefault(heard.position, Position())
-        sounded = Sounded.of(heard)
-        here.recent.append(sounded)
+        here = self._at(heard.position)
+        priority, candidate = WORDS[heard.step.priority], heard.candidate
+        here.latest.append((priority, candidate))
+        here.recent_ms.append(heard.at_ms)
         _forget(here, heard.at_ms)
-        if here.flood is None and len(here.recent) > BEGINS_ABOVE:
-            return [_begin(here, heard)]
-        if here.flood is not None:
-            here.flood.count(sounded)
-            here.flood.peak = max(here.flood.peak, len(here.recent))
+        flood, count = here.flood, len(here.recent_ms)
+        if flood is None:
+            return [_begin(here, heard)] if count > BEGINS_ABOVE else []
+        flood.count(priority, candidate)
+        if count > flood.peak:
+            flood.peak = count
         return []
+
+    def _at(self, position: str) -> Position:
+        here = self.positions.get(position)
+        if here is None:
+            here = self.positions[position] = Position()
+        return here
 
     def tick(self, now_ms: int) -> list[Flood]:
         """Let time pass; end the floods that are over, and say how those that last fare."""
         told = []
         for here in self.positions.values():
             _forget(here, now_ms)
-            if here.flood is not None and len(here.recent) < ENDS_BELOW:
+            if here.flood is not None and len(here.recent_ms) < ENDS_BELOW:
                 here.flood.ended_ms = now_ms
                 told.append(here.flood)
                 here.flood = None
@@ -118,13 +118,14 @@ class Floods:
 def _begin(here: Position, heard: Heard) -> Flood:
     """Begin a flood; what was heard in the ten minutes before belongs to it, the first cause above all."""
     here.floods += 1
-    flood = here.flood = Flood(f"{heard.position}-flood-{here.floods}", heard.position, here.recent[0].at_ms)
-    for one in here.recent:
-        flood.count(one)
-    flood.peak = len(here.recent)
+    flood = here.flood = Flood(f"{heard.position}-flood-{here.floods}", heard.position, here.recent_ms[0])
+    flood.peak = len(here.recent_ms)
+    for priority, candidate in list(here.latest)[-flood.peak :]:
+        flood.count(priority, candidate)
     return flood
 
 
 def _forget(here: Position, now_ms: int) -> None:
-    while here.recent and here.recent[0].at_ms <= now_ms - WINDOW_MS:
-        here.recent.popleft()
+    recent_ms, gone_ms = here.recent_ms, now_ms - WINDOW_MS
+    while recent_ms and recent_ms[0] <= gone_ms:
+        recent_ms.popleft()

@@ -3,25 +3,22 @@
 It is a function of the log like the engine: its whole memory goes into a snapshot and comes back.
 """
 
-import json
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from davylamp_alarms.performance.advice import Advice, Adviser, Kind, Seen
-from davylamp_alarms.performance.first_out import FirstOuts, Upset
-from davylamp_alarms.performance.firsts import Candidate, Firsts
-from davylamp_alarms.performance.flood import Flood, Floods, Position, Sounded
+from davylamp_alarms.performance.advice import Advice, Adviser
+from davylamp_alarms.performance.first_out import FirstOuts
+from davylamp_alarms.performance.flood import Flood, Floods, Position
 from davylamp_alarms.performance.heard import Heard
+from davylamp_alarms.performance.keeping import dump, load
 from davylamp_alarms.transition import Transition
 
 EVERY_MS = 10_000
 """How often time is let pass: floods end by the ten seconds, not by the tick."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A row that is new or says more: its table's name, and the row by its id."""
 
     table: str
@@ -40,8 +37,10 @@ class Performance:
     def hear(self, step: Transition, at_ms: int) -> list[Found]:
         """Take a transition at the host time it became known."""
         heard = Heard(at_ms, step)
-        found = [*_advices(self.adviser.hear(heard)), *_floods(self.floods.hear(heard))]
-        return found + list(_upsets(self.first_outs.hear(heard)))
+        found = [Found("advice", advice.row()) for advice in self.adviser.hear(heard)]
+        found += [Found("floods", flood.row()) for flood in self.floods.hear(heard)]
+        found += [Found("upsets", upset.row()) for upset in self.first_outs.hear(heard)]
+        return found
 
     def tick(self, now_ms: int) -> list[Found]:
         """Let time pass."""
@@ -71,50 +70,12 @@ class Performance:
 
     def dump(self) -> bytes:
         """Return the whole memory."""
-        return json.dumps(asdict(self, dict_factory=_plain), ensure_ascii=False, default=_listed).encode()
+        return dump(self.adviser, self.floods, self.first_outs, self.ticked_ms)
 
     @classmethod
     def load(cls, dumped: bytes) -> "Performance":
         """Return the memory `dump` gave."""
-        said = json.loads(dumped)
-        adviser, first = said["adviser"], said["first_outs"]
-        return cls(
-            Adviser(
-                {name: Seen(**seen) for name, seen in adviser["seen"].items()},
-                {key: _advice(advice) for key, advice in adviser["open"].items()},
-                adviser["told_ms"],
-                adviser["number"],
-            ),
-            Floods({name: _position(here) for name, here in said["floods"]["positions"].items()}),
-            FirstOuts({source: _upset(upset) for source, upset in first["upsets"].items()}, first["numbers"]),
-            said["ticked_ms"],
-        )
-
-
-def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: sorted(value) if isinstance(value, set) else value for name, value in items}
-
-
-def _listed(found: deque[Sounded]) -> list[dict[str, Any]]:
-    return [asdict(one) for one in found]
-
-
-def _advice(said: dict[str, Any]) -> Advice:
-    return Advice(**{**said, "kind": Kind(said["kind"])})
-
-
-def _position(said: dict[str, Any]) -> Position:
-    recent = deque(Sounded(**{**one, "candidate": Candidate(**one["candidate"])}) for one in said["recent"])
-    flood = said["flood"] and Flood(**{**said["flood"], "firsts": _firsts(said["flood"]["firsts"])})
-    return Position(recent, flood, said["floods"])
-
-
-def _upset(said: dict[str, Any]) -> Upset:
-    return Upset(**{**said, "firsts": _firsts(said["firsts"]), "standing": set(said["standing"])})
-
-
-def _firsts(said: dict[str, Any]) -> Firsts:
-    return Firsts(*([Candidate(**one) for one in said[name]] for name in ("named", "kept")))
+        return cls(*load(dumped))
 
 
 def _advices(found: Iterable[Advice]) -> Iterator[Found]:
@@ -123,7 +84,3 @@ def _advices(found: Iterable[Advice]) -> Iterator[Found]:
 
 def _floods(found: Iterable[Flood]) -> Iterator[Found]:
     return (Found("floods", flood.row()) for flood in found)
-
-
-def _upsets(found: Iterable[Upset]) -> Iterator[Found]:
-    return (Found("upsets", upset.row()) for upset in found)
