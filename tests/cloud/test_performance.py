@@ -98,6 +98,7 @@ def test_kpis_of_a_young_system_say_so_for_days_without_records_are_no_quiet_day
         young = get(room, "kpi", position="park")
         assert young["figures"]["annunciated"] == 12
         assert not young["enough"]
+        assert {target["met"] for target in young["targets"]} == {None}
         assert young["to_ms"] - young["from_ms"] < 600_000
         with room.running.state.writing() as connection:
             connection.execute(update(schema.AUDIT).values(at_ms=young["to_ms"] - 31 * 86_400_000))

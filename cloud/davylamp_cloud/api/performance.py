@@ -39,13 +39,13 @@ class Dismissed(Body):
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """What a figure should be at most, and what is still manageable."""
+    """What a figure should be at most, what is still manageable, and whether it is met; None from too little data."""
 
     figure: str
     value: float
     acceptable: float
     manageable: float | None
-    met: bool
+    met: bool | None
     source: str
 
 
@@ -154,7 +154,7 @@ def kpi_view(parts: Parts, actor: Actor, position: str, from_ms: int | None, to_
         found = history(connection, position, start_ms, end_ms, start_ms - LOOKBACK_MS)
     made = kpis(found.columns, start_ms, end_ms)
     enough = end_ms - start_ms >= LOOKBACK_MS
-    return KpiView(position, start_ms, end_ms, enough, _figures(made, found.alarms), _targets(made))
+    return KpiView(position, start_ms, end_ms, enough, _figures(made, found.alarms), _targets(made, enough))
 
 
 def _began_ms(parts: Parts, end_ms: int) -> int:
@@ -172,12 +172,12 @@ def _figures(made: Kpis, alarms: tuple[str, ...]) -> dict[str, Any]:
     return {**asdict(made), **named, "top": top, "priorities": shares, "unauthorised_suppressions": 0}
 
 
-def _targets(made: Kpis) -> list[TargetView]:
+def _targets(made: Kpis, enough: bool) -> list[TargetView]:
     found = []
     for target in TARGETS:
         figure = getattr(made, target.figure)
         value = float(len(figure)) if isinstance(figure, tuple) else float(figure)
-        met = value <= target.acceptable
+        met = value <= target.acceptable if enough else None
         found.append(TargetView(target.figure, value, target.acceptable, target.manageable, met, target.source))
     return found
 
