@@ -1,6 +1,7 @@
 """Real processes for the benchmarks of whole parts: started, asked, and gone at the end whatever happens."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -34,12 +35,14 @@ def until(condition: Callable[[], T], what: str, seconds: float = READY_S, every
 class Part:
     """One process. Its output lies in the folder; `profile` is there once it has ended."""
 
-    def __init__(self, folder: Path, name: str, command: list[str]) -> None:
+    def __init__(self, folder: Path, name: str, command: list[str], environment: dict[str, str] | None = None) -> None:
         self.name = name
         self._profile = profile_of(folder, name)
         self._log = folder / f"{name}.log"
         with open(self._log, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
+            )
 
     @property
     def pid(self) -> int:
@@ -95,6 +98,14 @@ class Stage:
         """Start a Python module that ends with the stage at the latest."""
         sampler = ["benchmarks.sampler", str(profile_of(self.folder, name))] if sampled else []
         return self.program(name, sys.executable, "-m", *sampler, *arguments)
+
+    def installed(self, name: str, *arguments: str) -> Part:
+        """Start a Python module with its bytecode kept in the folder, as an installation has it after its first run."""
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**kept, "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
+        part = Part(self.folder, name, [sys.executable, "-m", *arguments], environment)
+        self._undo.callback(part.end)
+        return part
 
     def program(self, name: str, *command: str) -> Part:
         """Start any program that ends with the stage at the latest."""

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import logging
 import secrets
 import signal
@@ -118,6 +119,13 @@ def _check(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     startup = Startup()
+    with _uncollected():
+        app = _built(given, startup)
+    return app if isinstance(app, int) else _until_signalled(app)
+
+
+def _built(given: argparse.Namespace, startup: Startup) -> "App | int":
+    """Return the cloud, or the exit code where it cannot be built."""
     config = load(given.file)
     _log_to_stderr(given.log_level)
     # Imported late: `--help` and a refused config need no web server.
@@ -127,14 +135,24 @@ def _run(given: argparse.Namespace) -> int:
 
     startup.mark("imports")
     try:
-        app = App(config, startup=startup)
+        return App(config, startup=startup)
     except (FolderTaken, OSError, sqlite3.Error) as error:
         print(f"davylamp-cloud: {error}", file=sys.stderr)
         return FAILED
     except BindRefused as error:
         print(f"davylamp-cloud: {error}", file=sys.stderr)
         return BAD_INPUT
-    return _until_signalled(app)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let the collector rest: what a start makes stays, and looking through it was a fifth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 SWITCH_S = 0.001
@@ -149,7 +167,8 @@ def _until_signalled(app: "App") -> int:
     sys.setswitchinterval(SWITCH_S)
     with _signals(app):
         try:
-            app.start()
+            with _uncollected():
+                app.start()
             print(f"console {app.url}", flush=True)
             error = app.wait()
         except (OSError, sqlite3.Error) as failure:
