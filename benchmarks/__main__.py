@@ -16,6 +16,7 @@ BENCHMARKS = {
     "cloud": "benchmarks.cloud",
     "latency": "benchmarks.latency",
     "restart": "benchmarks.restart",
+    "performance": "benchmarks.performance",
     "storm": "benchmarks.storm",
 }
 """Benchmark by name, imported on first use: a module with `run(**options) -> Report`, and `add_options(parser)` where
