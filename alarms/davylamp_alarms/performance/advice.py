@@ -94,7 +94,8 @@ class Adviser:
         seen = self.seen.get(step.alarm_id)
         if heard.live_raise:
             if seen is None:
-                seen = self.seen[step.alarm_id] = Seen()
+                self.seen[step.alarm_id] = Seen((heard.at_ms,), heard.at_ms, low=step.value, high=step.value)
+                return []
             _swung(seen, step.value)
             return self._raised(heard, seen)
         if seen is None:

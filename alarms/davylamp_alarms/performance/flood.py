@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 from typing import Any
 
-from davylamp_alarms.definition import Priority
+from davylamp_alarms.definition import Priority, position_of
 from davylamp_alarms.performance.firsts import Candidate, Firsts
 from davylamp_alarms.performance.heard import Heard
 
@@ -80,7 +80,7 @@ class Floods:
         """Count an annunciation in."""
         if not heard.annunciated:
             return []
-        here = self._at(heard.position)
+        here = self._at(position_of(heard.step.alarm_id))
         priority, candidate = WORDS[heard.step.priority], heard.candidate
         here.latest.append((priority, candidate))
         here.recent_ms.append(heard.at_ms)

@@ -37,7 +37,7 @@ class Heard:
         self.step = step
         self.live_raise = live and event is RAISED
         self.live_end = live and (event is CLEARED or event is CLOSED)
-        self.annunciated = not step.suppressions and event in SOUNDING and (event in NEWS or _unknown(step))
+        self.annunciated = not step.suppressions and not self.live_end and (event is RAISED or _sounds(step))
 
     @property
     def candidate(self) -> Candidate:
@@ -59,6 +59,8 @@ class Heard:
         return position_of(self.step.alarm_id)
 
 
-def _unknown(step: Transition) -> bool:
-    """Return whether an alarm stands, or is latched, and nobody acknowledged it."""
-    return (step.condition is ACTIVE or step.latched) and not step.acknowledged
+def _sounds(step: Transition) -> bool:
+    """Return whether it is news, or what came back stands, or is latched, and nobody acknowledged it."""
+    if step.event not in SOUNDING:
+        return False
+    return step.event in NEWS or ((step.condition is ACTIVE or step.latched) and not step.acknowledged)

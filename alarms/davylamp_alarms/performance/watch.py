@@ -37,9 +37,13 @@ class Performance:
     def hear(self, step: Transition, at_ms: int) -> list[Found]:
         """Take a transition at the host time it became known."""
         heard = Heard(at_ms, step)
-        found = [Found("advice", advice.row()) for advice in self.adviser.hear(heard)]
-        found += [Found("floods", flood.row()) for flood in self.floods.hear(heard)]
-        found += [Found("upsets", upset.row()) for upset in self.first_outs.hear(heard)]
+        found: list[Found] = []  # loops, as a comprehension is a call of its own in Python 3.11
+        for advice in self.adviser.hear(heard):
+            found.append(Found("advice", advice.row()))
+        for flood in self.floods.hear(heard):
+            found.append(Found("floods", flood.row()))
+        for upset in self.first_outs.hear(heard):
+            found.append(Found("upsets", upset.row()))
         return found
 
     def tick(self, now_ms: int) -> list[Found]:
