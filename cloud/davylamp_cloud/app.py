@@ -38,6 +38,9 @@ from davylamp_cloud.ticker import Ticker
 
 LOG = structlog.get_logger()
 
+BEHIND_RECORDS = 200
+"""The monitor takes what comes in a moment at once; more than this waits only where it has more to do than time."""
+
 __all__ = ["App", "Cloud"]
 
 
@@ -92,6 +95,7 @@ class App:
             config.receivers,
             now_ms=now_ms,
             position=lambda: monitor.position,
+            behind=lambda: log.last_seq - monitor.position > BEHIND_RECORDS,
             failed=self.fail,
         )
         monitor.on_commit(lambda committed: outbox.wake() if committed.transitions else None)

@@ -14,7 +14,7 @@ import structlog
 from davylamp_cloud import faultpoints
 from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.notify import Notice, Notifier, ReceiverRefused, ReceiverUnavailable
-from davylamp_cloud.notify.queue import Item, ReceiverQueue
+from davylamp_cloud.notify.queue import FEW_PLACES, PLACES, Item, ReceiverQueue
 from davylamp_cloud.notify.schedule import Schedule
 from davylamp_cloud.notify.table import Attempt, DeliveryState
 
@@ -32,6 +32,8 @@ class Pace:
     monotonic_s: Callable[[], float]
     jitter: Callable[[], float]
     schedule: Schedule
+    behind: Callable[[], bool] = lambda: False
+    """Whether the engine is behind the log."""
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ class Lane:
         async with asyncio.TaskGroup() as sending:
             while True:
                 self._changed.clear()
-                for item in self.queue.take(self._pace.monotonic_s()):
+                for item in self.queue.take(self._pace.monotonic_s(), FEW_PLACES if self._pace.behind() else PLACES):
                     sending.create_task(self._attempt(item))
                 await self._wait()
 

@@ -60,13 +60,15 @@ class Outbox:
         monotonic_s: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         heartbeat_s: float = HEARTBEAT_S,
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Read every receiver's keys (ConfigError where one is wrong). `position` is how far the engine got;
-        `failed` is called from the thread when the outbox cannot go on, and the process must stop then."""
+        """Read every receiver's keys (ConfigError where one is wrong). `position` is how far the engine got,
+        `behind` whether that is late; `failed` is called from the thread when the outbox cannot go on, and the
+        process must stop then."""
         self._state = state
         self._commits = commits
         self._notifiers: list[tuple[ReceiverConfig, Notifier]] = [(one, open_notifier(one)) for one in receivers]
-        self._pace = Pace(now_ms, monotonic_s, jitter, schedule)
+        self._pace = Pace(now_ms, monotonic_s, jitter, schedule, behind)
         self._position = position
         self._failed = failed
         self._heartbeat_s = heartbeat_s

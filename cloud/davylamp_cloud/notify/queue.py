@@ -7,12 +7,15 @@ own occurrence lends it its urgency.
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 RANKS = {"red": 0, "orange": 1, "yellow": 2, "blue": 3}
 PLACES = {"red": 128, "orange": 32, "yellow": 8, "blue": 4}
 """Attempts in flight to one receiver, by priority: bounds sockets, and keeps slow blue ones out of red's way."""
+
+FEW_PLACES = {"red": 128, "orange": 8, "yellow": 1, "blue": 1}
+"""The same while the engine is behind the log: lower notices must not take its time. None ever stops."""
 
 UNMARKED = 256
 """Accepted notices of a priority that may wait for their mark: so many at most are sent again after a kill."""
@@ -89,16 +92,16 @@ class ReceiverQueue:
         """Return the highest priority that waits for this notice: its own, or that of one behind it."""
         return self._occurrences[item.occurrence].urgency
 
-    def take(self, now_s: float) -> list[Item]:
+    def take(self, now_s: float, places: Mapping[str, int] = PLACES) -> list[Item]:
         """Return the notices to send now, most urgent first; they are in flight until `done` or `postpone`."""
         while self._waiting and self._waiting[0][0] <= now_s:
             _, row, name = heapq.heappop(self._waiting)
             self._promote(row, name, now_s)
-        return [item for urgency in RANKS for item in self._take(urgency, now_s)]
+        return [item for urgency in RANKS for item in self._take(urgency, now_s, places[urgency])]
 
-    def _take(self, urgency: str, now_s: float) -> Iterator[Item]:
+    def _take(self, urgency: str, now_s: float, places: int) -> Iterator[Item]:
         ready = self._ready[urgency]
-        while ready and self._in_flight[urgency] < PLACES[urgency] and self._unmarked[urgency] < UNMARKED:
+        while ready and self._in_flight[urgency] < places and self._unmarked[urgency] < UNMARKED:
             row, name = heapq.heappop(ready)
             occurrence = self._occurrences.get(name)
             if occurrence is None or occurrence.sending or not _is_due(occurrence.items[0], row, now_s):

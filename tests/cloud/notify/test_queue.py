@@ -1,6 +1,8 @@
 """The order of one receiver's notices, against an obvious twin."""
 
-from davylamp_cloud.notify.queue import PLACES, RANKS, UNMARKED, Item, ReceiverQueue
+from collections import Counter
+
+from davylamp_cloud.notify.queue import FEW_PLACES, PLACES, RANKS, UNMARKED, Item, ReceiverQueue
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -80,6 +82,16 @@ def test_what_has_arrived_frees_its_place_at_once_and_its_occurrence_only_when_i
     assert queue.in_flight == PLACES["blue"]
     queue.accepted(queue.items()[0])
     assert rows(queue.take(0)) == [100]
+
+
+def test_s22_an_engine_behind_the_log_leaves_red_its_places_and_every_priority_one() -> None:
+    queue = ReceiverQueue()
+    for row in range(400):
+        queue.add(item(row, f"{row}", LEVELS[row % 4]))
+    taken = Counter(one.priority for one in queue.take(0, FEW_PLACES))
+    assert taken["red"] == 100
+    assert {priority: taken[priority] for priority in FEW_PLACES} == {**FEW_PLACES, "red": 100}
+    assert all(FEW_PLACES.values())
 
 
 def test_what_has_arrived_and_is_not_marked_is_bounded() -> None:
