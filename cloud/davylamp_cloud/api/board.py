@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from davylamp_alarms.definition import GROUP_KINDS, Kind
+from davylamp_wire.profile import DetectorGroup
 from sqlalchemy import select
 
 from davylamp_cloud import telling
@@ -12,7 +13,7 @@ from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.limits import settings_in_force, source_words
 from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
 from davylamp_cloud.api.words import of
-from davylamp_cloud.detector_groups import kept_with
+from davylamp_cloud.detector_groups import device_of, kept_with, member_tags
 from davylamp_cloud.handling import general
 from davylamp_cloud.settings import Settings, handling_in, limit_of
 from davylamp_cloud.store import schema
@@ -114,13 +115,25 @@ def alarm_view(row: Row, standing: Standing) -> AlarmView:
         respond_by_ms=None if row["late"] else row["raised_ms"] + round(handling.respond_s * 1000),
         handling=handling.origin,
         limit_source=source_words(limit.source) if limit else "",
+        why_tag=entry.tag if entry else _detector_of(row, kind, settings),
     )
+
+
+def _group_of(row: Row, kind: Kind, settings: Settings | None) -> DetectorGroup | None:
+    """Return the group of detectors an alarm is about."""
+    return settings.groups.get(kept_with(row["alarm_id"])[1]) if settings and kind in GROUP_KINDS else None
 
 
 def _name_of(row: Row, kind: Kind, settings: Settings | None) -> Bilingual:
     """Return what an alarm without a tag is called: as its group of detectors, else as its kind."""
-    group = settings.groups.get(kept_with(row["alarm_id"])[1]) if settings and kind in GROUP_KINDS else None
+    group = _group_of(row, kind, settings)
     return Bilingual(group.zh, group.en) if group else of(telling.KINDS[kind])
+
+
+def _detector_of(row: Row, kind: Kind, settings: Settings | None) -> str:
+    """Return the first detector of the group an alarm is about."""
+    group = _group_of(row, kind, settings)
+    return member_tags(device_of(kept_with(row["alarm_id"])[0]), group)[0] if group else ""
 
 
 def _node_of(alarm_id: str) -> Bilingual:

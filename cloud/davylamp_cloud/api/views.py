@@ -36,7 +36,8 @@ class AlarmView:
     the source. `handling` says whose words cause, consequence, action and `respond_s` are: the profile's, built in, or
     built in because the limit came without (missing). `respond_by_ms` is None for what was late: its time began to run
     before anybody could hear it. `limit_source` is where the limit comes from, and `verified`
-    whether a person has read it there (SAFETY S30).
+    whether a person has read it there (SAFETY S30). `why_tag` is the tag of which to ask why: its own, or of a group of
+    detectors one of them; empty where there is none.
     """
 
     occurrence: str
@@ -76,6 +77,7 @@ class AlarmView:
     respond_by_ms: int | None
     handling: Origin
     limit_source: str = ""
+    why_tag: str = ""
 
     @property
     def level(self) -> str:
