@@ -6,7 +6,7 @@ reading that matters: `read` copies the four cells of a tag under a lock that is
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ NEVER_MS = -1
 AHEAD_MS = 1_000
 """A stamp further ahead of its arrival than this says nothing of when it was (SAFETY S2): the arrival stands in for it,
 and where the reading came as backlog, which arrives late, nothing does."""
+
+SET_BACK_MS = 5_000
+"""What a tag says lies this far ahead of a live reading's arrival where the cloud's clock was set back meanwhile: the
+reading is the newer one, whatever the clock says. Arrivals of one clock never differ by so much out of order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +100,45 @@ class Live:
         """Take readings in log order; one older than what its tag already has changes nothing.
 
         Of each tag the reading placed last in time stays, of two at one time the later in the log, however the log is
-        cut. `texts` are by position in the columns; `late` are those delivered as backlog.
+        cut; a live one follows whatever the cloud's clock said before it was set back. `texts` are by position in the
+        columns; `late` are those delivered as backlog.
         """
         if not len(tags):
             return
         placed_ms = _placed(times_ms, arrivals_ms)
+        late = np.zeros(len(tags), np.bool_) if late is None else late
         order = np.argsort(placed_ms, kind="stable")
-        if late is not None:
-            order = order[~(late & (placed_ms != times_ms))[order]]
+        order = order[~(late & (placed_ms != times_ms))[order]]
         with self._lock:
-            rows = tags[order]
-            newer = order[placed_ms[order] >= _placed(self._time[rows], self._arrival[rows])]
-            rows = tags[newer]
-            self._value[rows] = values[newer]
-            self._time[rows] = times_ms[newer]
-            self._quality[rows] = qualities[newer]
-            self._arrival[rows] = arrivals_ms[newer]
-            if texts or self._texts:
-                self._reword(tags, newer, texts)
+            for part in self._parts(order, tags, placed_ms, arrivals_ms):
+                rows = tags[part]
+                known_ms = _placed(self._time[rows], self._arrival[rows])
+                set_back = ~late[part] & (known_ms > arrivals_ms[part] + SET_BACK_MS)
+                newer = part[(placed_ms[part] >= known_ms) | set_back]
+                rows = tags[newer]
+                self._value[rows] = values[newer]
+                self._time[rows] = times_ms[newer]
+                self._quality[rows] = qualities[newer]
+                self._arrival[rows] = arrivals_ms[newer]
+                if texts or self._texts:
+                    self._reword(tags, newer, texts)
+
+    def _parts(
+        self,
+        order: NDArray[np.intp],
+        tags: NDArray[np.int32],
+        placed_ms: NDArray[np.int64],
+        arrivals_ms: NDArray[np.int64],
+    ) -> Iterator[NDArray[np.intp]]:
+        """Yield readings that are taken at once: all of them, but one by one where the clock was set back."""
+        before_ms = np.maximum(np.maximum.accumulate(placed_ms), _placed(self._time[tags], self._arrival[tags]))
+        set_back = before_ms > arrivals_ms + SET_BACK_MS
+        if not set_back.any():
+            yield order
+            return
+        singly = np.isin(tags, tags[set_back])
+        yield order[~singly[order]]
+        yield from np.sort(order[singly[order]])[:, np.newaxis]
 
     def _reword(self, tags: NDArray[np.int32], newer: NDArray[np.intp], texts: dict[int, str]) -> None:
         """Keep the exact text of readings that have one; a reading without takes the text of the one before away."""
