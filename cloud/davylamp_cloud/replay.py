@@ -63,7 +63,8 @@ class Restored:
 def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> Restored:
     """Bring engine, register and live values to the monitor's committed cursor.
 
-    Where the engine fails on what it once took, which only another version of it does, it starts without memory.
+    Where the engine fails on what it once took, which only another version of it does, or where records of the log are
+    gone, it starts without memory.
     """
     cursor = state.cursor()
     with state.reading() as connection, _without_gc():
@@ -73,6 +74,8 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
         aside = load_set_aside(connection, start)
         try:
             made, replayed = _replay(evaluator, log, start, cursor, aside)
+            if replayed < cursor - start:
+                raise Hole(f"the log has {replayed} of {cursor - start} records")
             differences = tuple(compare(stored, made))
         except (sqlite3.Error, SQLAlchemyError, OSError):
             raise  # the disk's fault, not the engine's
@@ -93,6 +96,10 @@ def snapshot_of(evaluator: Evaluator) -> Snapshot:
         BIRTHS: json.dumps(evaluator.register.heard).encode(),
         PERFORMANCE: evaluator.performance.dump(),
     }
+
+
+class Hole(Exception):
+    """Records are gone that came after the state to go on from: alarms that began in them would not be known (S4)."""
 
 
 class TooOld(Exception):
@@ -200,17 +207,18 @@ def engine_register(register: Register, shifts_ms: tuple[int, ...]) -> EngineReg
 def _replay(
     evaluator: Evaluator, log: Log, start: int, cursor: int, aside: frozenset[int]
 ) -> tuple[list[Transition], int]:
+    """Return the transitions that records after `start` make, and how many records there were."""
     made: list[Transition] = []
-    at = start
+    at, taken = start, 0
     while at < cursor:
         records = log.read(at, min(SLICE, cursor - at))
         records = [record for record in records if record.seq <= cursor]
         if not records:
             break
-        at = records[-1].seq
+        at, taken = records[-1].seq, taken + len(records)
         sound = [record for record in records if record.seq not in aside]
         made += [step.transition for step in evaluator.take(sound).steps] if sound else []
-    return made, at - start
+    return made, taken
 
 
 def _stored(connection: Connection, after: int, upto: int) -> list[dict[str, Any]]:

@@ -163,3 +163,50 @@ def test_s14_an_engine_that_fails_on_what_an_older_one_took_starts_without_memor
         say(running, edge, 5.2, 0.1)
         assert "L1 live" not in {name for name, row in running.standing().items() if row["condition"] == "active"}
         assert verify_chain(running.state) is None
+
+
+NEWEST_OF_ANOTHER = (
+    "UPDATE snapshots SET engine_version = engine_version + 1 WHERE seq = (SELECT max(seq) FROM snapshots)"
+)
+"""As after a newer version had run, and this one was started again."""
+
+
+def test_s04_a_snapshot_from_before_the_log_begins_is_not_gone_on_from(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 0.5)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+        before = letters(running)
+        forget(tmp_path, running)
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute(NEWEST_OF_ANOTHER)
+    db.close()
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert {name: letters(running)[name] for name in before} == before == {"L1 live": "B", "L2 live": "B"}
+        known = running.monitor.look(lambda engine: {record.alarm for record in engine.standing()})
+        assert known >= {f"{TAG}#L1", f"{TAG}#L2"}, "the engine knows what stands"
+        born(running, edge)
+        say(running, edge, 0.1)
+        assert running.standing()["L2 live"]["condition"] == "normal"
+
+
+def test_s04_where_the_log_was_lost_what_stood_goes_on_standing(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+    forget(tmp_path)
+    for name in ("log.db", "log.db-wal", "log.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        known = running.monitor.look(lambda engine: {record.alarm for record in engine.standing()})
+        assert known >= {f"{TAG}#L1", f"{TAG}#L2"}
+        born(running, edge)
+        say(running, edge, 0.1)
+        assert running.standing()["L2 live"]["condition"] == "normal"
+        assert verify_chain(running.state) is None
