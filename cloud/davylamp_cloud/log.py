@@ -202,6 +202,17 @@ class Log:
             self._grown.notify_all()
         return list(range(first, first + len(rows)))
 
+    def number_on(self, tag_ids: Sequence[str], births: int) -> None:
+        """Number tags and births on from what another file knows: a log that was lost gives no number again.
+
+        Only before the first birth is received.
+        """
+        with self._write_lock:
+            first = len(self.births)
+            with _Transaction(self._writer) as connection:
+                connection.executemany("INSERT INTO tags VALUES(?,?)", enumerate(tag_ids, first))
+            self.births.number_on(tag_ids, births)
+
     def read(self, after: int, limit: int = 1000) -> list[Record]:
         """Return the next records after a cursor, oldest first; a damaged one says so in its kind."""
         rows = self._reader().execute(

@@ -68,6 +68,7 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
     """
     cursor = state.cursor()
     with state.reading() as connection, _without_gc():
+        _number_tags_on(log, connection)
         heads = load_heads(connection)
         start, evaluator, cold = _begin(connection, state, log, live, cursor, shifts_ms)
         stored = _stored(connection, start, cursor)
@@ -85,6 +86,7 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
             differences = (f"replay from record {start} to {cursor} failed: {error!r}",)
         if cold or differences:
             _number_on(evaluator.engine, heads, connection)
+        log.births.number_on((), max(evaluator.register.heard.values(), default=0))
     return Restored(evaluator, heads, cursor, replayed, differences, cold)
 
 
@@ -226,6 +228,18 @@ def _stored(connection: Connection, after: int, upto: int) -> list[dict[str, Any
     query = select(table.c.body).where(table.c.seq > after, table.c.seq <= upto)
     rows = connection.execute(query.order_by(table.c.hazard_source, table.c.source_no))
     return [json.loads(row.body) for row in rows]
+
+
+def _number_tags_on(log: Log, connection: Connection) -> None:
+    """Let a log that was lost, or is older than state.db, number tags as they are known (SAFETY S4).
+
+    Otherwise the first device to be born again would take the numbers of others, and its readings end their alarms.
+    """
+    table = schema.TAGS
+    unknown = select(table.c.tag_id).where(table.c.idx >= len(log.births)).order_by(table.c.idx)
+    if names := connection.execute(unknown).scalars().all():
+        LOG.warning("the log does not know tags of state.db; it numbers on from them", tags=len(names))
+        log.number_on(names, 0)
 
 
 def _number_on(engine: Engine, heads: Mapping[str, Head], connection: Connection) -> None:

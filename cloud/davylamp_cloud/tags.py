@@ -227,6 +227,12 @@ class BirthBook:
         self._by_digest[birth.digest] = birth.id
         self._newest = max(self._newest, birth.id)
 
+    def number_on(self, tag_ids: Sequence[str], births: int) -> None:
+        """Take on tags after the last one, and give no number of a birth up to this again."""
+        self._index.update(zip(tag_ids, range(len(self.tag_ids), len(self.tag_ids) + len(tag_ids)), strict=True))
+        self.tag_ids.extend(tag_ids)
+        self._newest = max(self._newest, births)
+
     def _made(self, number: int) -> Birth:
         """Make a stored birth's lookups; only then is it no longer among the stored ones."""
         row = self._stored.get(number)

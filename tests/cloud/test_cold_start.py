@@ -210,3 +210,45 @@ def test_s04_where_the_log_was_lost_what_stood_goes_on_standing(tmp_path: Path) 
         say(running, edge, 0.1)
         assert running.standing()["L2 live"]["condition"] == "normal"
         assert verify_chain(running.state) is None
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_s04_where_the_log_was_lost_no_device_takes_the_numbers_of_another(tmp_path: Path, snapshot: bool) -> None:
+    store, tank = Speaker(), Speaker(node="edge-2", device="tank")
+    with host(tmp_path) as running:
+        for edge in (store, tank):
+            born(running, edge)
+            say(running, edge, 0.1)
+        say(running, store, 5.0)
+    if not snapshot:
+        forget(tmp_path)
+    for name in ("log.db", "log.db-wal", "log.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    with host(tmp_path, now_ms=store.now_ms) as running:
+        born(running, tank)
+        say(running, tank, 0.1, 0.2)
+        assert running.standing()["L2 live"]["condition"] == "active", "another device's good value ends no alarm"
+        born(running, store)
+        say(running, store, 0.1)
+        assert running.standing()["L2 live"]["condition"] == "normal"
+        say(running, tank, 5.0)
+        active = [row for row in running.state.standing_alarms() if row["condition"] == "active"]
+        assert {row["tag_id"] for row in active if row["kind"] == "L2"} == {"park/edge-2/tank/gas"}
+    with host(tmp_path, now_ms=running.now_ms) as running:
+        assert running.log.births.tag_ids == [row["tag_id"] for row in running.state.tags()]
+
+
+def test_s04_where_the_log_was_lost_a_birth_that_says_more_is_taken_on(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 0.1)
+    for name in ("log.db", "log.db-wal", "log.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    more = Speaker(points={"gas": gas_point(), "gas_2": gas_point()})
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        born(running, more)
+        more.now_ms = running.now_ms = running.now_ms + 1000
+        running.hear(more.data([0.1, 5.0]))
+        running.settle()
+        assert {row["tag_id"] for row in running.state.standing_alarms()} >= {"park/edge-1/store/gas_2"}
