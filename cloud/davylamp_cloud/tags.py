@@ -231,7 +231,8 @@ class BirthBook:
         """Take on tags after the last one, and give no number of a birth up to this again."""
         self._index.update(zip(tag_ids, range(len(self.tag_ids), len(self.tag_ids) + len(tag_ids)), strict=True))
         self.tag_ids.extend(tag_ids)
-        self._newest = max(self._newest, births)
+        if births > self._newest:  # never back: births may come in meanwhile
+            self._newest = births
 
     def _made(self, number: int) -> Birth:
         """Make a stored birth's lookups; only then is it no longer among the stored ones."""
