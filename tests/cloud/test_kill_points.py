@@ -22,7 +22,7 @@ from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log
 from davylamp_cloud.monitor import shifts_ms
 from davylamp_cloud.register import Register
-from davylamp_cloud.replay import PERFORMANCE, compare
+from davylamp_cloud.replay import compare, snapshot_of
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.snapshots import Snapshot, load_snapshot
 from davylamp_cloud.store.state import State
@@ -130,8 +130,7 @@ def never_killed(log: Log, sites: list[SiteConfig]) -> tuple[list[Transition], d
     while records := log.read(at, SLICE):
         at = records[-1].seq
         made += [step.transition for step in evaluator.take(records).steps]
-    kept = {**evaluator.engine.snapshot(), **evaluator.live.dump(), PERFORMANCE: evaluator.performance.dump()}
-    return made, kept
+    return made, snapshot_of(evaluator)
 
 
 def holds_against_the_log(folder: Path) -> list[dict[str, Any]]:
