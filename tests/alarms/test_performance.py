@@ -375,3 +375,10 @@ def test_a_repeat_sounds_and_an_acknowledgement_does_not() -> None:
     assert heard == {Event.RAISED: True, Event.RE_ALARMED: True}
     quiet: Transition = replace(step, event=Event.ACKNOWLEDGED, acknowledged=True)
     assert not Heard(0, quiet).annunciated
+
+
+def test_s25_an_occurrence_that_sounded_again_within_its_scan_is_no_tie_with_itself() -> None:
+    firsts = Firsts()
+    for raised_ms in (1_000, 6_000):
+        firsts.consider(Candidate(raised_ms, "cl2-1", "store/gas#L2", 60_000))
+    assert (firsts.row(), firsts.tie_ms) == ([("cl2-1", "store/gas#L2", 1_000)], 0)

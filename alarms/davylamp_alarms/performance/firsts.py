@@ -3,7 +3,6 @@
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 MOST_KEPT, MOST_NAMED = 200, 20
@@ -59,8 +58,14 @@ class Firsts:
 def earliest(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return the first one, and those that a scan cannot tell from it: within the longer of the two periods.
 
-    `candidates` are in order. Of a tie of very many some are named.
+    `candidates` are in order. Of a tie of very many some are named. An occurrence that sounded again is no tie with
+    itself.
     """
     first = candidates[0]
     ties = (one for one in candidates if one.raised_ms - first.raised_ms <= max(one.scan_ms, first.scan_ms))
-    return list(islice(ties, MOST_NAMED))
+    once: dict[str, Candidate] = {}
+    for one in ties:
+        once.setdefault(one.occurrence, one)
+        if len(once) == MOST_NAMED:
+            break
+    return list(once.values())
