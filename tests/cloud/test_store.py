@@ -101,3 +101,10 @@ def test_a_description_with_a_bad_point_names_it() -> None:
         described('{"name": "s"}')
     with pytest.raises(ValueError, match=r"JSON|json"):
         described("junk")
+
+
+def test_a_start_looks_for_records_set_aside_by_their_number_alone(tmp_path: Path) -> None:
+    with host(tmp_path) as running, running.state.reading() as connection:
+        query = "EXPLAIN QUERY PLAN SELECT seq FROM audit WHERE action = 'record set aside' AND seq > 7"
+        plan = [row[3] for row in connection.exec_driver_sql(query)]
+    assert plan == ["SEARCH audit USING INDEX audit_by_seq (seq>?)"]

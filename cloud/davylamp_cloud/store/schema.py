@@ -232,6 +232,7 @@ AUDIT = Table(
     Column("hash", String, nullable=False),
     Column("comment", Text, nullable=False, default="", comment="what the person said to it"),
     Index("audit_by_time", "at_ms"),
+    Index("audit_by_seq", "seq"),
 )
 
 OUTBOX = Table(
