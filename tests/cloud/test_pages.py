@@ -17,7 +17,7 @@ from davylamp_cloud.store import schema
 from sqlalchemy import select
 from support.duty_room import DutyRoom, duty_room
 from support.host import host
-from support.speaker import Speaker
+from support.speaker import Speaker, gas_point, group
 
 DOCS = Path(__file__).parents[2] / "docs"
 WEBHOOKS = (DOCS / "webhooks.md").read_text(encoding="utf-8")
@@ -87,3 +87,15 @@ def test_the_page_on_performance_names_the_metrics(room: DutyRoom) -> None:
     told = httpx.get(f"{room.url}/metrics").text
     for name in named(rows(PERFORMANCE, "| metric | label | says |")):
         assert f"# TYPE {name} gauge" in told
+
+
+@pytest.mark.parametrize(("language", "name"), [("zh-CN", "氯气探测器组"), ("en", "chlorine detectors")])
+def test_s24_advice_on_a_vote_calls_its_group_by_name(tmp_path: Path, language: str, name: str) -> None:
+    points = {"gas_1": gas_point(), "gas_2": gas_point(), "comm_ok": gas_point(kind="status", range=None, limits={})}
+    leak = group("gas_1", "gas_2", limit="L2", need=2)
+    with duty_room(tmp_path / "cloud", Speaker(points=points, groups={"leak": leak})) as room:
+        for value in (5.0, 0.1) * 3:
+            room.say(value, value, 1.0)
+        page = httpx.get(f"{room.url}/console/advice", headers={"Accept-Language": language}).text
+    assert name in page
+    assert "store/leak" not in re.sub(r'"[^"]*"', "", page)
