@@ -382,3 +382,27 @@ def test_s25_an_occurrence_that_sounded_again_within_its_scan_is_no_tie_with_its
     for raised_ms in (1_000, 6_000):
         firsts.consider(Candidate(raised_ms, "cl2-1", "store/gas#L2", 60_000))
     assert (firsts.row(), firsts.tie_ms) == ([("cl2-1", "store/gas#L2", 1_000)], 0)
+
+
+def heard_before_the_clock_was_set_back(raises: int) -> tuple[Performance, Transition]:
+    room = Room()
+    room.read(85)
+    step, listening = room.plant.told[-1], Performance()
+    for number in range(raises):
+        listening.hear(replace(step, occurrence=f"level-{number}"), START_MS + 3_600_000 + number * 30_000)
+    return listening, step
+
+
+def test_a_flood_ends_ten_minutes_after_the_hosts_clock_was_set_back_an_hour() -> None:
+    listening, step = heard_before_the_clock_was_set_back(12)
+    assert listening.floods.lasting()
+    listening.hear(replace(step, occurrence="level-99"), START_MS - 5_000)
+    listening.tick(START_MS)
+    listening.tick(START_MS + 610_000)
+    assert listening.floods.lasting() == []
+
+
+def test_raises_from_before_the_hosts_clock_was_set_back_make_no_chatter_with_later_ones() -> None:
+    listening, step = heard_before_the_clock_was_set_back(2)
+    found = listening.hear(replace(step, occurrence="level-9"), START_MS)
+    assert [one.row for one in found if one.table == "advice"] == []

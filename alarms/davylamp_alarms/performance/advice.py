@@ -194,11 +194,11 @@ def _swung(seen: Seen, value: float | None) -> None:
 
 
 def _latest(times_ms: tuple[int, ...], at_ms: int, within_ms: int, count: int) -> tuple[int, ...]:
-    """Return the newest moments of a window that ends now, now being the newest."""
+    """Return the newest moments of a window that ends now, now being the newest; later ones are of another clock."""
     if not times_ms:
         return (at_ms,)
     after_ms = at_ms - within_ms
-    return (*[time for time in times_ms if time > after_ms], at_ms)[-count:]
+    return (*[time for time in times_ms if after_ms < time <= at_ms], at_ms)[-count:]
 
 
 def _against_chatter(seen: Seen) -> dict[str, float]:

@@ -103,6 +103,8 @@ class Floods:
         """Let time pass; end the floods that are over, and say how those that last fare."""
         told = []
         for here in self.positions.values():
+            if max(here.recent_ms, default=0) > now_ms:  # the clock was set back
+                here.recent_ms = deque(min(at_ms, now_ms) for at_ms in here.recent_ms)
             _forget(here, now_ms)
             if here.flood is not None and len(here.recent_ms) < ENDS_BELOW:
                 here.flood.ended_ms = now_ms
