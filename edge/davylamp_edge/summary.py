@@ -9,7 +9,7 @@ from davylamp_wire.profile import Profile
 from davylamp_edge.birth import description_of
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.drivers import driver_class
-from davylamp_edge.install import Installed, install
+from davylamp_edge.install import Installed, groups_of, install
 
 BIRTH_LIMIT = 100_000
 """Some brokers take no message beyond 128 KB (AWS IoT Core), and the connection then oscillates (docs.chariot.io)."""
@@ -42,6 +42,7 @@ def _of_device(device: Installed) -> Iterator[str]:
         f" tags, {requests_per_s(device):g} requests/s, birth {size / 1000:.1f} kB"
     )
     yield from _unsaid(device)
+    yield from _thinned(device)
     if size > BIRTH_LIMIT:
         yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device"
 
@@ -53,6 +54,16 @@ def _unsaid(device: Installed) -> Iterator[str]:
             if limit.unsaid:
                 key = f"devices.{device.name}.points.{name}.limits.{kind}"
                 yield f"    warning: {key} has no {', '.join(limit.unsaid)}; general words stand in until it says so"
+
+
+def _thinned(device: Installed) -> Iterator[str]:
+    """Yield a warning for every group of detectors that too few are installed of to vote (SAFETY S18)."""
+    installed = groups_of(device)
+    for name, group in device.profile.groups.items():
+        count = len(installed[name].members) if name in installed else 0
+        if count < group.need:
+            here = f"{count} of its {len(group.members)} detectors have an address here"
+            yield f"    warning: devices.{device.name}.groups.{name}: {here}, its vote needs {group.need}"
 
 
 def requests_per_s(device: Installed) -> float:

@@ -189,6 +189,33 @@ def test_s24_a_limit_the_site_adds_must_name_its_first_action(write: Path) -> No
     assert "edge.toml: devices.store1.points.level.limits.H.action: is missing; write the first thing to do" in line
 
 
+GROUP = """
+[points.gas2]
+zh = "二号"
+en = "gas 2"
+unit = "ppm"
+limits.L2.value = 3.0
+limits.L2.action = { zh = "关阀", en = "Close" }
+limits.L2.source = { standard = "GB/T 50493-2019", basis = "source-found" }
+
+[groups.leak]
+zh = "探测器组"
+en = "detectors"
+members = ["gas", "gas2"]
+limit = "L2"
+need = 2
+source = { standard = "GB/T 50493-2019", basis = "proposal" }
+"""
+
+
+def test_s18_check_warns_of_a_vote_that_too_few_detectors_are_installed_for(write: Path) -> None:
+    (write.parent / "profiles" / "chlorine" / "store.toml").write_text(PROFILE + GROUP, encoding="utf-8")
+    words = "devices.store1.groups.leak: 1 of its 2 detectors have an address here, its vote needs 2"
+    for more, warned in (("", True), ('points.gas2.address = "input:1"\n', False)):
+        write.write_text(HEAD + DEVICE + more, encoding="utf-8")
+        assert any(words in line for line in summarise(*load_edge(write))) is warned
+
+
 def test_s24_check_asks_by_key_for_what_a_limit_does_not_say(write: Path) -> None:
     write.write_text(HEAD + DEVICE, encoding="utf-8")
     warnings = [line.strip() for line in summarise(*load_edge(write)) if "warning" in line]
