@@ -8,6 +8,7 @@ import time
 import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class Duty:
         self._edge.read(
             cl2_1=self._dice.choice(GAS), cl2_2=self._dice.choice(GAS), level=self._dice.choice((2.0, 50.0))
         )
-        with suppress(OSError, json.JSONDecodeError):  # an HTTPError, which a refusal is, is an OSError
+        with suppress(OSError, HTTPException, json.JSONDecodeError):  # an HTTPError, which a refusal is, is an OSError
             alarms = self._cloud.alarms()
             for alarm in self._dice.sample(alarms, min(len(alarms), ACTS)):
                 with suppress(urllib.error.HTTPError):
