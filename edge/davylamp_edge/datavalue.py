@@ -23,12 +23,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 INTEGERS = {
+    DataType.INT8: (-(1 << 7), (1 << 7) - 1),
+    DataType.UINT8: (0, (1 << 8) - 1),
     DataType.INT16: (-(1 << 15), (1 << 15) - 1),
     DataType.UINT16: (0, (1 << 16) - 1),
     DataType.INT32: (-(1 << 31), (1 << 31) - 1),
     DataType.UINT32: (0, (1 << 32) - 1),
     DataType.INT64: (-(1 << 63), (1 << 63) - 1),
     DataType.UINT64: (0, (1 << 64) - 1),
+    DataType.BCD16: (0, 9_999),
+    DataType.BCD32: (0, 99_999_999),
 }
 
 REASONS: dict[int, Reason] = {

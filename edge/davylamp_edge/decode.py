@@ -5,7 +5,7 @@ pymodbus 3.16 has no byte swap, gives the high byte of a register's bits first, 
 A block is compiled once into a few `struct.Struct`s that unpack it whole; a scan then costs a handful of C calls and no
 object per point. The four orders of a value ABCD are two choices, each free or one call:
 
-    ABCD  big-endian                     DCBA  little-endian
+    ABCD  big-endian                                 DCBA  little-endian
     BADC  swap each register's bytes, big-endian     CDAB  swap each register's bytes, little-endian
 """
 
@@ -13,6 +13,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from davylamp_wire.profile import DataType, Order, Point
 from davylamp_wire.quality import Reason, bad
@@ -20,6 +21,7 @@ from davylamp_wire.quality import Reason, bad
 from davylamp_edge.engineering import Conversion
 from davylamp_edge.plan import WIDTHS
 from davylamp_edge.reply import Decoded
+from davylamp_edge.shape import Bits, shape_of
 
 CODES = {
     DataType.INT16: "h",
@@ -31,6 +33,8 @@ CODES = {
     DataType.FLOAT32: "f",
     DataType.FLOAT64: "d",
 }
+UNSIGNED = {1: "H", 2: "I", 4: "Q"}
+"""How registers unpack that a value is cut out of, by how many there are."""
 ORDERS: dict[Order, tuple[bool, str]] = {
     "ABCD": (False, ">"),
     "DCBA": (False, "<"),
@@ -48,7 +52,7 @@ class Cell:
     index: int
     offset: int
     point: Point
-    bit: int | None = None
+    bits: Bits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class RegisterDecoder:
     def __init__(self, cells: Iterable[Cell]) -> None:
         by_kind = _by_kind(cells)
         self._lanes, numbers = _lanes(by_kind["number"])
+        shapes = [(i, shape_of(cell.point.type, cell.bits)) for i, cell in enumerate(numbers)]
+        self._shapes = [(i, shape) for i, shape in shapes if shape is not None]
         self._conversion = Conversion([cell.point for cell in numbers])
         self._words, self._bits, bools = _bits(by_kind["bool"])
         self._texts = [_text_slice(cell) for cell in by_kind["text"]]
@@ -77,9 +83,11 @@ class RegisterDecoder:
     def decode(self, payload: bytes) -> Decoded:
         """Return a reply's big-endian register bytes as values and doubts."""
         swapped = swap_registers(payload) if self._swaps else payload
-        raw: list[float] = []
+        raw: list[Any] = []
         for lane in self._lanes:
             raw += lane.unpack(payload, swapped)
+        for i, shape in self._shapes:
+            raw[i] = shape(raw[i])
         values, doubts = self._conversion.apply(raw)
         if self._words:
             words = self._words.unpack_from(payload)
@@ -156,9 +164,15 @@ def _place(rows: list[list[Cell]], cell: Cell) -> None:
 def _layout(endian: str, row: Sequence[Cell]) -> struct.Struct:
     parts, cursor = [endian], 0
     for cell in row:
-        parts.append(f"{2 * (cell.offset - cursor)}x{CODES[cell.point.type]}")
+        parts.append(f"{2 * (cell.offset - cursor)}x{_code(cell)}")
         cursor = cell.offset + WIDTHS[cell.point.type]
     return struct.Struct("".join(parts))
+
+
+def _code(cell: Cell) -> str:
+    """Return how a cell's registers unpack: as its value, or as a whole that it is cut out of."""
+    kind = cell.point.type
+    return CODES[kind] if shape_of(kind, cell.bits) is None else UNSIGNED[WIDTHS[kind]]
 
 
 def _bits(cells: Sequence[Cell]) -> tuple[struct.Struct | None, list[tuple[int, int]], Sequence[Cell]]:
@@ -175,11 +189,12 @@ def _bits(cells: Sequence[Cell]) -> tuple[struct.Struct | None, list[tuple[int, 
 
 def _mask(cell: Cell) -> int:
     """Return which bits of a register a bool looks at. Bit 0 is the lowest of the register as the device orders it."""
-    if cell.bit is None:
+    if cell.bits is None:
         return 0xFFFF
+    bit = cell.bits[0]
     swapped, endian = ORDERS[cell.point.order]
     reversed_bytes = swapped != (endian == "<")
-    return 1 << (cell.bit ^ 8 if reversed_bytes else cell.bit)
+    return 1 << (bit ^ 8 if reversed_bytes else bit)
 
 
 def _text_slice(cell: Cell) -> tuple[bool, slice]:

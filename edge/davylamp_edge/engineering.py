@@ -16,7 +16,7 @@ from davylamp_wire.reading import Value
 LOOP_FAULT_MA = 3.6
 LOOP_LOW_MA = 3.8
 LOOP_HIGH_MA = 20.5
-LOOP_BROKEN_HIGH_MA = 21.0
+LOOP_FLOATS_HIGH_MA = 21.0
 """NAMUR NE 43: 3.8 to 20.5 mA measures, at or below 3.6 and at or above 21 mA is a fault."""
 
 UNDER_TOLERANCE = (4.0 - LOOP_LOW_MA) / 16.0
@@ -25,7 +25,7 @@ without it a gas detector drifted to -0.2 %LEL would never clear an alarm. There
 high side raises."""
 
 _LARGEST = sys.float_info.max
-_WHOLE = frozenset({DataType.INT16, DataType.UINT16, DataType.INT32, DataType.UINT32, DataType.INT64, DataType.UINT64})
+_FLOATS = frozenset({DataType.FLOAT32, DataType.FLOAT64})
 
 LoopReading = Callable[[float], tuple[Value, int]]
 
@@ -78,9 +78,7 @@ def _bounds(point: Point) -> tuple[float, float]:
     if point.range:
         low, high = point.range
         return low - UNDER_TOLERANCE * (high - low), high
-    if point.type in _WHOLE:
-        return -math.inf, math.inf
-    return -_LARGEST, _LARGEST
+    return (-_LARGEST, _LARGEST) if point.type in _FLOATS else (-math.inf, math.inf)
 
 
 def _outside(number: float, low: float, high: float) -> tuple[Value, int]:
@@ -133,7 +131,7 @@ def _gas_current(current: float) -> int:
 
 
 def _process_current(current: float) -> int:
-    if current >= LOOP_BROKEN_HIGH_MA:
+    if current >= LOOP_FLOATS_HIGH_MA:
         return uncertain(Reason.LOOP_HIGH)
     return uncertain(Reason.OVER_RANGE) if current > LOOP_HIGH_MA else _low_current(current)
 

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from davylamp_wire.profile import DataType, Point
 
+from davylamp_edge.shape import HIGH_BYTE, LOW_BYTE, Bits
+
 MAX_REGISTERS = 125
 MAX_BITS = 2000
 """Most a request may ask for (Modbus Application Protocol 1.1b3, 6.1 to 6.4)."""
@@ -19,6 +21,8 @@ BITS_PER_REGISTER = 16
 
 WIDTHS = {
     DataType.BOOL: 1,
+    DataType.INT8: 1,
+    DataType.UINT8: 1,
     DataType.INT16: 1,
     DataType.UINT16: 1,
     DataType.INT32: 2,
@@ -27,6 +31,8 @@ WIDTHS = {
     DataType.INT64: 4,
     DataType.UINT64: 4,
     DataType.FLOAT64: 4,
+    DataType.BCD16: 1,
+    DataType.BCD32: 2,
 }
 """Registers a value takes; a string takes its point's `length`."""
 
@@ -47,11 +53,11 @@ class Area(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a point lies: ``holding:100``, ``coil:7``, bit 3 of a register ``holding:100.3``. Counted from 0."""
+    """Where a point lies: ``holding:100``, ``coil:7``, or in a part of registers, ``holding:100.3``. Counted from 0."""
 
     area: Area
     start: int
-    bit: int | None = None
+    bits: Bits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +84,31 @@ class Block:
     spans: tuple[Span, ...]
 
 
-_ADDRESS = re.compile(r"(holding|input|coil|discrete):(\d{1,5})(?:\.(\d{1,2}))?")
+_ADDRESS = re.compile(r"(holding|input|coil|discrete):(\d{1,5})(?:\.(?:(\d{1,2})(?:-(\d{1,2}))?|(low|high)))?")
 
 
 def parse_place(address: str) -> Place:
     """Return an address as a place. Raises: ValueError that says how it should look."""
     match = _ADDRESS.fullmatch(address.strip())
     if not match:
-        raise ValueError(f"{address!r} is no Modbus address; write holding:100, input:3, coil:7 or holding:100.3")
-    area, start, bit = Area(match[1]), int(match[2]), match[3]
+        raise ValueError(
+            f"{address!r} is no Modbus address; write holding:100, input:3, coil:7, holding:100.3, .4-7 or .high"
+        )
+    area, start, bits = Area(match[1]), int(match[2]), _bits_of(match)
     if start >= ADDRESSES:
         raise ValueError(f"{address!r} lies beyond address {ADDRESSES - 1}")
-    if bit is not None and (area.bits or int(bit) >= BITS_PER_REGISTER):
-        raise ValueError(f"{address!r}: only registers have bits, .0 to .15")
-    return Place(area, start, None if bit is None else int(bit))
+    if bits is not None and area.bits:
+        raise ValueError(f"{address!r}: a {area} is one bit already; only registers have parts")
+    if bits is not None and bits[0] > bits[1]:
+        raise ValueError(f"{address!r}: the lower bit comes first, .{bits[1]}-{bits[0]}")
+    return Place(area, start, bits)
+
+
+def _bits_of(match: re.Match[str]) -> Bits | None:
+    first, last, byte = match[3], match[4], match[5]
+    if byte:
+        return HIGH_BYTE if byte == "high" else LOW_BYTE
+    return None if first is None else (int(first), int(last or first))
 
 
 def width_of(point: Point) -> int:

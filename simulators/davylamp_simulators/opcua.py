@@ -36,6 +36,8 @@ logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 TYPES = {
     DataType.BOOL: ua.VariantType.Boolean,
+    DataType.INT8: ua.VariantType.SByte,
+    DataType.UINT8: ua.VariantType.Byte,
     DataType.INT16: ua.VariantType.Int16,
     DataType.UINT16: ua.VariantType.UInt16,
     DataType.INT32: ua.VariantType.Int32,
@@ -44,6 +46,8 @@ TYPES = {
     DataType.UINT64: ua.VariantType.UInt64,
     DataType.FLOAT32: ua.VariantType.Float,
     DataType.FLOAT64: ua.VariantType.Double,
+    DataType.BCD16: ua.VariantType.UInt16,
+    DataType.BCD32: ua.VariantType.UInt32,
     DataType.STRING: ua.VariantType.String,
 }
 STATUS = {

@@ -26,13 +26,19 @@ FORMATS = {
     DataType.FLOAT32: "f",
     DataType.FLOAT64: "d",
 }
+DIGITS = {DataType.BCD16: 4, DataType.BCD32: 8}
+"""Decimal digits of the types that keep one in four bits."""
 LARGEST = {
+    DataType.INT8: (-(2**7), 2**7 - 1),
+    DataType.UINT8: (0, 2**8 - 1),
     DataType.INT16: (-(2**15), 2**15 - 1),
     DataType.UINT16: (0, 2**16 - 1),
     DataType.INT32: (-(2**31), 2**31 - 1),
     DataType.UINT32: (0, 2**32 - 1),
     DataType.INT64: (-(2**63), 2**63 - 1),
     DataType.UINT64: (0, 2**64 - 1),
+    DataType.BCD16: (0, 10**4 - 1),
+    DataType.BCD32: (0, 10**8 - 1),
 }
 BROKEN_MA, INHIBIT_MA, OVER_MA = 0.0, 2.0, 22.0
 NE43_BROKEN_MA = 3.6
@@ -57,12 +63,12 @@ class Area(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a point lies: area, first register (or bit), how many, and which bit of a register."""
+    """Where a point lies: area, first register (or bit), how many, and which bits of them, both ends its own."""
 
     area: Area
     start: int
     count: int
-    bit: int | None = None
+    bits: range | None = None
 
     @property
     def end(self) -> int:
@@ -73,18 +79,30 @@ def place_of(point: Point) -> Place:
     """Return where a point lies. Raises: ConfigError for an address that is none."""
     text = point.address.get("modbus", "")
     area_name, _, rest = text.partition(":")
-    number, _, bit = rest.partition(".")
+    number, _, part = rest.partition(".")
     try:
         area = Area(area_name)
-        return Place(area, int(number), 1 if area.bits else _width(point), int(bit) if bit else None)
+        return Place(area, int(number), 1 if area.bits else _width(point), _bits(part, point.type))
     except ValueError:
         raise ConfigError([f"address: {text!r} is none; write holding:100, holding:100.3 or discrete:2"]) from None
+
+
+def _bits(part: str, kind: DataType) -> range | None:
+    """Return which bits of its registers a point has to itself, None where it has all. Raises: ValueError."""
+    if part in ("low", "high") or (not part and kind in (DataType.INT8, DataType.UINT8)):
+        return range(8, 16) if part == "high" else range(8)
+    if not part:
+        return None
+    first, _, last = part.partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 def _width(point: Point) -> int:
     if point.type is DataType.STRING:
         return point.length
-    return 1 if point.type is DataType.BOOL else struct.calcsize(FORMATS[point.type]) // 2
+    if point.type in FORMATS:
+        return struct.calcsize(FORMATS[point.type]) // 2
+    return 2 if point.type is DataType.BCD32 else 1
 
 
 def ordered(raw: bytes, order: str) -> bytes:
@@ -105,13 +123,45 @@ class Cell:
         self.place = place_of(point)
         self._point = point
 
-    def encode(self, sample: Sample) -> bytes:
-        """Return the bytes of a sample in this point's registers."""
+    def encode(self, sample: Sample, before: bytes = b"") -> bytes:
+        """Return the bytes of a sample in this point's registers; what is not its own stays as it was ``before``."""
         point = self._point
         if point.type is DataType.STRING:
             text = "" if sample.value is None else str(sample.value)
             return ordered(text.encode()[: 2 * point.length].ljust(2 * point.length, b"\0"), _bytes_only(point.order))
-        return ordered(struct.pack(">" + FORMATS[point.type], self._raw(sample)), point.order)
+        raw = self._raw(sample)
+        if self.place.bits is None and point.type in FORMATS:
+            return ordered(struct.pack(">" + FORMATS[point.type], raw), point.order)
+        whole = int.from_bytes(ordered(before, point.order), "big")
+        return ordered(self._put(int(raw), whole).to_bytes(2 * self.place.count, "big"), point.order)
+
+    def _put(self, number: int, whole: int) -> int:
+        """Return registers with a number in its place among others."""
+        digits = DIGITS.get(self._point.type)
+        if digits:
+            return sum(int(digit) << 4 * at for at, digit in enumerate(reversed(f"{number:0{digits}}")))
+        assert self.place.bits is not None
+        for bit in self.place.bits:
+            on = number >> (bit - self.place.bits.start) & 1
+            whole = whole | 1 << bit if on else whole & ~(1 << bit)
+        return whole
+
+    def _taken(self, whole: int) -> int:
+        """Return the number in its place among others: the other way round."""
+        if self._point.type in DIGITS:
+            return sum((whole >> 4 * at & 15) * 10**at for at in range(DIGITS[self._point.type]))
+        assert self.place.bits is not None
+        number = sum((whole >> bit & 1) << at for at, bit in enumerate(self.place.bits))
+        negative = LARGEST[self._point.type][0] < 0 and whole >> self.place.bits[-1] & 1
+        return number - 2 ** len(self.place.bits) if negative else number
+
+    def _ends(self) -> tuple[int, int]:
+        """Return the smallest and the largest number its place has room for."""
+        low, high = LARGEST[self._point.type]
+        if self.place.bits is None:
+            return low, high
+        size = len(self.place.bits)
+        return (-(2 ** (size - 1)), 2 ** (size - 1) - 1) if low < 0 else (0, 2**size - 1)
 
     def _raw(self, sample: Sample) -> float:
         point = self._point
@@ -121,7 +171,7 @@ class Cell:
             return raw
         if not math.isfinite(raw):
             raise ConfigError([f"{self.name}: a whole number cannot say {sample.condition}; use float32 or a loop"])
-        low, high = LARGEST[point.type]
+        low, high = self._ends()
         return min(high, max(low, round(raw)))
 
     def _number(self, sample: Sample) -> float:
@@ -153,12 +203,19 @@ class Cell:
         point = self._point
         if point.type is DataType.STRING:
             return ordered(raw, _bytes_only(point.order)).split(b"\0", 1)[0].decode()
-        number: float = struct.unpack(">" + FORMATS[point.type], ordered(raw, point.order))[0]
+        number: float = self._number_in(ordered(raw, point.order))
         if point.scale != 1.0 or point.offset != 0.0:
             number = number * point.scale + point.offset
         if point.loop:
             return self._loop_value(number)
         return None if math.isnan(number) else number
+
+    def _number_in(self, raw: bytes) -> float:
+        kind = self._point.type
+        if self.place.bits is None and kind in FORMATS:
+            number: float = struct.unpack(">" + FORMATS[kind], raw)[0]
+            return number
+        return self._taken(int.from_bytes(raw, "big"))
 
     def _loop_value(self, current: float) -> float | None:
         loop, (low, high) = self._loop
@@ -200,9 +257,8 @@ class Bank:
     def load(self, samples: Mapping[str, Sample]) -> None:
         """Put samples into the registers; a point without one has no value."""
         for cell in self._cells:
-            raw = cell.encode(samples.get(cell.name, NOTHING))
-            at = 2 * cell.place.start
-            self._memory[cell.place.area][at : at + len(raw)] = raw
+            memory, at = self._memory[cell.place.area], slice(2 * cell.place.start, 2 * cell.place.end)
+            memory[at] = raw = cell.encode(samples.get(cell.name, NOTHING), bytes(memory[at]))
             self._told[cell.name] = cell.told(raw)
         for name, place in self._bools.items():
             on = bool(samples.get(name, NOTHING).value)
@@ -216,7 +272,7 @@ class Bank:
             return
         at = 2 * place.start
         word = int.from_bytes(ordered(bytes(memory[at : at + 2]), order), "big")
-        mask = 1 << (place.bit or 0)
+        mask = 1 << (place.bits.start if place.bits else 0)
         word = (word & ~mask) | (mask if on else 0)
         memory[at : at + 2] = ordered(word.to_bytes(2, "big"), order)
 

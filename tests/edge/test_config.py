@@ -121,7 +121,7 @@ def test_a_required_point_without_an_address_is_a_mistake_and_an_optional_one_is
     ("override", "said"),
     [
         ('points.level.address = "coil:3"', "bits carry bool only"),
-        ('points.level.address = "holding:3.4"', "drop the .4"),
+        ('points.level.address = "holding:3.4"', "only bool and whole numbers have parts"),
         ('points.level.address = "holding:65535"', "reaches beyond address 65535"),
         ("max_registers = 1", "float32 takes 2 registers and max_registers is 1"),
     ],

@@ -17,6 +17,22 @@ ORDERS: list[Order] = ["ABCD", "CDAB", "BADC", "DCBA"]
 # Written by hand from the bytes A B C D …, not by the code under test: ABCD most significant byte first; CDAB registers
 # in reverse; BADC bytes of each register in reverse; DCBA everything in reverse.
 GOLDEN: list[tuple[str, Order, str, float]] = [
+    ("int8", "ABCD", "12fe", -2),
+    ("int8", "CDAB", "12fe", -2),
+    ("int8", "BADC", "fe12", -2),
+    ("int8", "DCBA", "fe12", -2),
+    ("uint8", "ABCD", "12fe", 0xFE),
+    ("uint8", "CDAB", "12fe", 0xFE),
+    ("uint8", "BADC", "fe12", 0xFE),
+    ("uint8", "DCBA", "fe12", 0xFE),
+    ("bcd16", "ABCD", "9047", 9047),
+    ("bcd16", "CDAB", "9047", 9047),
+    ("bcd16", "BADC", "4790", 9047),
+    ("bcd16", "DCBA", "4790", 9047),
+    ("bcd32", "ABCD", "90471256", 90471256),
+    ("bcd32", "CDAB", "12569047", 90471256),
+    ("bcd32", "BADC", "47905612", 90471256),
+    ("bcd32", "DCBA", "56124790", 90471256),
     ("int16", "ABCD", "fffe", -2),
     ("int16", "CDAB", "fffe", -2),
     ("int16", "BADC", "feff", -2),
@@ -64,6 +80,62 @@ def test_golden_registers_decode_to_their_value(kind: str, order: Order, raw: st
     assert type(found[0]) is type(value)
 
 
+# Bits are counted from the lowest of the value as it reads once its bytes are in order, whatever order they came in.
+FIELDS: list[tuple[str, Order, str, tuple[int, int], float]] = [
+    ("int8", "ABCD", "fe12", (8, 15), -2),
+    ("int8", "DCBA", "12fe", (8, 15), -2),
+    ("uint8", "ABCD", "fe12", (8, 15), 0xFE),
+    ("uint8", "BADC", "12fe", (8, 15), 0xFE),
+    ("uint8", "ABCD", "abcd", (4, 7), 0xC),
+    ("uint8", "BADC", "cdab", (4, 7), 0xC),
+    ("int8", "ABCD", "abcd", (4, 7), -4),
+    ("uint16", "ABCD", "abcd", (4, 11), 0xBC),
+    ("uint16", "CDAB", "abcd", (4, 11), 0xBC),
+    ("uint16", "BADC", "cdab", (4, 11), 0xBC),
+    ("uint16", "DCBA", "cdab", (4, 11), 0xBC),
+    ("int16", "ABCD", "abcd", (4, 11), 0xBC - 0x100),
+    ("int16", "ABCD", "abcd", (12, 14), 2),
+    ("uint16", "ABCD", "8000", (15, 15), 1),
+    ("uint32", "ABCD", "12345678", (12, 19), 0x45),
+    ("uint32", "CDAB", "56781234", (12, 19), 0x45),
+    ("uint32", "BADC", "34127856", (12, 19), 0x45),
+    ("uint32", "DCBA", "78563412", (12, 19), 0x45),
+    ("int32", "ABCD", "12b45678", (20, 23), 0xB - 16),
+    ("uint64", "ABCD", "0123456789abcdef", (28, 39), 0x678),
+    ("uint64", "CDAB", "cdef89ab45670123", (28, 39), 0x678),
+    ("uint64", "BADC", "23016745ab89efcd", (28, 39), 0x678),
+    ("uint64", "DCBA", "efcdab8967452301", (28, 39), 0x678),
+    ("int64", "ABCD", "f123456789abcdef", (60, 63), -1),
+]
+
+
+@pytest.mark.parametrize(("kind", "order", "raw", "bits", "value"), FIELDS)
+def test_golden_bit_fields_decode_to_their_value(
+    kind: str, order: Order, raw: str, bits: tuple[int, int], value: float
+) -> None:
+    found = decode(bytes.fromhex(raw), Cell(0, 0, point(type=kind, order=order), bits))
+    assert found == {0: value}
+    assert type(found[0]) is int
+
+
+@pytest.mark.parametrize(("kind", "raw"), [("bcd16", "12a4"), ("bcd32", "0000000f"), ("bcd32", "e0000000")])
+def test_four_bits_that_are_no_digit_are_no_number(kind: str, raw: str) -> None:
+    decoded = RegisterDecoder([Cell(0, 0, point(type=kind))]).decode(bytes.fromhex(raw))
+    assert decoded.values == [None]
+    assert decoded.doubts == {0: bad(Reason.NOT_A_NUMBER)}
+
+
+def test_parts_of_one_register_and_the_whole_are_read_beside_each_other() -> None:
+    cells = [
+        Cell(0, 0, point(type="uint16")),
+        Cell(1, 0, point(type="uint8"), (8, 15)),
+        Cell(2, 0, point(type="uint8"), (0, 3)),
+        Cell(3, 0, point(type="bool"), (4, 4)),
+        Cell(4, 1, point(type="bcd16", scale=0.01)),
+    ]
+    assert decode(bytes.fromhex("12341999"), *cells) == {0: 0x1234, 1: 0x12, 2: 4, 3: True, 4: 1999 * 0.01}
+
+
 CODES = {"int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f"}
 
 
@@ -96,19 +168,19 @@ def test_two_points_may_read_the_same_registers_differently() -> None:
         Cell(0, 0, point(type="uint32")),
         Cell(1, 0, point(type="uint16")),
         Cell(2, 1, point(type="uint16")),
-        Cell(3, 1, point(type="bool"), bit=0),
+        Cell(3, 1, point(type="bool"), bits=(0, 0)),
     ]
     assert decode(bytes.fromhex("00010003"), *cells) == {0: 0x10003, 1: 1, 2: 3, 3: True}
 
 
 def test_bit_zero_of_a_register_is_its_lowest() -> None:
     payload = bytes.fromhex("0000 8001")
-    cells = [Cell(bit, 1, point(type="bool"), bit=bit) for bit in range(16)]
+    cells = [Cell(bit, 1, point(type="bool"), bits=(bit, bit)) for bit in range(16)]
     assert decode(payload, *cells) == {bit: bit in (0, 15) for bit in range(16)}
 
 
 def test_bits_of_a_register_with_swapped_bytes_are_counted_after_the_swap() -> None:
-    cells = [Cell(bit, 0, point(type="bool", order="BADC"), bit=bit) for bit in range(16)]
+    cells = [Cell(bit, 0, point(type="bool", order="BADC"), bits=(bit, bit)) for bit in range(16)]
     assert decode(bytes.fromhex("0180"), *cells) == {bit: bit in (0, 15) for bit in range(16)}
 
 

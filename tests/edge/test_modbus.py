@@ -302,3 +302,22 @@ async def _noticed(driver: ModbusDriver) -> None:
     async with asyncio.timeout(5.0):
         while driver.connected:  # noqa: ASYNC110 - the driver is polled, it has no event for it
             await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "says"),
+    [
+        ("coil:3", "uint16", "bits carry bool only"),
+        ("holding:3.4-7", "bool", "4 bits do not fit bool; name at most 1"),
+        ("holding:3.16", "bool", "there is no bit 16; bool takes bits 0 to 15"),
+        ("holding:3.0-15", "int8", "16 bits do not fit int8; name at most 8"),
+        ("holding:3.20-33", "uint32", "there is no bit 33; uint32 takes bits 0 to 31"),
+        ("holding:3.4-7", "bcd16", "only bool and whole numbers have parts"),
+        ("holding:3.high", "float32", "only bool and whole numbers have parts"),
+        ("holding:65535", "bcd32", "reaches beyond address 65535"),
+    ],
+)
+def test_a_point_that_cannot_lie_there_says_why(address: str, kind: str, says: str) -> None:
+    wrong = ModbusDriver.wrong_point(address, point(type=kind), settings())
+    assert wrong is not None
+    assert says in wrong

@@ -110,15 +110,22 @@ def test_halving_a_block_down_ends_with_each_point_alone(spans: list[Span]) -> N
         ("input:0", (Area.INPUT, 0, None)),
         ("coil:7", (Area.COIL, 7, None)),
         ("discrete:65535", (Area.DISCRETE, 65535, None)),
-        ("holding:100.15", (Area.HOLDING, 100, 15)),
+        ("holding:100.15", (Area.HOLDING, 100, (15, 15))),
+        ("input:7.4-11", (Area.INPUT, 7, (4, 11))),
+        ("holding:9.low", (Area.HOLDING, 9, (0, 7))),
+        ("holding:9.high", (Area.HOLDING, 9, (8, 15))),
     ],
 )
-def test_an_address_is_an_area_a_start_and_perhaps_a_bit(address: str, place: tuple[Area, int, int | None]) -> None:
+def test_an_address_is_an_area_a_start_and_perhaps_a_bit(
+    address: str, place: tuple[Area, int, tuple[int, int] | None]
+) -> None:
     found = parse_place(address)
-    assert (found.area, found.start, found.bit) == place
+    assert (found.area, found.start, found.bits) == place
 
 
-@pytest.mark.parametrize("address", ["", "100", "holding", "holding:-1", "holding:65536", "coil:7.1", "holding:1.16"])
+@pytest.mark.parametrize(
+    "address", ["", "100", "holding", "holding:-1", "holding:65536", "coil:7.1", "holding:1.7-4", "input:1.up"]
+)
 def test_an_address_that_is_none_says_how_it_should_look(address: str) -> None:
     with pytest.raises(ValueError, match=address or "holding:100"):
         parse_place(address)

@@ -121,3 +121,43 @@ def test_what_lies_beyond_the_last_register_is_not_there() -> None:
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="holding:x"):
         Bank({"a": point("holding:x")})
+
+
+# By hand: 0xfe is -2 in two's complement; a decimal digit lies in each four bits.
+PARTS: list[tuple[str, str, Order, str, str, float]] = [
+    ("int8", "holding:0", "ABCD", "1234", "12fe", -2),
+    ("int8", "holding:0.high", "ABCD", "1234", "fe34", -2),
+    ("uint8", "holding:0.high", "BADC", "1234", "12fe", 254),
+    ("uint16", "holding:0.4-11", "ABCD", "f00f", "fabf", 0xAB),
+    ("int16", "holding:0.4-7", "DCBA", "0000", "e000", -2),
+    ("uint32", "holding:0.12-19", "CDAB", "ffffffff", "5ffffff4", 0x45),
+    ("bcd16", "holding:0", "ABCD", "0000", "9047", 9047),
+    ("bcd32", "holding:0", "DCBA", "00000000", "56124790", 90471256),
+]
+
+
+@pytest.mark.parametrize(("kind", "address", "order", "before", "after", "value"), PARTS)
+def test_a_part_of_a_register_is_served_and_the_rest_stays(
+    kind: str, address: str, order: Order, before: str, after: str, value: float
+) -> None:
+    cell = Cell("p", point(address, type=kind, order=order))
+    raw = cell.encode(Sample(value), bytes.fromhex(before))
+    assert raw.hex() == after
+    assert cell.told(raw) == value
+
+
+def test_what_has_no_room_is_served_as_the_nearest_that_has() -> None:
+    cell = Cell("p", point("holding:0.0-3", type="int8"))
+    assert [cell.told(cell.encode(Sample(value), b"\0\0")) for value in (-9.0, 9.0)] == [-8, 7]
+
+
+def test_points_in_one_register_do_not_overwrite_each_other() -> None:
+    points = {
+        "a": point("holding:0.high", type="uint8"),
+        "b": point("holding:0.0-3", type="uint8"),
+        "c": point("holding:0.7", type="bool"),
+    }
+    bank = Bank(points)
+    for _ in range(2):
+        bank.load({"a": Sample(0x12), "b": Sample(5), "c": Sample(1)})
+        assert bank.read(Area.HOLDING, 0, 1) == bytes.fromhex("1285")

@@ -224,3 +224,11 @@ def test_a_secret_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
         secret_from(tmp_path / "none", None, "the word")
     with pytest.raises(ConfigError, match="DAVYLAMP_NO_WORD is not set"):
         secret_from(None, "DAVYLAMP_NO_WORD", "the word")
+
+
+def test_a_state_that_no_value_is_written_as_is_a_mistake(tmp_path: Path) -> None:
+    text = TANK.replace(
+        'unit = "m"', 'unit = "m"\nstates = {"01" = {zh = "开", en = "open"}, "2" = {zh = "关", en = "shut"}}'
+    )
+    (line,) = mistakes(tmp_path, text)
+    assert line.endswith("points.level.states.01: no value reads so; write a number as it is shown, 1 or -2")

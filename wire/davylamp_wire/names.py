@@ -57,6 +57,8 @@ class SparkplugType(IntEnum):
 
 SPARKPLUG_TYPE: Mapping[DataType, SparkplugType] = {
     DataType.BOOL: SparkplugType.BOOLEAN,
+    DataType.INT8: SparkplugType.INT8,
+    DataType.UINT8: SparkplugType.UINT8,
     DataType.INT16: SparkplugType.INT16,
     DataType.UINT16: SparkplugType.UINT16,
     DataType.INT32: SparkplugType.INT32,
@@ -65,6 +67,8 @@ SPARKPLUG_TYPE: Mapping[DataType, SparkplugType] = {
     DataType.UINT64: SparkplugType.UINT64,
     DataType.FLOAT32: SparkplugType.FLOAT,
     DataType.FLOAT64: SparkplugType.DOUBLE,
+    DataType.BCD16: SparkplugType.UINT16,
+    DataType.BCD32: SparkplugType.UINT32,
     DataType.STRING: SparkplugType.STRING,
 }
 """The datatype of what lies in a device; a scaled point is a Double whatever lies there (`describe.datatype_of`)."""

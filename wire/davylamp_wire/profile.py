@@ -11,8 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from davylamp_wire.arrays import expanded
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
 from davylamp_wire.quality import Level, Reason
 
@@ -47,6 +48,8 @@ class DataType(StrEnum):
     """How a point lies in the device. Sparkplug's datatypes follow from it."""
 
     BOOL = "bool"
+    INT8 = "int8"
+    UINT8 = "uint8"
     INT16 = "int16"
     UINT16 = "uint16"
     INT32 = "int32"
@@ -55,6 +58,10 @@ class DataType(StrEnum):
     UINT64 = "uint64"
     FLOAT32 = "float32"
     FLOAT64 = "float64"
+    BCD16 = "bcd16"
+    """Four decimal digits, four bits each: 0 to 9999."""
+    BCD32 = "bcd32"
+    """Eight decimal digits."""
     STRING = "string"
 
 
@@ -252,6 +259,11 @@ class Profile(Section):
     groups: dict[Slug, DetectorGroup] = Field(default_factory=dict)
     points: dict[Slug, Point] = Field(min_length=1)
 
+    @field_validator("points", mode="before")
+    @classmethod
+    def _arrays(cls, given: object) -> object:
+        return expanded(given) if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _sound(self) -> Self:
         problems = list(group_problems(self.groups, self.points))
@@ -265,6 +277,17 @@ def unhandled(limits: Mapping[LimitKind, Limit], key: str) -> Iterator[str]:
     for kind, limit in limits.items():
         if limit.action is None:
             yield f'{key}.limits.{kind}.action: is missing; write the first thing to do, {{zh = "…", en = "…"}}'
+
+
+def unshown(states: Mapping[str, Text], key: str) -> Iterator[str]:
+    """Yield one line per state that no value is ever written as, so that its words would never be seen."""
+    for written in states:
+        try:
+            shown = f"{float(written):g}"
+        except ValueError:
+            shown = ""
+        if written != shown:
+            yield f"{key}.states.{written}: no value reads so; write a number as it is shown, 1 or -2"
 
 
 COMM_OK = "comm_ok"
@@ -290,10 +313,15 @@ def load_profile(path: Path) -> Profile:
     """
     table: dict[str, Any] = read_toml(path)
     profile = parse(Profile, {"name": path.stem, "family": path.parent.name, **table}, path)
-    mistakes = [line for name, point in profile.points.items() for line in unhandled(point.limits, f"points.{name}")]
+    mistakes = [line for name, point in profile.points.items() for line in _unsaid(point, f"points.{name}")]
     if mistakes:
         raise ConfigError(f"{path}: {line}" for line in mistakes)
     return profile
+
+
+def _unsaid(point: Point, key: str) -> Iterator[str]:
+    yield from unhandled(point.limits, key)
+    yield from unshown(point.states, key)
 
 
 def load_profiles(*folders: Path) -> dict[str, Profile]:

@@ -21,8 +21,19 @@ from pymodbus.pdu import ModbusPDU
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.decode import BitDecoder, Cell, RegisterDecoder
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
-from davylamp_edge.plan import ADDRESSES, Area, Block, halves, parse_place, plan_requests, span_of, width_of
+from davylamp_edge.plan import (
+    ADDRESSES,
+    BITS_PER_REGISTER,
+    Area,
+    Block,
+    halves,
+    parse_place,
+    plan_requests,
+    span_of,
+    width_of,
+)
 from davylamp_edge.reply import Decoded
+from davylamp_edge.shape import SIZES, Bits
 
 # pymodbus logs every timeout and every reconnect; the scanner says once that a device is lost and once that it is back.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -141,8 +152,8 @@ class ModbusDriver:
         width = 1 if place.area.bits else width_of(point)
         if place.area.bits and point.type is not DataType.BOOL:
             return f"{address!r} is a bit and the point is {point.type}; bits carry bool only"
-        if place.bit is not None and point.type is not DataType.BOOL:
-            return f"{address!r} is one bit of a register and the point is {point.type}; drop the .{place.bit}"
+        if place.bits is not None and (wrong := _wrong_bits(place.bits, point)):
+            return f"{address!r}: {wrong}"
         if place.start + width > ADDRESSES:
             return f"{point.type} at {address!r} reaches beyond address {ADDRESSES - 1}"
         if not place.area.bits and width > device.max_registers:
@@ -156,7 +167,7 @@ class ModbusDriver:
         for want in wanted:
             place = parse_place(want.address)
             spans.append(span_of(want.index, place, want.point))
-            cells[want.index] = Cell(want.index, place.start, want.point, place.bit)
+            cells[want.index] = Cell(want.index, place.start, want.point, place.bits)
         blocks = plan_requests(spans, gap=device.gap_registers, max_registers=device.max_registers)
         return [ModbusRequest.of(device.unit, block, cells) for block in blocks]
 
@@ -228,6 +239,23 @@ def _refusal(request: ModbusRequest, code: int) -> DeviceRefused | DeviceUnreach
         return DeviceUnreachable(message)
     reason = Reason.DEVICE_FAULT if code == DEVICE_FAILURE else Reason.DEVICE_EXCEPTION
     return DeviceRefused(message, reason, narrower=code in (ILLEGAL_ADDRESS, ILLEGAL_VALUE))
+
+
+def _wrong_bits(bits: Bits, point: Point) -> str | None:
+    """Return why a value cannot be cut out of its registers so, or None."""
+    first, last = bits
+    most = BITS_PER_REGISTER * width_of(point)
+    if point.type is DataType.BOOL:
+        most, size = BITS_PER_REGISTER, 1
+    elif point.type in SIZES:
+        size = SIZES[point.type]
+    else:
+        return f"is a part of a register and the point is {point.type}; only bool and whole numbers have parts"
+    if last >= most:
+        return f"there is no bit {last}; {point.type} takes bits 0 to {most - 1}"
+    if last - first + 1 > size:
+        return f"{last - first + 1} bits do not fit {point.type}; name at most {size}"
+    return None
 
 
 def _host_port(address: str) -> tuple[str, int]:
