@@ -7,7 +7,7 @@ import logging
 import signal
 import sqlite3
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -28,6 +28,8 @@ confirmed it, and sends it as Sparkplug B over MQTT. It reads; it writes to no p
 EPILOG = """\
 exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
 
+  davylamp-edge import points.xlsx --device tank-1 --hazard-source tank-1 --address 192.168.1.20:502
+                                                  a device from an integrator's point list
   davylamp-edge check /etc/davylamp/edge.toml     find every mistake before the agent runs
   davylamp-edge run /etc/davylamp/edge.toml       run until SIGTERM or Ctrl-C
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     given = _parser().parse_args(arguments)
     try:
-        return _check(given.file) if given.command == "check" else _run(given.file, given.log_level)
+        return COMMANDS[given.command](given)
     except ConfigError as error:
         print(f"{given.file}: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -53,21 +55,50 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="read a config, say what it means or every mistake in it (检查配置)")
     for command in (run, check):
         command.add_argument("file", type=Path, metavar="FILE", help="the edge's config, TOML")
+    _add_import(commands.add_parser("import", help="make a device of a point list, XLSX or CSV (导入点表)"))
     return parser
 
 
-def _check(file: Path) -> int:
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "file", type=Path, metavar="LIST", help="the point list; its headings are in docs/how-to/first-device.md"
+    )
+    command.add_argument("--device", required=True, metavar="NAME", help="what the device is called, a slug (设备名)")
+    command.add_argument(
+        "--hazard-source", required=True, metavar="ID", help="the hazard source it belongs to (重大危险源)"
+    )
+    command.add_argument("--address", required=True, help="where it answers, for example 192.168.1.20:502")
+    command.add_argument(
+        "--config", type=Path, default=Path("edge.toml"), help="the config it is added to; made if missing"
+    )
+    command.add_argument("--driver", default="modbus", help="modbus (default) or opcua")
+    command.add_argument("--sheet", help="the sheet of an XLSX; its first one otherwise (工作表)")
+    command.add_argument("--station", type=int, metavar="N", help="import only this station's lines (站号)")
+    command.add_argument("--type", help="the data type of lines that say none, for example float32")
+    command.add_argument("--first", type=int, choices=(0, 1), help="what the list calls the first register")
+
+
+def _import(given: argparse.Namespace) -> int:
+    from davylamp_edge.point_list import Request, import_list
+
+    asked = {name: value for name, value in vars(given).items() if name != "command"}
+    for line in import_list(Request(**asked)):
+        print(line)
+    return OK
+
+
+def _check(given: argparse.Namespace) -> int:
     from davylamp_edge.summary import summarise
 
-    config, profiles = load_edge(file)
+    config, profiles = load_edge(given.file)
     for line in summarise(config, profiles):
         print(line)
     return OK
 
 
-def _run(file: Path, level: str) -> int:
-    config, profiles = load_edge(file)
-    _log_to(sys.stderr, level)
+def _run(given: argparse.Namespace) -> int:
+    config, profiles = load_edge(given.file)
+    _log_to(sys.stderr, given.log_level)
     return asyncio.run(_until_signalled(config, profiles))
 
 
@@ -87,6 +118,9 @@ async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile]) 
         return FAILED
     await agent.run(stop)
     return OK
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": _run, "check": _check, "import": _import}
 
 
 class _Tolerant:

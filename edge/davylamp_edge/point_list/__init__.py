@@ -1,0 +1,162 @@
+"""From an integrator's point list (点表) to a device that can be polled: a profile, and its place in the config.
+
+    list ─ sheet ─► headings ─► points ─► draft ─► profiles/imported/<device>.toml, and [[devices]] in the config
+
+The plant's tag names are kept verbatim. Nothing is written before the whole of it was read by the same check that the
+agent starts with; what stands in the config already is never touched.
+"""
+
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from davylamp_wire.config import ConfigError, read_toml
+
+from davylamp_edge.check import load_edge
+from davylamp_edge.point_list.addresses import modbus_address
+from davylamp_edge.point_list.draft import profile_text, table_text
+from davylamp_edge.point_list.headings import Line, Table, table_of
+from davylamp_edge.point_list.points import Points, points_of
+from davylamp_edge.point_list.sheet import read_sheet
+
+FAMILY = "imported"
+SHOWN = 5
+"""Most tags named in one remark."""
+
+NEW_CONFIG = """\
+# Written by `davylamp-edge import`; every key is explained in edge/example.toml. 由点表导入生成。
+node = "edge-1"
+profiles = "profiles"
+
+[broker]
+host = "127.0.0.1"
+
+[journal]
+path = "journal/edge-1.db"
+
+[status]
+port = 8081
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks to be imported, and what the list does not say."""
+
+    file: Path
+    config: Path
+    device: str
+    hazard_source: str
+    address: str
+    driver: str = "modbus"
+    sheet: str | None = None
+    station: int | None = None
+    type: str | None = None
+    first: int | None = None
+
+
+def import_list(asked: Request) -> Iterator[str]:
+    """Write the profile and the device; yield what a person should know. Raises: ConfigError, and writes nothing."""
+    config = asked.config.read_text(encoding="utf-8") if asked.config.exists() else NEW_CONFIG
+    profile = _profile_path(asked)
+    table = table_of(read_sheet(asked.file, asked.sheet), str(asked.file))
+    lines, station = _of_station(asked, table)
+    points = points_of([_typed(line, asked.type) for line in lines], asked.driver, _locate(asked), asked.file)
+    if not points.found:
+        raise ConfigError([f"{asked.file}: has headings and no line below them; nothing to import"])
+    text = profile_text(
+        (asked.device, asked.device), f"From {asked.file.name} by `davylamp-edge import`.", points.found
+    )
+    _write_both(asked.config, config + table_text("[[devices]]", _device(asked, station)), profile, text)
+    yield from _remarks(asked, table, points, profile)
+
+
+def _profile_path(asked: Request) -> Path:
+    """Return where the profile goes: among the config's own profiles, replacing none."""
+    folder: object = "profiles"
+    if asked.config.exists():
+        folder = read_toml(asked.config).get("profiles")
+        if not isinstance(folder, str):
+            raise ConfigError([f'{asked.config}: profiles: is missing; write profiles = "profiles" near its top'])
+    path = asked.config.parent / str(folder) / FAMILY / f"{asked.device}.toml"
+    if path.exists():
+        raise ConfigError([f"{path}: is there already; delete it with its [[devices]], or give another --device"])
+    return path
+
+
+def _of_station(asked: Request, table: Table) -> tuple[list[Line], int | None]:
+    """Return the lines of one station: a device is one unit of one line."""
+    said = sorted({line.cells["station"] for line in table.lines if "station" in line.cells})
+    if asked.station is None and len(said) > 1:
+        raise ConfigError([f"{asked.file}: has stations {', '.join(said)}; import each by itself with --station"])
+    wanted = str(asked.station) if asked.station is not None else (said or [""])[0]
+    if asked.station is not None and said and wanted not in said:
+        raise ConfigError([f"{asked.file}: has no station {wanted}; it has {', '.join(said)}"])
+    if wanted and not wanted.isdigit():
+        raise ConfigError([f"{asked.file}: station {wanted!r} is no number; write 0 to 255"])
+    lines = [line for line in table.lines if line.cells.get("station", wanted) == wanted]
+    return lines, int(wanted) if wanted else None
+
+
+def _typed(line: Line, default: str | None) -> Line:
+    return line if default is None or "type" in line.cells else Line(line.number, {**line.cells, "type": default})
+
+
+def _locate(asked: Request) -> Any:
+    return functools.partial(_modbus, asked.first) if asked.driver == "modbus" else _verbatim
+
+
+def _modbus(first: int | None, cells: Mapping[str, str]) -> str:
+    return modbus_address(cells["address"], cells.get("function", ""), first)
+
+
+def _verbatim(cells: Mapping[str, str]) -> str:
+    return cells["address"]
+
+
+def _device(asked: Request, station: int | None) -> dict[str, Any]:
+    device: dict[str, Any] = {
+        "name": asked.device,
+        "profile": asked.device,
+        "driver": asked.driver,
+        "hazard_source": asked.hazard_source,
+        "address": asked.address,
+    }
+    return device if station is None else {**device, "unit": station}
+
+
+def _write_both(config: Path, config_text: str, profile: Path, text: str) -> None:
+    """Write both, checked together beforehand beside where they go; either both are there afterwards or neither."""
+    draft = config.with_name(f".{config.name}.import")
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        profile.write_text(text, encoding="utf-8")
+        draft.write_text(config_text, encoding="utf-8")
+        load_edge(draft)
+        os.replace(draft, config)
+    except BaseException as error:
+        profile.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+        if isinstance(error, ConfigError):
+            raise ConfigError(line.replace(str(draft), str(config)) for line in error.mistakes) from None
+        raise
+
+
+def _remarks(asked: Request, table: Table, points: Points, profile: Path) -> Iterator[str]:
+    yield f"{len(points.found)} points: {profile}"
+    yield f"device {asked.device!r} added to {asked.config}"
+    if table.unknown:
+        yield f"  columns left out, their headings are not known: {', '.join(table.unknown)}"
+    for what, tags in (
+        ("taken for gas detectors by their unit (column 类别/kind says otherwise)", points.guessed_gas),
+        ("gas detectors without any limit", points.unguarded_gas),
+        ("named in one language only", points.one_language),
+        ("with limits and no first action: general words stand in, write the site's own", points.no_action),
+    ):
+        if tags:
+            more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
+            yield f"  {len(tags)} {what}: {', '.join(tags[:SHOWN])}{more}"
+    yield f"next: davylamp-edge check {asked.config}"
