@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
                                                   a device from an integrator's point list
   davylamp-edge check /etc/davylamp/edge.toml     find every mistake before the agent runs
   davylamp-edge run /etc/davylamp/edge.toml       run until SIGTERM or Ctrl-C
+  davylamp-edge certificate tls --uri urn:plant:edge-1      a certificate for OPC UA servers to trust
 
 The config file is explained key by key in edge/example.toml."""
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[given.command](given)
     except ConfigError as error:
-        print(f"{given.file}: {error}", file=sys.stderr)
+        print(f"{getattr(given, 'file', given.command)}: {error}", file=sys.stderr)
         return BAD_INPUT
 
 
@@ -56,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run, check):
         command.add_argument("file", type=Path, metavar="FILE", help="the edge's config, TOML")
     _add_import(commands.add_parser("import", help="make a device of a point list, XLSX or CSV (导入点表)"))
+    _add_certificate(commands.add_parser("certificate", help="make this edge's OPC UA certificate (生成证书)"))
     return parser
 
 
@@ -85,6 +88,37 @@ def _import(given: argparse.Namespace) -> int:
     for line in import_list(Request(**asked)):
         print(line)
     return OK
+
+
+def _add_certificate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="where certificate and key are written")
+    command.add_argument("--uri", required=True, help="the application URI, for example urn:plant:edge-1")
+    command.add_argument("--host", action="append", default=[], help="a host name or IP; may be repeated")
+    command.add_argument("--days", type=int, default=3650, help="how long it is valid (default %(default)s)")
+
+
+def _certificate(given: argparse.Namespace) -> int:
+    try:
+        from davylamp_edge.certificate import write_certificate
+
+        files = write_certificate(given.folder, given.uri, given.host or [socket.gethostname()], given.days)
+    except ImportError as error:
+        return _without(error)
+    except FileExistsError as error:
+        print(f"{error.filename} exists and is not replaced; name another folder", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        print(f"{error.filename} cannot be written ({error.strerror})", file=sys.stderr)
+        return FAILED
+    for key, file in zip(("certificate_file", "key_file"), files, strict=True):
+        print(f'{key} = "{file}"')
+    return OK
+
+
+def _without(error: ImportError) -> int:
+    """Say which extra a command needs."""
+    print(f"this needs a library that is not installed ({error.name}); pip install 'davylamp[opcua]'", file=sys.stderr)
+    return FAILED
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -120,7 +154,12 @@ async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile]) 
     return OK
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": _run, "check": _check, "import": _import}
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "check": _check,
+    "import": _import,
+    "certificate": _certificate,
+}
 
 
 class _Tolerant:

@@ -4,7 +4,7 @@ The person at the keyboard repairs all of them at once or comes back five times.
 table, not the parsed model: a mistake of shape in one place hides no mistake of sense in another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ from davylamp_wire.config import ConfigError, mistakes_of, parse, read_toml
 from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shipped_profiles, unhandled
 from pydantic import ValidationError
 
+from davylamp_edge import opcua_settings
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
 from davylamp_edge.drivers import DRIVERS, Driver, driver_class
 from davylamp_edge.install import address_of, with_override
+
+_OF_DRIVERS = ("gap_registers", "max_registers", "opcua")
+"""Settings of a device by which its driver judges addresses and files."""
 
 
 def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
@@ -71,9 +75,17 @@ def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         inner: Any = table
         for section in sections:
             inner = inner.get(section) if isinstance(inner, dict) else None
-        if isinstance(inner, dict) and isinstance(inner.get(key), str):
-            inner[key] = str(folder / inner[key])
+        _root(inner, key, folder)
+    devices = table.get("devices")
+    for device in devices if isinstance(devices, list) else ():
+        for key in opcua_settings.PATHS:
+            _root(device.get("opcua") if isinstance(device, dict) else None, key, folder)
     return table
+
+
+def _root(section: Any, key: str, folder: Path) -> None:
+    if isinstance(section, dict) and isinstance(section.get(key), str):
+        section[key] = str(folder / section[key])
 
 
 def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path: Path) -> Iterator[str]:
@@ -83,6 +95,23 @@ def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path:
     for device in devices if isinstance(devices, list) else ():
         if isinstance(device, dict):
             yield from (f"{path}: {line}" for line in _device_mistakes(device, profiles, seen))
+    if isinstance(devices, list):
+        yield from (
+            f"{path}: {line}" for line in _shared_mistakes([each for each in devices if isinstance(each, dict)])
+        )
+
+
+def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield one line per device that says otherwise than the first one behind the same OPC UA server."""
+    first: dict[object, Mapping[str, Any]] = {}
+    for device in devices:
+        if not isinstance(device, dict):
+            continue
+        if device.get("driver") == "opcua" and isinstance(device.get("address"), str):
+            leader = first.setdefault(device["address"], device)
+            if leader.get("opcua", {}) != device.get("opcua", {}):
+                where = f"devices.{device.get('name', '?')}.opcua"
+                yield f"{where}: shares its server with {leader.get('name', '?')} and must say the same as there"
 
 
 def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: set[str]) -> Iterator[str]:
@@ -96,6 +125,7 @@ def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile],
         yield f"{where}.driver: {driver}"
     elif driver is not None:
         yield from _address_mistakes(device, driver, where)
+        yield from (f"{where}.{line}" for line in driver.wrong_settings(_settings(device)))
     profile = device.get("profile")
     if not isinstance(profile, str):
         return
@@ -175,13 +205,15 @@ def _merged(point: Point, override: object, driver: str, key: str) -> Point | li
 
 
 def _settings(device: Mapping[str, Any]) -> DeviceConfig:
-    """Return the device's limits for block reads; defaults where they are themselves mistaken."""
-    stand_in = {"name": "x", "profile": "x", "driver": "x", "hazard_source": "x", "address": "x"}
-    given = {key: device[key] for key in ("gap_registers", "max_registers") if key in device}
-    try:
-        return DeviceConfig.model_validate(stand_in | given)
-    except ValidationError:
-        return DeviceConfig.model_validate(stand_in)
+    """Return the device's settings for its driver; defaults where they are themselves mistaken."""
+    settings = {"name": "x", "profile": "x", "driver": "x", "hazard_source": "x", "address": "x"}
+    for key in _OF_DRIVERS:
+        try:
+            DeviceConfig.model_validate(settings | {key: device[key]})
+            settings[key] = device[key]
+        except (KeyError, ValidationError):
+            continue
+    return DeviceConfig.model_validate(settings)
 
 
 def _listed(names: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ from davylamp_wire.config import Section, secret_from
 from davylamp_wire.profile import Limit, LimitKind, Order, Slug
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from davylamp_edge.opcua_settings import OpcuaSettings
+
 GIB = 1 << 30
 MAX_REGISTERS = 125
 """Registers one request may ask for (Modbus Application Protocol 1.1b3, 6.3)."""
@@ -83,6 +85,7 @@ class DeviceConfig(Section):
     timeout_s: float = Field(default=1.0, gt=0, le=60)
     gap_registers: int = Field(default=16, ge=0, le=MAX_REGISTERS)
     max_registers: int = Field(default=120, ge=1, le=MAX_REGISTERS)
+    opcua: OpcuaSettings = OpcuaSettings()
     points: dict[Slug, PointOverride] = Field(default_factory=dict)
 
 

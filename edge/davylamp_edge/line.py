@@ -75,7 +75,7 @@ class Line:
     def __init__(self, devices: Sequence[Installed], *, every: bool, sink: Sink, now_ms: Clock, jitter: Jitter) -> None:
         first = devices[0].config
         timeout_s = max(device.config.timeout_s for device in devices)
-        self._driver: Driver[Any] = driver_class(first.driver)(first.address, timeout_s)
+        self._driver: Driver[Any] = driver_class(first.driver).of(first, timeout_s)
         self._now_ms = now_ms
         self._backoff = Backoff(jitter)
         self._stopping = False

@@ -10,6 +10,7 @@ from davylamp_edge.birth import description_of
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.drivers import driver_class
 from davylamp_edge.install import Installed, groups_of, install
+from davylamp_edge.opcua_settings import DEPRECATED
 
 BIRTH_LIMIT = 100_000
 """Some brokers take no message beyond 128 KB (AWS IoT Core), and the connection then oscillates (docs.chariot.io)."""
@@ -41,10 +42,26 @@ def _of_device(device: Installed) -> Iterator[str]:
         f"  {device.name} ({device.profile.name}, {device.config.driver} {device.config.address}): {len(device.points)}"
         f" tags, {requests_per_s(device):g} requests/s, birth {size / 1000:.1f} kB"
     )
+    yield from _unsecured(device)
     yield from _unsaid(device)
     yield from _thinned(device)
     if size > BIRTH_LIMIT:
         yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device"
+
+
+def _unsecured(device: Installed) -> Iterator[str]:
+    """Yield a warning for every way in which an OPC UA server's values, or our password, lie open on the network."""
+    settings, key = device.config.opcua, f"devices.{device.name}.opcua"
+    if device.config.driver != "opcua":
+        return
+    if not settings.secured:
+        yield f'    warning: {key}.policy is "None": whoever is on the network may read and change the values'
+        if settings.username is not None:
+            yield f"    warning: {key}.username: a server without encryption of its own gets the password in the clear"
+    elif settings.policy in DEPRECATED:
+        yield f'    warning: {key}.policy "{settings.policy}" is deprecated: its SHA-1 can be forged'
+    elif settings.security == "Sign":
+        yield f'    warning: {key}.security is "Sign": whoever is on the network may read the values'
 
 
 def _unsaid(device: Installed) -> Iterator[str]:

@@ -24,7 +24,9 @@ def test_the_example_names_every_key_of_the_config() -> None:
     for key in type(config).model_fields:
         assert key in commented or f"# {key} = " in text, key
     for device in type(config.devices[0]).model_fields:
-        assert f"{device} = " in text or f"[devices.{device}." in text, device
+        assert f"{device} = " in text or f"[devices.{device}" in text, device
+    for setting in type(config.devices[0].opcua).model_fields:
+        assert f"{setting} = " in text, setting
 
 
 def test_check_says_what_the_config_means(capsys: pytest.CaptureFixture[str]) -> None:

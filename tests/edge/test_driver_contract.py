@@ -42,7 +42,7 @@ class Rig:
         return settings(driver=self.protocol, address=self.address(port))
 
     def driver(self, port: int) -> Driver[Any]:
-        return driver_class(self.protocol)(self.address(port), TIMEOUT_S)
+        return driver_class(self.protocol).of(self.device(port), TIMEOUT_S)
 
     def plan(self, port: int, *names: str) -> Sequence[Any]:
         points = self.points(*names)

@@ -12,7 +12,8 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.status_codes import StatusCodes
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable
-from davylamp_edge.drivers.opcua import CHUNK, OpcuaDriver, OpcuaRequest
+from davylamp_edge.drivers.opcua import OpcuaDriver, OpcuaRequest
+from davylamp_edge.drivers.opcua_session import CHUNK
 from davylamp_edge.reply import Decoded
 from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Reason, bad

@@ -44,7 +44,7 @@ async def read_all(site: Site, device: dict[str, Any], profile: Profile) -> dict
     names = list(profile.points)
     wanted = [Wanted(i, n, address_of(profile.points[n], protocol), profile.points[n]) for i, n in enumerate(names)]
     kind = driver_class(protocol)
-    driver = kind(address, 20.0)
+    driver = kind.of(config, 20.0)
     found = {}
     try:
         await driver.connect()

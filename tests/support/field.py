@@ -231,17 +231,24 @@ PLANT_URI = "urn:davylamp:plant"
 
 @asynccontextmanager
 async def opcua_plant(
-    port: int, *, before: Sequence[str] = (), **values: float | bool | str
+    port: int,
+    *,
+    before: Sequence[str] = (),
+    users: Any = None,
+    secure: Callable[[Server], Awaitable[None]] | None = None,
+    **values: float | bool | str,
 ) -> AsyncIterator[OpcuaPlant]:
     """Run an OPC UA server with these variables: floats as Double, bools as Boolean, texts as String.
 
-    ``before`` are namespaces that push the plant's own to another number.
+    ``before`` are namespaces that push the plant's own to another number; ``secure`` gives the server its endpoints.
     """
-    server = Server()
+    server = Server(user_manager=users)
     await server.init()
     address = f"opc.tcp://127.0.0.1:{port}/plant"
     server.set_endpoint(address)
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    if secure is not None:
+        await secure(server)
     for uri in before:
         await server.register_namespace(uri)
     namespace = await server.register_namespace(PLANT_URI)

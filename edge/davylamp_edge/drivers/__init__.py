@@ -6,7 +6,7 @@ one file here, one line in `DRIVERS`, and the suite in ``tests/edge/test_driver_
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
@@ -66,7 +66,13 @@ Asked = TypeVar("Asked", bound=Request)
 class Driver(Protocol[Asked]):
     """One connection to one address, for requests of its own kind. Made in the running loop, used by one task."""
 
-    def __init__(self, address: str, timeout_s: float) -> None: ...
+    @classmethod
+    def of(cls, device: DeviceConfig, timeout_s: float) -> Self:
+        """Return the driver for a device's address and settings."""
+
+    @staticmethod
+    def wrong_settings(device: DeviceConfig) -> Iterator[str]:
+        """Yield what is wrong with a device's settings of this protocol, each with its key; connects to nothing."""
 
     @staticmethod
     def wrong_address(address: str) -> str | None:

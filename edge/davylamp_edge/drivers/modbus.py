@@ -7,7 +7,7 @@ be awaited; the length of a reply is not checked; a register list costs a struct
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
@@ -132,6 +132,16 @@ class ModbusDriver:
         self._host, self._port = _host_port(address)
         self._timeout_s = timeout_s
         self._client: AsyncModbusTcpClient | None = None
+
+    @classmethod
+    def of(cls, device: DeviceConfig, timeout_s: float) -> Self:
+        """Return the driver for a device's address."""
+        return cls(device.address, timeout_s)
+
+    @staticmethod
+    def wrong_settings(device: DeviceConfig) -> Iterator[str]:
+        """Yield nothing: there is no setting that its model does not check."""
+        return iter(())
 
     @staticmethod
     def wrong_address(address: str) -> str | None:
