@@ -6,6 +6,7 @@ transition of the same tag always reads the same. No text orders an evacuation (
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 
 from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind, Priority
 from davylamp_alarms.transition import Event, Transition
@@ -86,39 +87,30 @@ COUNTING = ("失去监视：", "BLIND:", "表决：", "VOTE:")
 
 def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Text:
     """Return one transition as a sentence in each language; times are of the site's clock."""
-    return Text(zh=" · ".join(_parts_zh(step, subject, zone)), en=" · ".join(_parts_en(step, subject, zone)))
-
-
-def _parts_zh(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
-    parts = [
+    counted_zh, counted_en = _counted(step, subject)
+    against = _against(step, subject)
+    action = (subject.handling or general(step.kind)).action
+    zh = (
         LEVELS[step.priority].zh,
         f"{subject.hazard_source} {subject.device.zh}".strip(),
         _named(subject.tag.zh, subject.plant_tag, "（", "）"),
         f"{KINDS[step.kind].zh}{EVENTS[step.event].zh}",
-        _counted(step, subject)[0],
-        _against(step, subject),
+        counted_zh,
+        against,
         _since_zh(step, zone),
-        _handling(step, subject).action.zh,
-    ]
-    return [part for part in parts if part]
-
-
-def _parts_en(step: Transition, subject: Subject, zone: tzinfo) -> list[str]:
-    parts = [
+        action.zh,
+    )
+    en = (
         LEVELS[step.priority].en,
         f"{subject.hazard_source} {subject.device.en}".strip(),
         _named(subject.tag.en, subject.plant_tag, " (", ")"),
         f"{KINDS[step.kind].en}: {EVENTS[step.event].en}",
-        _counted(step, subject)[1],
-        _against(step, subject),
+        counted_en,
+        against,
         _since_en(step, zone),
-        _handling(step, subject).action.en,
-    ]
-    return [part for part in parts if part]
-
-
-def _handling(step: Transition, subject: Subject) -> Handling:
-    return subject.handling or general(step.kind)
+        action.en,
+    )
+    return Text(zh=" · ".join(filter(None, zh)), en=" · ".join(filter(None, en)))
 
 
 def _counted(step: Transition, subject: Subject) -> tuple[str, str]:
@@ -172,4 +164,10 @@ def _until(step: Transition, zone: tzinfo) -> str:
 
 
 def _clock(time_ms: int, zone: tzinfo) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+    return _second(time_ms // 1000, zone)
+
+
+@lru_cache(maxsize=1 << 10)
+def _second(time_s: int, zone: tzinfo) -> str:
+    """Return a second of a site's clock; in a storm many alarms share it."""
+    return datetime.fromtimestamp(time_s, zone).strftime("%Y-%m-%d %H:%M:%S")

@@ -7,6 +7,7 @@ is no accident report (SAFETY S21).
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from davylamp_cloud.config import ReceiverConfig
@@ -76,11 +77,17 @@ def _text(content: Any) -> str:
 
 def iso(time_ms: int) -> str:
     """Return UTC milliseconds as ISO 8601; a time no calendar has is shown as its number."""
+    second = _second(time_ms // 1000)
+    return f"{second}.{time_ms % 1000:03d}Z" if second else str(time_ms)
+
+
+@lru_cache(maxsize=1 << 10)
+def _second(time_s: int) -> str:
     try:
-        moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+        moment = datetime.fromtimestamp(time_s, UTC)
     except (OverflowError, ValueError, OSError):
-        return str(time_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+        return ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}"
 
 
 def _plain(value: Any) -> Any:

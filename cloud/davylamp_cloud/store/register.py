@@ -1,18 +1,19 @@
 """The register on disk: tags, versions of settings, proposals; written by slice, read back as of a record."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from sys import intern
 from typing import Any
 
 from davylamp_wire.profile import COMM_OK, Text
-from sqlalchemy import ColumnElement, Connection, String, Table, bindparam, case, func, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, String, bindparam, case, func, or_, select, type_coerce, update
 
 from davylamp_cloud.evaluate import Decision, Work
 from davylamp_cloud.register import Proposal, Register, Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
+from davylamp_cloud.store.rows import insert
 from davylamp_cloud.store.settings import all_settings, keep_settings, key_of
 from davylamp_cloud.store.state import State
 from davylamp_cloud.stored_tags import Group, Stored, Tags
@@ -49,15 +50,8 @@ def _write_new(connection: Connection, work: Work, text_of: Callable[[Settings],
     if not new:
         return
     keep_settings(connection, (text_of(tag.settings) for tag, _, _ in new))
-    _insert(connection, schema.TAGS, [tag_row(tag) for tag, _, _ in new])
-    _insert(connection, schema.LIMITS, [_limits_row(tag, seq, at_ms, text_of) for tag, seq, at_ms in new])
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert many rows of plain values by the driver: naming each parameter would cost more than SQLite's own work."""
-    names = list(rows[0])
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' for _ in names)})"
-    connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+    insert(connection, schema.TAGS, [tag_row(tag) for tag, _, _ in new])
+    insert(connection, schema.LIMITS, [_limits_row(tag, seq, at_ms, text_of) for tag, seq, at_ms in new])
 
 
 def load_register(state: State, seq: int, index: Index | None = None) -> Register:

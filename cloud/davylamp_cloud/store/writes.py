@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, select
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.chain import Head, canonical, link
@@ -16,6 +15,7 @@ from davylamp_cloud.store import schema
 from davylamp_cloud.store.alarms import write_alarms
 from davylamp_cloud.store.migrate import later_defaults
 from davylamp_cloud.store.register import write_register
+from davylamp_cloud.store.rows import insert, put
 from davylamp_cloud.store.state import MONITOR
 
 Row = dict[str, Any]
@@ -52,8 +52,7 @@ class Writer:
         """Store a slice's work with its cursor; return the rows of its transitions."""
         self._pending = dict(self._heads)
         write_register(connection, work, self._notices.text_of)
-        rows = self._transitions(connection, work.steps)
-        write_alarms(connection, rows, work.hidden_until_ms)
+        rows = self._transitions(connection, work)
         _write_acts(connection, work)
         _write_heard(connection, work)
         self._write_audit(connection, work)
@@ -65,22 +64,24 @@ class Writer:
         """Go on from the heads of the transaction that was just committed."""
         self._heads = self._pending
 
-    def _transitions(self, connection: Connection, steps: Sequence[Step]) -> list[Row]:
-        """Store transitions, chained, with the outbox rows of whoever is told of them."""
-        rows, outbox = [], []
-        for step in steps:
+    def _transitions(self, connection: Connection, work: Work) -> list[Row]:
+        """Store transitions, chained, with the alarms they move and the outbox rows of whoever is told of them."""
+        rows, outbox, texts = [], [], []
+        for step in work.steps:
             source = step.transition.hazard_source
             head = self._pending.get(source, Head())
             data = self._data(step, head.number + 1)
             row, self._pending[source] = link(head, self._row(data, step), LATER_STEP)
             rows.append(row)
+            texts.append(data["text"])
             outbox += self._route(data, step.at_ms)
         if rows:
-            connection.execute(schema.TRANSITIONS.insert(), rows)
+            insert(connection, schema.TRANSITIONS, rows)
             faultpoints.hit("monitor.after_transitions")
         if outbox:
-            connection.execute(schema.OUTBOX.insert(), outbox)
+            insert(connection, schema.OUTBOX, outbox)
             faultpoints.hit("monitor.after_outbox")
+        write_alarms(connection, rows, texts, work.hidden_until_ms)
         return rows
 
     def _data(self, step: Step, number: int) -> Row:
@@ -100,8 +101,7 @@ class Writer:
             head = self._pending.get(AUDIT_CHAIN, Head())
             row, self._pending[AUDIT_CHAIN] = link(head, {"number": head.number + 1, **content}, LATER_AUDIT)
             rows.append(row)
-        if rows:
-            connection.execute(schema.AUDIT.insert(), rows)
+        insert(connection, schema.AUDIT, rows)
 
     def _write_heads(self, connection: Connection) -> None:
         rows = [
@@ -109,16 +109,7 @@ class Writer:
             for chain, head in self._pending.items()
             if head != self._heads.get(chain)
         ]
-        if rows:
-            put(connection, schema.CHAIN_HEADS, rows)
-
-
-def put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows, or replace those with the same key."""
-    statement = insert(table)
-    keys = [column.name for column in table.primary_key]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+        put(connection, schema.CHAIN_HEADS, rows)
 
 
 def write_cursor(connection: Connection, seq: int, at_ms: int) -> None:
@@ -145,8 +136,7 @@ HEARD = {"advice": schema.ADVICE, "floods": schema.FLOODS, "upsets": schema.UPSE
 def _write_heard(connection: Connection, work: Work) -> None:
     """Store what the alarm system's performance said of itself."""
     for name, table in HEARD.items():
-        if rows := [row for (kind, _), row in work.heard.rows.items() if kind == name]:
-            put(connection, table, rows)
+        put(connection, table, [row for (kind, _), row in work.heard.rows.items() if kind == name])
 
 
 def _write_acts(connection: Connection, work: Work) -> None:
@@ -171,8 +161,7 @@ def _write_acts(connection: Connection, work: Work) -> None:
         for delivery in work.deliveries
     ]
     for table, rows in ((schema.LINKS, links), (schema.REFUSALS, refusals), (schema.DELIVERIES, deliveries)):
-        if rows:
-            put(connection, table, rows)
+        put(connection, table, rows)
 
 
 def _audits(work: Work, text_of: Callable[[Settings], str]) -> Iterator[Row]:
