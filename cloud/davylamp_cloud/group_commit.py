@@ -7,6 +7,7 @@ crash would lose.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class GroupCommit:
         self._log = log
         self._failed = failed
         self._most = most
-        self._queue: list[Submission] = []
+        self._queue: deque[Submission] = deque()
+        self._queued = 0
         self._ready = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
@@ -70,6 +72,7 @@ class GroupCommit:
             if self._stopping:
                 raise LogClosed("the log is closed: the cloud is stopping")
             self._queue.append(Submission(records, beside, done))
+            self._queued += len(records)
             self._ready.notify_all()
 
     def append(self, records: Sequence[NewRecord], timeout: float = 30.0) -> list[int]:
@@ -80,8 +83,8 @@ class GroupCommit:
 
     @property
     def queued(self) -> int:
-        """How many submissions wait for the disk."""
-        return len(self._queue)
+        """How many records wait for the disk."""
+        return self._queued
 
     def _run(self) -> None:
         while batch := self._next():
@@ -101,15 +104,24 @@ class GroupCommit:
         if rest_s > 0 and not self._stopping:
             time.sleep(rest_s)
         with self._ready:
-            batch, self._queue = self._queue[: self._most], self._queue[self._most :]
-            return batch
+            return self._taken()
+
+    def _taken(self) -> list[Submission]:
+        """Take submissions off the queue, as many as make up a transaction."""
+        batch: list[Submission] = []
+        count = 0
+        while self._queue and count < self._most and len(batch) < self._most:
+            batch.append(self._queue.popleft())
+            count += len(batch[-1].records)
+        self._queued -= count
+        return batch
 
     def _commit(self, batch: list[Submission]) -> None:
         records = [record for submission in batch for record in submission.records]
         seqs = self._log.append(records, _merged(batch))
         self.commits += 1
         self._committed_s = time.monotonic()
-        self._pace_s = min(MOST_PACE_S, PACE_S + EACH_S * len(batch))
+        self._pace_s = min(MOST_PACE_S, PACE_S + EACH_S * len(records))
         at = 0
         for submission in batch:
             until = at + len(submission.records)

@@ -9,13 +9,13 @@ broker ─► paho thread ─► Intake ─► GroupCommit ─► log
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 from davylamp_wire.config import secret_from
 from davylamp_wire.topic import NAMESPACE, HostState, MessageType, state_topic
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -26,6 +26,7 @@ from davylamp_cloud.group_commit import GroupCommit, LogClosed
 from davylamp_cloud.intake import Intake, Outside, Pressure
 from davylamp_cloud.log import Log
 from davylamp_cloud.outcomes import Lag
+from davylamp_cloud.packets import Message
 
 LOG = structlog.get_logger()
 
@@ -82,7 +83,7 @@ class Ingest:
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
+        client.on_messages = self._on_messages
         client.connect_async(self._broker.host, self._broker.port, self._broker.keepalive_s)
         client.loop_start()
         self._pulse.start()
@@ -101,7 +102,8 @@ class Ingest:
     def _let_go(self) -> None:
         """Drop the client, whose wake-up sockets close only with its last reference (paho 2.2)."""
         client = self._client
-        client.on_pre_connect = client.on_connect = client.on_disconnect = client.on_message = None
+        client.on_pre_connect = client.on_connect = client.on_disconnect = None
+        client.on_messages = _nobody
         del self._client
 
     def offsets(self) -> Mapping[str, int]:
@@ -216,19 +218,17 @@ class Ingest:
         if self._lost_ms is None:
             self._lost_ms = _steady_ms()
 
-    def _on_message(self, client: Client, _: object, message: MQTTMessage) -> None:
-        """Take a message. Whatever goes wrong with one must not end the thread that receives the rest."""
+    def _on_messages(self, messages: Sequence[Message]) -> None:
+        """Take messages, in their order. Nothing that is wrong with one may end the thread that receives the rest."""
+        own_state = state_topic(self._host_id).encode()
         try:
-            if message.topic == state_topic(self._host_id):
-                self._on_own_state(bytes(message.payload))
-                return
             with self._lock:
-                self._intake.receive(message.topic, bytes(message.payload), self._clocked())
+                self._intake.receive([message for message in messages if message[0] != own_state], self._clocked())
         except LogClosed:
             return
-        except Exception as error:
-            # Not message.topic: it raises where the topic is no UTF-8, and would end the thread after all.
-            LOG.error("message not taken", bytes=len(message.payload), error=repr(error))
+        for topic, payload in messages:
+            if topic == own_state:
+                self._on_own_state(payload)
 
     def _on_own_state(self, payload: bytes) -> None:
         """Contradict a late will that calls this host dead (Sparkplug 3.0, 5.13)."""
@@ -240,12 +240,16 @@ class Ingest:
             self._say(online=True)
 
 
+def _nobody(_: Sequence[Message]) -> None:
+    """Take messages that nobody waits for any more."""
+
+
 def _steady_ms() -> int:
     """Return milliseconds of a clock nobody sets."""
     return round(time.monotonic() * 1000)
 
 
-def _client(host_id: str, broker: BrokerConfig) -> Client:
+def _client(host_id: str, broker: BrokerConfig) -> BulkClient:
     client = BulkClient(
         CallbackAPIVersion.VERSION2,
         client_id=f"davylamp-host-{host_id}",

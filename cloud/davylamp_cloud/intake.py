@@ -11,11 +11,12 @@ its record is on disk, and never before.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Protocol
 
+import structlog
 from davylamp_wire.decode import decode
 from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Confirmation, Intervals
@@ -33,9 +34,13 @@ from davylamp_wire.session import (
 from davylamp_wire.topic import MessageType, Topic, host_of, parse_topic
 
 from davylamp_cloud.edge_node import EdgeNode, Journal, hole_of, journals_of, silent_nodes
+from davylamp_cloud.group_commit import LogClosed
 from davylamp_cloud.introduction import node_id, outline, said_by_device, said_by_node
 from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
+from davylamp_cloud.packets import Message
 from davylamp_cloud.tags import CONTROL, Birth, Said
+
+LOG = structlog.get_logger()
 
 LARGEST = 4 << 20
 """Bytes of the largest payload that is looked at; an edge's record is a few kilobytes."""
@@ -75,6 +80,15 @@ class Outside:
     pressure: Callable[[], Pressure]
 
 
+@dataclass(slots=True)
+class Gathered:
+    """Data of one batch of messages, on their way to the log together, and the journals they belong to."""
+
+    records: list[NewRecord] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+    journals: dict[tuple[str, str], tuple[EdgeNode, Journal]] = field(default_factory=dict)
+
+
 class Intake:
     """All edge nodes. Not thread-safe: whoever calls holds one lock (ingest.py), `done` callbacks included."""
 
@@ -94,6 +108,7 @@ class Intake:
         self._births = log.births
         self._outside = outside
         self._guarded = guarded
+        self._gathered = Gathered()
         self.nodes: dict[str, EdgeNode] = {}
         self.counts: Counter[str] = Counter()
         self.held_back = Pressure.NONE
@@ -104,8 +119,18 @@ class Intake:
             journals = journals_of(known, confirmed, holes)
             self.nodes[known] = EdgeNode(known, group, name, journals=journals, unheard_since_ms=now_ms - apart_ms)
 
-    def receive(self, topic: str, payload: bytes, now_ms: int) -> None:
-        """Take a message of any edge."""
+    def receive(self, messages: Iterable[Message], now_ms: int) -> None:
+        """Take messages of any edges, in their order; what is wrong with one does not hurt the others."""
+        for topic, payload in messages:
+            try:
+                self._receive(_text(topic), payload, now_ms)
+            except LogClosed:
+                raise
+            except Exception as error:
+                LOG.error("message not taken", bytes=len(payload), error=repr(error))
+        self._log_gathered(now_ms)
+
+    def _receive(self, topic: str, payload: bytes, now_ms: int) -> None:
         if host_of(topic) is not None:
             return
         self.counts["messages"] += 1
@@ -127,6 +152,7 @@ class Intake:
         """Let time pass: what sessions wait for, links, confirmations. Call it several times a second."""
         for node in list(self.nodes.values()):
             self._do_all(node, node.session.tick(now_ms - self.apart_ms), now_ms)
+        self._log_gathered(now_ms)
         for node in silent_nodes(self.nodes.values(), now_ms - self.apart_ms, self._patience_ms()):
             self._link(node, False, "unheard since the cloud started", now_ms)
         self._watch_pressure(now_ms)
@@ -177,7 +203,7 @@ class Intake:
                 self._link(node, False, effect.reason, now_ms)
             case DeviceDied():
                 said = {"op": "device_died", "node": node.id, "device": effect.device, "time_ms": effect.time_ms}
-                self._outside.submit([_record(RecordKind.CHANGE, said, now_ms, node.id)])
+                self._submit([_record(RecordKind.CHANGE, said, now_ms, node.id)], now_ms)
             case RequestRebirth():
                 self._request_rebirth(node, now_ms)
             case Quarantine():
@@ -210,7 +236,7 @@ class Intake:
         body = b"" if known and birth.own else payload
         record = NewRecord(RecordKind.BIRTH, body, now_ms, node.id, birth.device, birth.id)
         node.births[number] = birth.id
-        self._outside.submit([record], lambda _: self._guarded(lambda: self._owe(node)), beside)
+        self._submit([record], now_ms, lambda _: self._guarded(lambda: self._owe(node)), beside)
         return birth
 
     def _owe(self, node: EdgeNode) -> None:
@@ -229,7 +255,7 @@ class Intake:
         journal = node.journal
         if journal is None or data.head.record is None:
             self.counts["unnumbered"] += 1
-            self._outside.submit([record])
+            self._gathered.records.append(record)
         else:
             self._numbered(node, journal, data, record, data.head.record, now_ms)
 
@@ -259,21 +285,31 @@ class Intake:
             journal.close_holes()
         node.records += 1
         self.counts["records"] += 1
-        self._settle(node, journal, record, holes, now_ms)
+        self._gathered.records.append(record)
+        self._gathered.holes += holes
+        self._gathered.journals[node.id, journal.epoch] = node, journal
 
-    def _settle(self, node: EdgeNode, journal: Journal, record: NewRecord, holes: Sequence[Hole], now_ms: int) -> None:
-        """Queue a record with the set of all numbers before and with it; once on disk, that set may be confirmed."""
-        numbers = journal.seen
-        beside = Beside(confirmed=[Confirmed(node.id, journal.epoch, numbers, now_ms)], holes=holes)
+    def _submit(
+        self, records: Sequence[NewRecord], now_ms: int, done: Callable[[list[int]], None] | None = None,
+        beside: Beside = NOTHING,
+    ) -> None:  # fmt: skip
+        """Queue records behind the data that came before them."""
+        self._log_gathered(now_ms)
+        self._outside.submit(records, done, beside)
+
+    def _log_gathered(self, now_ms: int) -> None:
+        """Queue the data that came, with the set of all numbers before and with them; once on disk, it is confirmed."""
+        if not self._gathered.records:
+            return
+        gathered, self._gathered = self._gathered, Gathered()
+        sets = [(node, journal, journal.seen) for node, journal in gathered.journals.values()]
+        confirmed = [Confirmed(node.id, journal.epoch, numbers, now_ms) for node, journal, numbers in sets]
 
         def on_disk(_: list[int]) -> None:
-            self._guarded(lambda: self._settled(node, journal, numbers))
+            self._guarded(lambda: _settle(sets))
 
-        self._outside.submit([record], on_disk, beside)
-
-    def _settled(self, node: EdgeNode, journal: Journal, numbers: Intervals) -> None:
-        journal.settled = numbers
-        node.owes = True
+        beside = Beside(confirmed=confirmed, holes=gathered.holes) if sets else NOTHING
+        self._outside.submit(gathered.records, on_disk if sets else None, beside)
 
     def _holes(self, node: EdgeNode, data: Data, now_ms: int) -> list[Hole]:
         """Return the holes a node's own data announce."""
@@ -303,14 +339,14 @@ class Intake:
         if (before is Pressure.NONE) != (self.held_back is Pressure.NONE):
             active = self.held_back is not Pressure.NONE
             said = {"op": "report", "name": "lag", "active": active, "comment": "the monitor is behind the log"}
-            self._outside.submit([_record(RecordKind.CHANGE, said, now_ms)])
+            self._submit([_record(RecordKind.CHANGE, said, now_ms)], now_ms)
 
     def _link(self, node: EdgeNode, up: bool, reason: str, now_ms: int) -> None:
         if node.link is up:
             return
         node.link = up
         said = {"node": node.id, "up": up, "reason": str(reason), "keepalive_s": node.session.keepalive_s}
-        self._outside.submit([_record(RecordKind.LINK, said, now_ms, node.id)])
+        self._submit([_record(RecordKind.LINK, said, now_ms, node.id)], now_ms)
 
     def _request_rebirth(self, node: EdgeNode, now_ms: int) -> None:
         node.rebirths += 1
@@ -322,7 +358,21 @@ class Intake:
         self.counts["quarantined"] += 1
         if node in self.nodes:
             self.nodes[node].quarantined += 1
-        self._outside.submit([], None, Beside(quarantined=[Quarantined(now_ms, node, topic, reason, payload)]))
+        beside = Beside(quarantined=[Quarantined(now_ms, node, topic, reason, payload)])
+        self._submit([], now_ms, beside=beside)
+
+
+def _settle(sets: Iterable[tuple[EdgeNode, Journal, Intervals]]) -> None:
+    """Take note that sets are on disk: their edges are owed a confirmation."""
+    for node, journal, numbers in sets:
+        journal.settled = numbers
+        node.owes = True
+
+
+@lru_cache(maxsize=1 << 16)
+def _text(topic: bytes) -> str:
+    """Decode each topic once. Raises UnicodeDecodeError; Mosquitto refuses such a client, not every broker does."""
+    return topic.decode()
 
 
 @lru_cache(maxsize=1 << 16)

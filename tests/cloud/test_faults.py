@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.verify import verify_chain
-from davylamp_wire.decode import head_of
+from davylamp_wire.head import head_of
 from support.cloud_process import CloudProcess, JournalingEdge, until
 from support.services import Broker
 

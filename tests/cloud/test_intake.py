@@ -1,6 +1,8 @@
 """What ingest makes of an edge's messages: what is logged, what is dropped, and above all what is confirmed."""
 
+import itertools
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,19 @@ from davylamp_cloud.intake import Pressure
 from davylamp_cloud.log import RecordKind
 from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Intervals
-from davylamp_wire.payload import EPOCH, BirthMetric, SparkplugType, birth_payload, metrics_body, record_metric
+from davylamp_wire.payload import (
+    EPOCH,
+    BirthMetric,
+    SparkplugType,
+    birth_payload,
+    death_payload,
+    metrics_body,
+    record_metric,
+)
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.host import Host, host
 from support.speaker import HOLE_ALIAS, NODE_RECORD, START_MS, Speaker, gas_point
 
@@ -371,3 +383,81 @@ def test_a_hole_nobody_can_read_is_set_aside_and_neither_confirmed_nor_the_end_o
         running.hear((edge.topic(MessageType.NDATA), edge.payload(numbered)), edge.data([0.5], record=2))
         assert last_confirmed(running) == "e1:2"
         assert "hole" in running.log.quarantined()[0].reason
+
+
+STEPS = ("data", "data", "data", "again", "lost", "birth", "epoch", "hole", "junk", "foreign", "late", "node death")
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.sampled_from(STEPS), min_size=1, max_size=20), st.data())
+def test_messages_that_come_at_once_lead_to_what_they_lead_to_one_by_one(steps: list[str], data: st.DataObject) -> None:
+    said = messages_of(steps)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(said)))) | {0, len(said)})
+    batches = [said[start:stop] for start, stop in itertools.pairwise(cuts)]
+    assert led_to(batches) == led_to([[message] for message in said])
+
+
+def messages_of(steps: list[str]) -> list[tuple[str, bytes]]:
+    """Return what an edge of ours and a foreign one say, broken in the ways of a bad network."""
+    edge, foreign = Speaker(), Speaker(node="foreign", epoch=None)
+    found = [*edge.birth(), *foreign.birth()]
+    for step in steps:
+        edge.now_ms += 1
+        found += _said(step, edge, foreign)
+    return found
+
+
+def _said(step: str, edge: Speaker, foreign: Speaker) -> list[tuple[str, bytes]]:
+    match step:
+        case "again":
+            return [edge.data([0.5], record=max(1, edge.record))]
+        case "lost":
+            edge.data([0.5])
+            return [edge.data([0.6])]
+        case "birth":
+            return edge.birth()
+        case "epoch":
+            edge.epoch, edge.record = f"{edge.epoch}x", 0
+            return edge.birth()
+        case "hole":
+            return [edge.hole(edge.record + 1, edge.record + 3, count=3)]
+        case "junk":
+            return [(edge.topic(MessageType.DDATA), b"\xff\x00"), ("spBv1.0/a", b"")]
+        case "foreign":
+            return [foreign.data([0.7])]
+        case "late":
+            one, other = edge.data([0.5]), edge.data([0.6])
+            return [other, one]
+        case "node death":
+            return [(edge.topic(MessageType.NDEATH), death_payload(edge.bd_seq, edge.now_ms))]
+    return [edge.data([0.5])]
+
+
+def led_to(batches: list[list[tuple[str, bytes]]]) -> object:
+    """Return records, holes, quarantine, confirmations and counts."""
+    with tempfile.TemporaryDirectory() as name:
+        running = Host(Path(name))
+        for batch in batches:
+            running.hear(*batch)
+        running.pass_time(12)
+        running.commits.start()
+        running.commits.stop()
+        running.pass_time(1)
+        log = running.log
+        records = [(record.kind, record.node, record.device, record.birth, record.body) for record in log.read(0)]
+        junk = [(one.topic, one.reason) for one in log.quarantined()]
+        sets = [(one.epoch, str(one.intervals)) for one in log.confirmed()]
+        found = records, junk, sets, log.holes(), running.intake.counts, running.sent[-1:]
+        running.close()
+        return found
+
+
+def test_what_is_wrong_with_one_message_does_not_hurt_those_that_came_with_it(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = Speaker()
+        birth, one, other = edge.birth(), edge.data([0.5]), edge.data([0.6])
+        said = [*birth, one, (edge.topic(MessageType.DDATA), b"\xff"), other]
+        raw = [(topic.encode(), payload) for topic, payload in said]
+        running.intake.receive([*raw[:3], (b"\xff", b""), *raw[3:]], running.now_ms)
+        assert last_confirmed(running) == "e1:1-2"
+        assert len(running.log.quarantined()) == 1

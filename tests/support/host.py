@@ -88,8 +88,7 @@ class Host:
     def hear(self, *messages: tuple[str, bytes]) -> None:
         """Receive messages."""
         with self._lock:
-            for topic, payload in messages:
-                self.intake.receive(topic, payload, self.now_ms)
+            self.intake.receive([(topic.encode(), payload) for topic, payload in messages], self.now_ms)
 
     def pass_time(self, seconds: float, step_s: float = 0.5) -> None:
         """Move the clock on, with the intake's own ticks."""

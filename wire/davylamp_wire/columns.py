@@ -14,10 +14,9 @@ from davylamp_wire.column_shapes import by_metric, by_shape
 from davylamp_wire.decode import PayloadError
 from davylamp_wire.frame import front_of, seq_of
 from davylamp_wire.layout import layout_fitting
+from davylamp_wire.regular import METRIC, SHORTEST, regular
 
 __all__ = ["Columns", "Types", "decode_columns", "decode_many"]
-
-METRIC = 0x12
 
 
 def decode_columns(payload: bytes, types: Types | None = None, arrival_ms: int = 0) -> Columns:
@@ -90,24 +89,11 @@ def _stacked(
         found[at] = Columns(record, seqs[n], sent_ms, aliases[n], times[n], values[n], qualities[n], old, texts)
 
 
-SHORTEST = 14
-"""Bytes of the shortest metric with alias and time of ours."""
-
-
 def _regular(payload: bytes, types: Types | None) -> Columns | None:
     """Return the columns of a payload whose readings all have one shape; None where they have not."""
-    sent_ms, record, historical, start = front_of(payload)
-    size = len(payload)
-    if not start or start + SHORTEST > size or payload[start] != METRIC or payload[start + 1] & 0x80:
+    found = regular(payload)
+    if found is None:
         return None
-    stride = payload[start + 1] + 2
-    count, rest = divmod(size - start, stride)
-    seq = seq_of(payload[size - rest :]) if rest else None
-    if stride < SHORTEST or not count or (rest and seq is None):
-        return None
-    flat = np.frombuffer(payload, np.uint8, count * stride, start)
-    layout = layout_fitting(payload[start : start + stride], flat)
-    if layout is None or (layout.transient and record is None):
-        return None
-    keys, values, qualities, texts = part(layout, flat, count, types)
-    return Columns(record, seq, sent_ms, keys[0], keys[1], values, qualities, historical or layout.historical, texts)
+    keys, values, qualities, texts = part(found.layout, found.flat, found.metrics, types)
+    old = found.historical or found.layout.historical
+    return Columns(found.record, found.seq, found.sent_ms, keys[0], keys[1], values, qualities, old, texts)

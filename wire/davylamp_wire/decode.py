@@ -76,35 +76,6 @@ def parse(payload: bytes) -> sparkplug_pb2.Payload:
         raise PayloadError(f"not a Sparkplug payload: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a host needs of a data payload before anybody reads its values.
-
-    `record` is the journal number where the first metric carries one. `historical` says whether the payload is backlog.
-    """
-
-    sent_ms: int | None
-    seq: int | None
-    record: int | None
-    historical: bool
-
-
-def head_of(payload: bytes) -> Head:
-    """Return the head of a payload; the whole of it is parsed, so that what cannot be read is found here.
-
-    Raises: PayloadError where it cannot be read.
-    """
-    read = parse(payload)
-    metrics = read.metrics
-    first = metrics[0] if metrics else None
-    return Head(
-        sent_ms=read.timestamp if read.HasField("timestamp") else None,
-        seq=read.seq if read.HasField("seq") else None,
-        record=first.long_value if first is not None and is_record(first) else None,
-        historical=bool(metrics) and metrics[-1].is_historical,
-    )
-
-
 def is_record(metric: sparkplug_pb2.Metric) -> bool:
     """Return whether a payload's first metric is our record number: transient, and a long (docs/wire.md)."""
     return metric.is_transient and metric.HasField("long_value") and metric.HasField("alias")

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from davylamp_wire.decode import Head, Message
+from davylamp_wire.decode import Message
+from davylamp_wire.head import Head
 from davylamp_wire.topic import Topic
 
 
@@ -44,9 +46,11 @@ class DeviceBorn:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
-    """A data payload, to be read with `birth`. `device` is None for the node's own metrics."""
+class Data(NamedTuple):
+    """A data payload, to be read with `birth`. `device` is None for the node's own metrics.
+
+    A tuple, because one is made for every payload.
+    """
 
     device: str | None
     payload: bytes

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from davylamp_wire.decode import Head
+from davylamp_wire.head import Head
 from davylamp_wire.topic import MessageType, Topic
 
 SEQS = 256
@@ -64,6 +64,10 @@ class Order:
         """Start a session: the birth's seq is taken, nothing waits."""
         self.expected = (birth_seq + 1) % SEQS
         self._waiting.clear()
+
+    def runs(self, seq: int | None) -> bool:
+        """Whether nothing waits and this is what is expected."""
+        return seq == self.expected and not self._waiting
 
     def place(self, letter: Letter) -> Place:
         """Return where a letter stands. Half the circle ahead counts as ahead, the other half as behind."""

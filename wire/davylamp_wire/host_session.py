@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from davylamp_wire.decode import Message, PayloadError, decode, head_of
+from davylamp_wire.decode import Message, PayloadError, decode
+from davylamp_wire.head import Head, head_of
 from davylamp_wire.host_effects import (
     Born,
     Data,
@@ -147,7 +148,12 @@ class HostSession:
         if topic.type.is_command:
             return []
         try:
-            letter = Letter(topic, payload, head_of(payload), now_ms)
+            head = head_of(payload)
+            if self._goes_on(topic, head):
+                self.last_heard_ms = now_ms
+                self._order.advance()
+                return [Data(topic.device, payload, self._devices[topic.device or ""].birth, head)]
+            letter = Letter(topic, payload, head, now_ms)
             event = self._event_of(letter)
             if topic.type is not MessageType.NDEATH:
                 self.last_heard_ms = now_ms
@@ -167,6 +173,16 @@ class HostSession:
         effects += self._give_up_aside(now_ms)
         effects += self._give_up_held(now_ms)
         return [*effects, *self._ask(now_ms)]
+
+    def _goes_on(self, topic: Topic, head: Head) -> bool:
+        """Whether a message is the next of a device that is there, at a node in its usual state: most are."""
+        return (
+            topic.type is MessageType.DDATA
+            and self.state is NodeState.ONLINE
+            and topic.device in self._devices
+            and self._order.runs(head.seq)
+            and self._asking.reason is None
+        )
 
     def _event_of(self, letter: Letter) -> NodeEvent:
         if letter.topic.type is MessageType.NBIRTH:

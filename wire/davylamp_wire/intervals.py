@@ -70,7 +70,9 @@ class Intervals:
     __contains__ = covers
 
     def add(self, number: int) -> "Intervals":
-        """Return the set with one more number."""
+        """Return the set with one more number; nearly always it is the next."""
+        if self._lasts and number == self._lasts[-1] + 1:
+            return Intervals._of(self._firsts, (*self._lasts[:-1], number))
         return self.add_range(number, number)
 
     def add_range(self, first: int, last: int) -> "Intervals":

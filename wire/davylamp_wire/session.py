@@ -1,7 +1,7 @@
 """Sparkplug sessions, both sides: the one place from which edge and cloud take them."""
 
-from davylamp_wire.decode import Head
 from davylamp_wire.edge_session import EdgeAction, EdgeEvent, EdgeSession, EdgeState, OutOfTurn
+from davylamp_wire.head import Head
 from davylamp_wire.host_effects import (
     Born,
     Data,
