@@ -91,7 +91,7 @@ def _root(section: Any, key: str, folder: Path) -> None:
 def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path: Path) -> Iterator[str]:
     """Yield one line per mistake, each with file, device and key."""
     devices = table.get("devices")
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for device in devices if isinstance(devices, list) else ():
         if isinstance(device, dict):
             yield from (f"{path}: {line}" for line in _device_mistakes(device, profiles, seen))
@@ -114,12 +114,16 @@ def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 yield f"{where}: shares its server with {leader.get('name', '?')} and must say the same as there"
 
 
-def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: set[str]) -> Iterator[str]:
+def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str]) -> Iterator[str]:
+    """Yield one device's mistakes; `seen` are the names before it, found by their small letters."""
     name = str(device.get("name", "?"))
     where = f"devices.{name}"
-    if name in seen:
+    twin = seen.get(name.lower())
+    if twin == name:
         yield f"{where}: two devices have this name; each needs its own"
-    seen.add(name)
+    elif twin is not None:
+        yield f"{where}: only letter case tells it from {twin!r}, and some hosts take the two for one; rename one"
+    seen[name.lower()] = name
     driver = _driver(device.get("driver"))
     if isinstance(driver, str):
         yield f"{where}.driver: {driver}"

@@ -107,6 +107,12 @@ def test_two_devices_of_one_name_are_a_mistake(write: Path) -> None:
     assert "devices.store1: two devices have this name" in found
 
 
+def test_two_devices_that_only_letter_case_tells_apart_are_a_mistake(write: Path) -> None:
+    """Hosts may take them for one (Sparkplug 3.0, 5.2)."""
+    (found,) = mistakes(write, HEAD + DEVICE + DEVICE.replace('name = "store1"', 'name = "Store1"'))
+    assert "devices.Store1: only letter case tells it from 'store1'" in found
+
+
 def test_a_mistake_of_shape_hides_no_mistake_of_sense_in_the_same_device(write: Path) -> None:
     found = mistakes(write, HEAD + DEVICE.replace('profile = "store"', 'profile = "none"\ncolour = "red"'))
     assert len(found) == 2, "\n".join(found)

@@ -4,13 +4,7 @@ import asyncio
 import itertools
 import json
 import resource
-import signal
 import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,94 +13,11 @@ from davylamp_edge.journal import Journal
 from davylamp_wire.payload import BD_SEQ, EPOCH
 from davylamp_wire.topic import MessageType, Topic
 from support.edge_host import EdgeHost, edge_host
-from support.field import Plc, plc
+from support.edge_process import EDGE, Process, came, config_of, counting, edge_process, fetch
+from support.field import plc
 from support.services import Broker, free_port, stop
 
 NODE = Topic(MessageType.NCMD, "davylamp", "edge-1")
-EDGE = [sys.executable, "-m", "davylamp_edge"]
-PROFILE = """
-zh = "试验台"
-en = "rig"
-[points.count]
-zh = "计数"
-en = "count"
-unit = ""
-type = "uint16"
-scan_s = 0.05
-address = {modbus = "holding:0"}
-[points.switch]
-zh = "开关"
-en = "switch"
-unit = ""
-kind = "status"
-type = "bool"
-scan_s = 0.5
-journal_class = "event"
-address = {modbus = "coil:0"}
-"""
-
-
-def config_of(folder: Path, broker: Broker, address: str, **settings: Any) -> Path:
-    """Write a config and its profile; return the config's path."""
-    (folder / "profiles/test").mkdir(parents=True, exist_ok=True)
-    (folder / "profiles/test/rig.toml").write_text(PROFILE)
-    text = {"report": "every", "max_bytes": 1 << 26, "status": 0, **settings}
-    status = f"[status]\nport = {text['status']}\n" if text["status"] else ""
-    path = folder / "edge.toml"
-    path.write_text(
-        f'node = "edge-1"\nreport = "{text["report"]}"\nprofiles = "profiles"\nbacklog_rate = 5000\n'
-        f'[broker]\nhost = "{broker.host}"\nport = {broker.port}\n'
-        f'[journal]\npath = "journal.db"\nmax_bytes = {text["max_bytes"]}\n{status}'
-        f'[[devices]]\nname = "rig"\nprofile = "rig"\ndriver = "modbus"\nhazard_source = "hall-1"\n'
-        f'address = "{address}"\n'
-    )
-    return path
-
-
-class Process:
-    """A running `davylamp-edge`."""
-
-    def __init__(self, config: Path) -> None:
-        self.config = config
-        self.log = config.with_suffix(".log")
-        self.start()
-
-    def start(self) -> None:
-        with open(self.log, "ab") as log:
-            self.running = subprocess.Popen([*EDGE, "run", str(self.config)], stdout=log, stderr=log)
-
-    def kill(self) -> None:
-        self.running.kill()
-        self.running.wait(10)
-
-    def terminate(self) -> int:
-        self.running.send_signal(signal.SIGTERM)
-        return self.running.wait(15)
-
-
-@contextmanager
-def edge_process(config: Path) -> Iterator[Process]:
-    process = Process(config)
-    try:
-        yield process
-    except BaseException:
-        print(process.log.read_text())
-        raise
-    finally:
-        stop(process.running)
-
-
-async def came(host: EdgeHost, until: Any, what: str) -> None:
-    await asyncio.to_thread(host.wait, until, what)
-
-
-async def counting(rig: Plc) -> None:
-    """Change the device's counter as fast as the edge can see it."""
-    number = 0
-    while True:
-        number = (number + 1) % 65_536
-        await rig.write("holding", 0, [number])
-        await asyncio.sleep(0.01)  # the plant's own pace
 
 
 def counts(host: EdgeHost) -> list[Any]:
@@ -225,16 +136,6 @@ async def test_the_status_pages_tell_how_it_is(tmp_path: Path, mosquitto: Broker
             assert edge.terminate() == 0
 
 
-def fetch(url: str) -> tuple[int, str]:
-    """Return the status and text of a page, whatever the status."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            return refusal.code, refusal.read().decode()
-
-
 async def test_a_device_that_falls_silent_turns_bad_and_stays_born(tmp_path: Path, mosquitto: Broker) -> None:
     with edge_host(mosquitto) as host:
         async with plc(holding=[7] * 8, coils=[True] * 8) as rig:
@@ -256,7 +157,7 @@ def test_a_second_agent_on_the_same_journal_is_refused(tmp_path: Path, mosquitto
     config = config_of(tmp_path, mosquitto, "127.0.0.1:1")
     with Journal.open(tmp_path / "journal.db", 1 << 26):
         done = subprocess.run(
-            [sys.executable, "-m", "davylamp_edge", "run", str(config)],
+            [*EDGE, "run", str(config)],
             capture_output=True,
             text=True,
             timeout=30,

@@ -51,11 +51,15 @@ class Delivered:
 
 @dataclass
 class EdgeHost:
-    """A host for one broker; `confirms` answers each record with the whole set, as the cloud does."""
+    """A host for one broker.
+
+    `confirms` answers each record with the whole set, as the cloud does; `greets` says online once it is connected.
+    """
 
     broker: Broker
     host: str = "davylamp"
     confirms: bool = True
+    greets: bool = True
     seen: list[Seen] = field(default_factory=list)
     records: list[Delivered] = field(default_factory=list)
     epoch: str = ""
@@ -93,14 +97,15 @@ class EdgeHost:
         self._client.on_connect = self._client.on_message = self._client.on_subscribe = None
         del self._client
 
-    def say(self, online: bool) -> None:
-        """Publish our STATE."""
-        state = HostState(online, self._state_ms).encode()
+    def say(self, online: bool, later_ms: int = 0) -> None:
+        """Publish our STATE, stamped so much later (or earlier) than our CONNECT."""
+        state = HostState(online, self._state_ms + later_ms).encode()
         self._client.publish(state_topic(self.host), state, qos=1, retain=True)
 
     def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
         client.subscribe("spBv1.0/#", qos=1)
-        self.say(True)
+        if self.greets:
+            self.say(True)
 
     def _on_subscribe(self, *_: Any) -> None:
         with self._changed:

@@ -1,5 +1,6 @@
-"""docs/wire.md draws the sessions from their tables."""
+"""docs/wire.md draws the sessions, and where the edge departs from Sparkplug, from their tables."""
 
+import tomllib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from davylamp_wire import edge_session, host_session
 
 PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
+ASSERTIONS = Path(__file__).parents[1] / "support" / "sparkplug" / "assertions.toml"
 
 
 def drawn(table: Mapping[Any, Mapping[Any, tuple[Any, Any]]], events: Iterable[StrEnum]) -> str:
@@ -26,7 +28,18 @@ def _cell(state: StrEnum, after: StrEnum, action: StrEnum | None) -> str:
     return step if action is None else f"{step}, *{action}*"
 
 
+def departures() -> str:
+    """Return where the edge does otherwise than Sparkplug says, in Markdown."""
+    table = tomllib.loads(ASSERTIONS.read_text(encoding="utf-8"))["departs"]
+    rows = [
+        f"| `{name.removeprefix('tck-id-')}` | {row['text']} | {row['instead']} | {row['why']} |"
+        for name, row in table.items()
+    ]
+    return "\n".join(["| `tck-id-` | Sparkplug 3.0 | Davylamp | because |", "| --- | --- | --- | --- |", *rows])
+
+
 PICTURES = {
+    "departures": departures(),
     "edge-session": drawn(edge_session.TABLE, edge_session.EdgeEvent),
     "host-session": drawn(host_session.TABLE, host_session.NodeEvent),
 }
