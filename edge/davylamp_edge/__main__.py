@@ -57,9 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="read a config, say what it means or every mistake in it (检查配置)")
     for command in (run, check):
         command.add_argument("file", type=Path, metavar="FILE", help="the edge's config, TOML")
+    _add_probe(commands.add_parser("probe", help="show what a Modbus device's registers could mean (查看寄存器)"))
     _add_import(commands.add_parser("import", help="make a device of a point list, XLSX or CSV (导入点表)"))
     _add_certificate(commands.add_parser("certificate", help="make this edge's OPC UA certificate (生成证书)"))
     return parser
+
+
+def _add_probe(command: argparse.ArgumentParser) -> None:
+    command.add_argument("address", help="where the device answers, for example 192.168.1.20:502")
+    command.add_argument("place", help="the first register: holding:60, input:0, coil:0, discrete:0, or 40061")
+    command.add_argument("--count", type=int, default=8, help="how many, 8 unless said (个数)")
+    command.add_argument("--unit", type=int, default=1, help="Modbus unit id, 1 unless said (站号)")
+    command.add_argument("--timeout", type=float, default=2.0, metavar="S", help="how long to wait for the answer")
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:
@@ -121,6 +130,30 @@ def _without(error: ImportError) -> int:
     return FAILED
 
 
+def _probe(given: argparse.Namespace) -> int:
+    from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable
+    from davylamp_edge.drivers.modbus import ModbusDriver
+    from davylamp_edge.plan import parse_place
+    from davylamp_edge.point_list.addresses import modbus_address
+    from davylamp_edge.probe import most, probed
+
+    try:
+        place = parse_place(modbus_address(given.place, "", None))
+        most(place, given.count)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from None
+    if wrong := ModbusDriver.wrong_address(given.address):
+        raise ConfigError([wrong])
+    try:
+        lines = asyncio.run(probed(given.address, given.unit, place, given.count, given.timeout))
+    except (DeviceUnreachable, DeviceRefused) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    for line in lines:
+        print(line)
+    return OK
+
+
 def _check(given: argparse.Namespace) -> int:
     from davylamp_edge.summary import summarise
 
@@ -159,6 +192,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "import": _import,
     "certificate": _certificate,
+    "probe": _probe,
 }
 
 

@@ -1,0 +1,68 @@
+"""Looking at a live device's registers: every interpretation, over a real socket."""
+
+import asyncio
+import struct
+
+import pytest
+from davylamp_edge.__main__ import BAD_INPUT, FAILED, OK, main
+from davylamp_edge.plan import parse_place
+from davylamp_edge.probe import interpretations
+from support.field import plc, registers
+
+
+async def said_of(place: str, *more: str, **areas: list[int] | list[bool]) -> int:
+    async with plc(**areas) as running:  # type: ignore[arg-type]  # each area takes its own kind
+        return await asyncio.to_thread(main, ["probe", running.address, place, *more])
+
+
+@pytest.mark.parametrize(
+    ("order", "layout"),
+    [("ABCD", ">f"), ("DCBA", "<f")],
+)
+async def test_the_right_order_is_starred(order: str, layout: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [int.from_bytes(struct.pack(layout, 62.25)[at : at + 2], "big") for at in (0, 2)]
+    assert await said_of("holding:0", "--count", "2", holding=words) == OK
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "float32" in line)
+    assert f"*{order} 62.25" in line
+    assert line.count("*") == 1
+
+
+async def test_a_register_is_shown_raw_signed_and_bit_by_bit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await said_of("40002", "--count", "1", holding=[1, 65535]) == OK
+    said = capsys.readouterr().out
+    for part in ("holding:1", "0xFFFF", "uint16 65535", "int16 -1", "bits 1111111111111111"):
+        assert part in said
+
+
+async def test_coils_are_bits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await said_of("coil:0", "--count", "3", coils=[True, False, True]) == OK
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["coil:0", "1"],
+        ["coil:1", "0"],
+        ["coil:2", "1"],
+    ]
+
+
+async def test_a_register_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await said_of("holding:9000", holding=[1]) == FAILED
+    assert "illegal address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["no address", "holding:0"], "host:port"),
+        (["127.0.0.1:502", "register 7"], "holding:0"),
+        (["127.0.0.1:502", "holding:0", "--count", "126"], "1 to 125"),
+    ],
+)
+def test_what_cannot_be_asked_is_bad_input(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", *arguments]) == BAD_INPUT
+    assert says in capsys.readouterr().err
+
+
+def test_eight_bytes_and_a_text_are_seen() -> None:
+    lines = list(interpretations(parse_place("input:4"), struct.pack(">d", 101.325)))
+    assert any("float64" in line and "*ABCD 101.325" in line for line in lines)
+    words = b"".join(word.to_bytes(2, "big") for word in registers(">8s", b"GT-1101 "))  # type: ignore[arg-type]  # bytes
+    assert any("string ABCD 'GT-1101'" in line for line in interpretations(parse_place("input:0"), words))
