@@ -22,7 +22,7 @@ from davylamp_edge.config import EdgeConfig
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
 DESCRIPTION = """\
-Davylamp's edge agent: polls PLCs over Modbus TCP and OPC UA, keeps every reading on disk until the cloud has
+Davylamp's edge agent: polls PLCs over Modbus and OPC UA, keeps every reading on disk until the cloud has
 confirmed it, and sends it as Sparkplug B over MQTT. It reads; it writes to no plant.
 边缘采集程序：轮询 PLC，逐条落盘，经云端确认后才算送达；只读，不向现场写入。"""
 

@@ -166,9 +166,11 @@ class Line:
     async def _unanswered(self, device: _Device, why: str, began_s: float) -> None:
         """Leave a device alone for a while, and drop the connection where nobody else on it is heard.
 
-        A peer that hangs never closes its end.
+        A peer that hangs never closes its end. Whatever the silence cost the line, the device rests for.
         """
         self._lose(device, why)
+        device.post.send()
+        await self._driver.settle()
         silent = sum(each.lost for each in self._devices)
         spent_s = asyncio.get_running_loop().time() - began_s
         shared = len(self._devices) > 1

@@ -1,8 +1,8 @@
 """A Modbus TCP device on a real socket, on asyncio alone.
 
-Not on pymodbus, whose client the edge uses: a second implementation of the frames shows what both would hide, a reply
-is in the ledger exactly when it was written, and a device can be silent, late or gone. pymodbus 3.16.1 cannot do the
-last three: it answers an unknown unit with exception 4, and a late reply carries the newest request's transaction id.
+Not on pymodbus, and apart from the edge's own frames: a second implementation shows what both would hide, a reply is in
+the ledger exactly when it was written, and a device can be silent, late or gone. pymodbus 3.16.1 cannot do the last
+three: it answers an unknown unit with exception 4, and a late reply carries the newest request's transaction id.
 Source: Modbus Messaging on TCP/IP 1.0b (frame), Modbus Application Protocol 1.1b3 (functions 1 to 4, exceptions).
 """
 

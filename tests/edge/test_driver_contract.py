@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -50,8 +51,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def _modbus(port: int) -> AsyncIterator[None]:
-    async with plc(holding=registers(">f", 1.5), coils=[False, False, True], port=port):
+async def _modbus(port: int, rtu: bool = False) -> AsyncIterator[None]:
+    async with plc(holding=registers(">f", 1.5), coils=[False, False, True], port=port, rtu=rtu):
         yield
 
 
@@ -65,6 +66,15 @@ RIGS = {
     "modbus": Rig(
         "modbus", "holding:0", "coil:2", "holding:900", "register 0", lambda port: f"127.0.0.1:{port}", _modbus
     ),
+    "modbus-rtu": Rig(
+        "modbus",
+        "holding:0",
+        "coil:2",
+        "holding:900",
+        "register 0",
+        lambda port: f"rtu-tcp://127.0.0.1:{port}",
+        partial(_modbus, rtu=True),
+    ),
     "opcua": Rig(
         "opcua",
         f"nsu={PLANT_URI};s=level",
@@ -77,9 +87,9 @@ RIGS = {
 }
 
 
-@pytest.fixture(params=sorted(DRIVERS))
+@pytest.fixture(params=sorted(RIGS))
 def rig(request: pytest.FixtureRequest) -> Rig:
-    """Every registered driver's rig; one without is a driver without a contract."""
+    """Every rig."""
     return RIGS[request.param]
 
 
@@ -95,6 +105,10 @@ async def answers(rig: Rig, driver: Driver[Any], port: int, *names: str) -> dict
         for position, index in enumerate(request.points):
             found[names[index]] = decoded.values[position], decoded.doubts.get(position, GOOD)
     return found
+
+
+def test_every_registered_driver_has_a_rig() -> None:
+    assert {rig.protocol for rig in RIGS.values()} == set(DRIVERS)
 
 
 async def test_connect_and_read_give_values_of_the_profiles_types(rig: Rig) -> None:

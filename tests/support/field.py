@@ -15,6 +15,7 @@ from davylamp_edge.install import Installed
 from davylamp_edge.scan import Scanner, ScanResult
 from davylamp_wire.profile import Point, Profile
 from pymodbus.constants import ExcCodes
+from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -91,8 +92,9 @@ async def plc(
     units: Sequence[int] = (1,),
     port: int = 0,
     action: Any = None,
+    rtu: bool = False,
 ) -> AsyncIterator[Plc]:
-    """Run a Modbus TCP server with these tables, each from address 0."""
+    """Run pymodbus's server with these tables, each from address 0; with RTU frames, as behind a serial server."""
 
     def table(values: Sequence[int], kind: DataType) -> list[SimData]:
         return [SimData(0, values=list(values) or [0] * 16, datatype=kind)]
@@ -104,11 +106,12 @@ async def plc(
         table(inputs, DataType.REGISTERS),
     )
     devices = [SimDevice(unit, tables, action=action) for unit in units]
-    server = ModbusTcpServer(devices, address=("127.0.0.1", port))
+    framer = FramerType.RTU if rtu else FramerType.SOCKET
+    server = ModbusTcpServer(devices, framer=framer, address=("127.0.0.1", port))
     await server.serve_forever(background=True)
     try:
         bound = server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # an asyncio.Server
-        yield Plc(server, f"127.0.0.1:{bound}")
+        yield Plc(server, f"{'rtu-tcp://' if rtu else ''}127.0.0.1:{bound}")
     finally:
         await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it untyped
         await asyncio.sleep(0)
@@ -119,15 +122,15 @@ Answer = Callable[[bytes], Awaitable[bytes | None]]
 
 
 @asynccontextmanager
-async def rogue(answer: Answer, *, port: int = 0) -> AsyncIterator[str]:
-    """Run a raw server that answers Modbus frames as the test likes; gives its address."""
+async def rogue(answer: Answer, *, port: int = 0, length: int = 12) -> AsyncIterator[str]:
+    """Run a raw server that answers frames of a length (8 for RTU) as the test likes; gives its address."""
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         try:
             while True:
-                frame = await reader.readexactly(12)
+                frame = await reader.readexactly(length)
                 reply = await answer(frame)
                 if reply == b"":
                     break

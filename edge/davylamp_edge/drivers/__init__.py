@@ -96,6 +96,9 @@ class Driver(Protocol[Asked]):
     async def read(self, request: Asked) -> Any:
         """Return the reply as the request's ``decode`` takes it. Raises: DeviceUnreachable, DeviceRefused."""
 
+    async def settle(self) -> None:
+        """Wait until a late answer to what was unanswered can be taken for nothing else; the line counts the time."""
+
     async def close(self) -> None:
         """Leave no task and no socket behind. May be called twice."""
 

@@ -1,26 +1,23 @@
-"""Modbus TCP through pymodbus: frames and transactions are its business, values are ours (`davylamp_edge.decode`).
+"""Modbus over TCP, serial lines and serial servers: what to ask for, and what an answer says.
 
-Traps stepped over here, each with its test in ``tests/edge/test_modbus.py``: no retries and no reconnecting of its
-own (12 s and 300 s by default); exceptions are returned, not raised; a call on a lost connection raises before it can
-be awaited; the length of a reply is not checked; a register list costs a struct call per register.
+Frames, timeouts and late answers are the bus's business (`modbus_bus`), values are `davylamp_edge.decode`'s. The length
+of every answer is checked: what does not fit what was asked is refused, never decoded.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
-from urllib.parse import urlsplit
 
 from davylamp_wire.profile import DataType, Point
 from davylamp_wire.quality import Reason
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ModbusPDU
 
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.decode import BitDecoder, Cell, RegisterDecoder
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
+from davylamp_edge.drivers.modbus_address import parse_address
+from davylamp_edge.drivers.modbus_bus import Bus
+from davylamp_edge.drivers.modbus_frames import REFUSED, OutOfStep
 from davylamp_edge.plan import (
     ADDRESSES,
     BITS_PER_REGISTER,
@@ -35,10 +32,6 @@ from davylamp_edge.plan import (
 from davylamp_edge.reply import Decoded
 from davylamp_edge.shape import SIZES, Bits
 
-# pymodbus logs every timeout and every reconnect; the scanner says once that a device is lost and once that it is back.
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
-
-DEFAULT_PORT = 502
 FUNCTIONS = {Area.COIL: 1, Area.DISCRETE: 2, Area.HOLDING: 3, Area.INPUT: 4}
 
 ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, GATEWAY_PATH, GATEWAY_TARGET = 2, 3, 4, 10, 11
@@ -56,59 +49,33 @@ EXCEPTION_NAMES = {
 }
 
 
-class _RawReply(ModbusPDU):
-    """A read's reply, left as bytes: pymodbus would make a list of it, one struct call per register."""
-
-    payload: bytes = b""
-
-    def decode(self, data: bytes) -> None:
-        """Keep what the byte count covers; a short frame shows as a short payload."""
-        self.payload = bytes(data[1 : 1 + data[0]])
-
-    def __str__(self) -> str:
-        """Say little: pymodbus formats every reply for a debug line it then does not write."""
-        return f"reply of {len(self.payload)} bytes"
-
-
-class _Coils(_RawReply):
-    function_code = 1
-
-
-class _Discretes(_RawReply):
-    function_code = 2
-
-
-class _Holdings(_RawReply):
-    function_code = 3
-
-
-class _Inputs(_RawReply):
-    function_code = 4
-
-
 @dataclass(frozen=True, slots=True)
 class ModbusRequest:
     """A block read of one unit, and how its reply decodes."""
 
-    unit: int
+    device: DeviceConfig
     block: Block
     cells: Mapping[int, Cell]
     decoder: RegisterDecoder | BitDecoder
     size: int
     """Bytes the reply must carry."""
 
-    @property
-    def points(self) -> Sequence[int]:
-        return self.decoder.points
-
     @classmethod
-    def of(cls, unit: int, block: Block, cells: Mapping[int, Cell]) -> Self:
+    def of(cls, device: DeviceConfig, block: Block, cells: Mapping[int, Cell]) -> Self:
         """Return a block's request. ``cells`` by point index, their offsets counted from address 0."""
         own = {span.index: cells[span.index] for span in block.spans}
         inside = [replace(cell, offset=cell.offset - block.start) for cell in own.values()]
-        if block.area.bits:
-            return cls(unit, block, own, BitDecoder(inside), (block.count + 7) // 8)
-        return cls(unit, block, own, RegisterDecoder(inside), 2 * block.count)
+        decoder = BitDecoder(inside) if block.area.bits else RegisterDecoder(inside)
+        size = (block.count + 7) // 8 if block.area.bits else 2 * block.count
+        return cls(device, block, own, decoder, size)
+
+    @property
+    def unit(self) -> int:
+        return self.device.unit
+
+    @property
+    def points(self) -> Sequence[int]:
+        return self.decoder.points
 
     def decode(self, reply: bytes, arrived_ms: int) -> Decoded:
         """Return a reply in columns; Modbus carries no time of its own."""
@@ -119,19 +86,21 @@ class ModbusRequest:
         both = halves(self.block)
         if both is None:
             return None
-        return self.of(self.unit, both[0], self.cells), self.of(self.unit, both[1], self.cells)
+        return self.of(self.device, both[0], self.cells), self.of(self.device, both[1], self.cells)
 
     def __str__(self) -> str:
         return f"{self.block.count} at {self.block.area}:{self.block.start} of unit {self.unit}"
 
 
 class ModbusDriver:
-    """One Modbus TCP connection; the units behind it share it, one request at a time."""
+    """One line to Modbus devices; the units behind it share it, one request at a time."""
 
     def __init__(self, address: str, timeout_s: float) -> None:
-        self._host, self._port = _host_port(address)
+        self._address = parse_address(address)
         self._timeout_s = timeout_s
-        self._client: AsyncModbusTcpClient | None = None
+        self._bus: Bus | None = None
+        self._free_s = 0.0
+        self._slowest_s = 0.0
 
     @classmethod
     def of(cls, device: DeviceConfig, timeout_s: float) -> Self:
@@ -145,11 +114,11 @@ class ModbusDriver:
 
     @staticmethod
     def wrong_address(address: str) -> str | None:
-        """Return what is wrong with a ``host:port``, or None."""
+        """Return what is wrong with an address, or None."""
         try:
-            _host_port(address)
-        except ValueError:
-            return f"{address!r} is no address of a Modbus device; write host:port, for example 192.168.1.20:502"
+            parse_address(address)
+        except ValueError as error:
+            return str(error)
         return None
 
     @staticmethod
@@ -179,65 +148,88 @@ class ModbusDriver:
             spans.append(span_of(want.index, place, want.point))
             cells[want.index] = Cell(want.index, place.start, want.point, place.bits)
         blocks = plan_requests(spans, gap=device.gap_registers, max_registers=device.max_registers)
-        return [ModbusRequest.of(device.unit, block, cells) for block in blocks]
+        return [ModbusRequest.of(device, block, cells) for block in blocks]
 
     async def connect(self) -> None:
-        """Connect with a client of its own. A client is never used again after it was lost."""
+        """Open the line anew. One that was lost is never used again."""
         await self.close()
-        client = AsyncModbusTcpClient(
-            self._host, port=self._port, timeout=self._timeout_s, retries=0, reconnect_delay=0
-        )
-        for reply in (_Coils, _Discretes, _Holdings, _Inputs):
-            client.register(reply)
-        if not await client.connect():
-            client.close()
-            raise DeviceUnreachable(f"{self._host}:{self._port} does not accept a connection")
-        self._client = client
+        bus = self._bus = Bus(self._address)
+        bus.slowest_s = self._slowest_s
+        try:
+            await bus.open(self._timeout_s)
+        except (OSError, TimeoutError) as error:
+            await self.close()
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "nobody answers"
+            raise DeviceUnreachable(f"{self._address} does not accept a connection: {why}") from None
+        except BaseException:
+            await self.close()
+            raise
 
     @property
     def connected(self) -> bool:
         """Whether the connection stands, as far as this side knows."""
-        return self._client is not None and self._client.connected
+        return self._bus is not None and self._bus.is_open
 
     async def read(self, request: ModbusRequest) -> bytes:
-        """Return a block's bytes. Raises: DeviceUnreachable after ``timeout_s``, DeviceRefused on an exception."""
-        client = self._client
-        if client is None:
-            raise DeviceUnreachable(f"{self._host}:{self._port} is not connected")
+        """Return a block's bytes.
+
+        Raises: DeviceUnreachable after the device's timeout, DeviceRefused on an exception and on an answer that does
+        not fit what was asked.
+        """
+        bus = await self._ready(request)
+        block = request.block
         try:
-            # The call itself raises on a lost connection, before there is anything to await.
-            reply = await _ask(client, request)
-        except (ModbusException, OSError) as error:
-            raise DeviceUnreachable(f"unit {request.unit} at {self._host}:{self._port}: {error}") from None
-        if reply.isError():
-            raise _refusal(request, reply.exception_code)
-        return _payload(request, reply)
+            pdu = await bus.ask(
+                request.unit, FUNCTIONS[block.area], block.start, block.count, request.size, request.device.timeout_s
+            )
+        except TimeoutError:
+            raise self._unreachable(request, f"no answer within {request.device.timeout_s:g} s") from None
+        except (OSError, OutOfStep) as error:
+            await self.close()
+            raise self._unreachable(request, str(error)) from None
+        finally:
+            self._free_s = asyncio.get_running_loop().time()
+        return _payload(request, pdu)
+
+    async def settle(self) -> None:
+        """Wait until no answer to an unanswered request can come any more; close a line that cannot be trusted."""
+        bus = self._bus
+        if bus is not None and not bus.is_settled:
+            usable = await bus.settle(self._timeout_s)
+            self._slowest_s = bus.slowest_s
+            if not usable:
+                await self.close()
 
     async def close(self) -> None:
-        """Close the connection; its socket is closed when this returns."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
-            # The transport closes its socket in the loop's next round.
-            await asyncio.sleep(0)
+        """Close the line; its socket is closed when this returns."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            await bus.close()
+
+    async def _ready(self, request: ModbusRequest) -> Bus:
+        """Return the line once the next request may go out: settled, and after the device's pause."""
+        await self.settle()
+        bus = self._bus
+        if bus is None:
+            raise self._unreachable(request, "is not connected")
+        pause_s = max(request.device.pause_ms / 1000, bus.silence_s)
+        rest_s = self._free_s + pause_s - asyncio.get_running_loop().time() if pause_s else 0.0
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
+        return bus
+
+    def _unreachable(self, request: ModbusRequest, why: str) -> DeviceUnreachable:
+        return DeviceUnreachable(f"unit {request.unit} at {self._address}: {why}")
 
 
-def _ask(client: AsyncModbusTcpClient, request: ModbusRequest) -> Awaitable[ModbusPDU]:
-    block, unit = request.block, request.unit
-    if block.area is Area.HOLDING:
-        return client.read_holding_registers(block.start, count=block.count, device_id=unit)
-    if block.area is Area.INPUT:
-        return client.read_input_registers(block.start, count=block.count, device_id=unit)
-    if block.area is Area.COIL:
-        return client.read_coils(block.start, count=block.count, device_id=unit)
-    return client.read_discrete_inputs(block.start, count=block.count, device_id=unit)
-
-
-def _payload(request: ModbusRequest, reply: ModbusPDU) -> bytes:
-    """Return the reply's bytes. A reply of another length or function answers something that was not asked."""
-    payload = reply.payload if isinstance(reply, _RawReply) else b""
-    if reply.function_code != FUNCTIONS[request.block.area] or len(payload) != request.size:
-        got = f"function {reply.function_code} with {len(payload)} bytes"
+def _payload(request: ModbusRequest, pdu: bytes) -> bytes:
+    """Return the answer's data. Another length or function answers something that was not asked."""
+    function = pdu[0]
+    if function & REFUSED and len(pdu) >= 2:
+        raise _refusal(request, pdu[1])
+    payload = pdu[2:]
+    if function != FUNCTIONS[request.block.area] or len(payload) != request.size or pdu[1] != request.size:
+        got = f"function {function} with {len(payload)} bytes"
         raise DeviceRefused(f"asked for {request}, got {got}", Reason.DEVICE_FAULT)
     return payload
 
@@ -266,11 +258,3 @@ def _wrong_bits(bits: Bits, point: Point) -> str | None:
     if last - first + 1 > size:
         return f"{last - first + 1} bits do not fit {point.type}; name at most {size}"
     return None
-
-
-def _host_port(address: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``, ``host`` or ``[ipv6]:port``. Raises: ValueError."""
-    parts = urlsplit(f"//{address}")
-    if not parts.hostname or parts.path or parts.query or parts.username or " " in address:
-        raise ValueError(address)
-    return parts.hostname, parts.port or DEFAULT_PORT

@@ -136,6 +136,9 @@ class OpcuaDriver:
             self._resolved[request] = [self._session.resolved(node) for node in request.nodes]
         return self._resolved[request]
 
+    async def settle(self) -> None:
+        """Return at once: OPC UA numbers its answers."""
+
     async def close(self) -> None:
         """Close the session and the connection, whatever state they are in."""
         await self._session.close()

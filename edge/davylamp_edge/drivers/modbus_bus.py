@@ -1,0 +1,180 @@
+"""One open line to Modbus devices: one request out, its answer in, and quiet again after an answer that did not come.
+
+::
+
+    ask ─► answer in time ─────────────────────────► next request
+     └──► timeout ─► settle: the answer comes late ─┘
+                      └──► nothing came for long enough ─► (RTU over TCP) closed ─► next request
+
+RTU frames do not say which request they answer. So where one was not answered, nothing else is asked until its answer
+has come late and was thrown away, or until it cannot come any more: `quiet_s` after the timeout.
+"""
+
+import asyncio
+import os
+from typing import BinaryIO
+
+from davylamp_edge.drivers.modbus_address import Address, Port, SerialLine
+from davylamp_edge.drivers.modbus_frames import Asked, Frames, OutOfStep, RtuFrames, TcpFrames, fits
+
+SILENT_CHARACTERS = 3.5
+FASTEST_SILENCE_S = 0.00175
+"""Between two frames on a serial line; above 19,200 baud it is fixed (Modbus over Serial Line 1.02, 2.5.1.1)."""
+LATE_FACTOR = 2.0
+"""How many times as long as the slowest answer so far an answer is awaited before the line counts as quiet."""
+MOST_BYTES = 4096
+"""More than this before an answer is no noise but a peer that speaks something else."""
+
+
+class Bus(asyncio.Protocol):
+    """A line. Used by one task. Lost once, it is lost for good."""
+
+    def __init__(self, address: Address) -> None:
+        self.is_open = False
+        self.slowest_s = 0.0
+        """The longest any answer took, late ones included."""
+        self._address = address
+        self._serial = address if isinstance(address, SerialLine) else None
+        self._frames: Frames = TcpFrames() if isinstance(address, Port) and not address.rtu else RtuFrames()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.BaseTransport | None = None
+        self._port: BinaryIO | None = None
+        self._buffer = bytearray()
+        self._transaction = 0
+        self._asked: Asked | None = None
+        self._asked_s = 0.0
+        self._heard_s = 0.0
+        self._answer: asyncio.Future[bytes] | None = None
+
+    async def open(self, timeout_s: float) -> None:
+        """Connect. Raises: OSError, TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            if isinstance(self._address, Port):
+                await self._loop.create_connection(lambda: self, self._address.host, self._address.port)
+            else:
+                from davylamp_edge.drivers.serial_port import open_port  # POSIX only, and few need it
+
+                self._port = open_port(self._address)
+                await self._loop.connect_read_pipe(lambda: self, self._port)
+
+    async def close(self) -> None:
+        """Close; the socket or port is closed when this returns."""
+        self.is_open = False
+        if isinstance(self._transport, asyncio.Transport):
+            self._transport.abort()
+        elif self._transport is not None:
+            self._transport.close()
+        elif self._port is not None:
+            self._port.close()
+        await asyncio.sleep(0)  # a transport closes in the loop's next round
+
+    async def ask(self, unit: int, function: int, start: int, count: int, size: int, timeout_s: float) -> bytes:
+        """Return the PDU that answers. Raises: TimeoutError, OSError, OutOfStep."""
+        if not self.is_open:
+            raise ConnectionResetError("the connection is closed")
+        self._transaction = self._transaction + 1 & 0xFFFF
+        asked = self._asked = Asked(self._transaction, unit, function, size)
+        frame = self._frames.request(asked, start, count)
+        self._buffer.clear()
+        self._answer = self._loop.create_future()
+        self._asked_s = self._loop.time()
+        self._send(frame)
+        patience = self._loop.call_later(timeout_s + self._on_wire_s(len(frame) + size + 5), _expire, self._answer)
+        try:
+            pdu = await self._answer
+        finally:
+            patience.cancel()
+            self._answer = None
+        if fits(pdu, asked):
+            self._asked = None  # what does not fit may answer an older request, and ours is still to come
+        return pdu
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no answer to an earlier request can be taken for the next one's."""
+        return self._frames.numbered or self._asked is None
+
+    def quiet_s(self, timeout_s: float) -> float:
+        """Return how long after a timeout an answer may still come."""
+        return max(timeout_s, LATE_FACTOR * self.slowest_s)
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait until no answer can come any more; return whether the line may go on being used."""
+        if self.is_settled or not self.is_open:
+            return self.is_open
+        self._answer = self._loop.create_future()
+        self._look()
+        ends = self._loop.call_later(self.quiet_s(timeout_s), _expire, self._answer)
+        try:
+            await self._answer
+        except (TimeoutError, OutOfStep):
+            return self._serial is not None and await self._is_silent()
+        except OSError:
+            return False
+        finally:
+            ends.cancel()
+            self._answer = self._asked = None
+            self._buffer.clear()
+        return True
+
+    async def _is_silent(self) -> bool:
+        """Wait for the end of whatever is being said; give up on a line that never falls silent."""
+        for _ in range(100):
+            since_s = self._loop.time() - self._heard_s
+            if since_s > self.silence_s:
+                return True
+            await asyncio.sleep(self.silence_s)
+        return False
+
+    @property
+    def silence_s(self) -> float:
+        """Shortest silence between two frames; a serial server keeps it by itself."""
+        if self._serial is None:
+            return 0.0
+        return max(FASTEST_SILENCE_S, SILENT_CHARACTERS * self._serial.character_s)
+
+    def _on_wire_s(self, characters: int) -> float:
+        return characters * self._serial.character_s if self._serial is not None else 0.0
+
+    def _send(self, frame: bytes) -> None:
+        if self._port is not None:
+            os.write(self._port.fileno(), frame)
+        elif isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.write(frame)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport that asyncio made."""
+        self._transport = transport
+        self.is_open = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End whatever waits."""
+        self.is_open = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("the connection was closed"))
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came for the answer to what was asked last, or set it aside."""
+        self._heard_s = self._loop.time()
+        if self._asked is not None:
+            self._buffer += data
+            self._look()
+
+    def _look(self) -> None:
+        if self._asked is None or self._answer is None or self._answer.done():
+            return
+        try:
+            pdu = self._frames.answer(self._buffer, self._asked)
+        except OutOfStep as error:
+            self._answer.set_exception(error)
+            return
+        if pdu is None and len(self._buffer) > MOST_BYTES:
+            self._answer.set_exception(OutOfStep("sends without end what is no answer"))
+        if pdu is not None:
+            self.slowest_s = max(self.slowest_s, self._heard_s - self._asked_s)
+            self._answer.set_result(pdu)
+
+
+def _expire(answer: asyncio.Future[bytes]) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
