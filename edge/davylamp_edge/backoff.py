@@ -11,20 +11,24 @@ Jitter = Callable[[], float]
 
 
 class Backoff:
-    """Doubles the rest after each failure, from 1 to 30 s, each drawn from half to one and a half times that.
+    """Doubles the rest after each failure, from `first_s` to `longest_s`, each drawn from half to one and a half times.
 
     Without the jitter a hundred devices behind one switch would all knock at the same moment when it comes back.
     """
 
-    def __init__(self, jitter: Jitter = random.random) -> None:
+    def __init__(
+        self, jitter: Jitter = random.random, *, first_s: float = FIRST_S, longest_s: float = LONGEST_S
+    ) -> None:
         self._jitter = jitter
+        self._first_s = first_s
+        self._longest_s = longest_s
         self._failures = 0
         self.until_s = 0.0
         """When the rest ends."""
 
     def fail(self, now_s: float, *, least_s: float = 0.0) -> None:
         """Note a failure; rest at least ``least_s`` from ``now_s``."""
-        step = min(LONGEST_S, FIRST_S * 2.0 ** min(self._failures, 16))
+        step = min(self._longest_s, self._first_s * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self.until_s = now_s + max(least_s, step * (0.5 + self._jitter()))
 

@@ -81,7 +81,8 @@ class Line:
         self._stopping = False
         self._wake: asyncio.Future[None] | None = None
         self._devices = [
-            _Device(device, _polls(device, every), Post(device.name, sink, now_ms), jitter) for device in devices
+            _Device(device, _polls(device, every, jitter), Post(device.name, sink, now_ms), jitter)
+            for device in devices
         ]
         self.statuses = [device.status for device in self._devices]
 
@@ -213,7 +214,7 @@ def _awaken(sleeper: asyncio.Future[None]) -> None:
         sleeper.set_result(None)
 
 
-def _polls(device: Installed, every: bool) -> list[Poll]:
+def _polls(device: Installed, every: bool, jitter: Jitter) -> list[Poll]:
     """Return a device's scan classes, the fastest first."""
     periods = sorted({point.scan_s for name, point in zip(device.names, device.points, strict=True) if name != COMM_OK})
-    return [Poll(device, period_s, every=every) for period_s in periods]
+    return [Poll(device, period_s, every=every, jitter=jitter) for period_s in periods]

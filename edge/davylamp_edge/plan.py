@@ -168,6 +168,19 @@ def _block(area: Area, spans: Sequence[Span]) -> Block:
     return Block(area, start, max(span.end for span in spans) - start, tuple(spans))
 
 
+def plan_single_values(spans: Iterable[Span]) -> list[Block]:
+    """Return a block per value, for devices that answer no more at once; what shares its registers is one value."""
+    places: dict[tuple[Area, int, int], list[Span]] = {}
+    for span in spans:
+        places.setdefault((span.area, span.start, span.width), []).append(span)
+    return [_block(area, members) for (area, _, _), members in sorted(places.items())]
+
+
+def joined(first: Block, second: Block) -> Block:
+    """Return two blocks of one area, and all that lies between them, as one."""
+    return _block(first.area, (*first.spans, *second.spans))
+
+
 def halves(block: Block) -> tuple[Block, Block] | None:
     """Return a block's spans as two blocks, or None where there is only one left.
 

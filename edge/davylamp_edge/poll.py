@@ -1,74 +1,95 @@
-"""A device's points of one scan class: their requests, what each of them last said, and when they are due."""
+"""A device's points of one scan class: their requests, what each of them last said, and when they are due.
 
-from collections import deque
+A block the device refuses is cut in halves within the same scan until what is wrong lies alone; what is left over is
+joined again around it. So one address the device does not have blinds one point and costs one request more::
+
+    ████████████ refused ─► ██████ + ██████ refused ─► … ─► ████████ █ ███
+                                                            one block │ one block
+                                                                      └ bad, asked again rarely
+"""
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from davylamp_wire.quality import Reason
 
+from davylamp_edge.backoff import Backoff, Jitter
 from davylamp_edge.deadband import Suppressor
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Driver, Request, driver_class
 from davylamp_edge.install import Installed
 from davylamp_edge.reply import Decoded
 from davylamp_edge.report import Post
 
+log = structlog.get_logger("davylamp_edge.scan")
+
 ASK_AGAIN_S = 10.0
-"""How long an address the device does not have is reported bad without being asked for again. Not longer: a PLC that is
-starting up refuses what it will answer soon, and a gas point must not stay blind for that."""
+"""How long an address the device does not have is first left alone. Not longer: a PLC that is starting up refuses what
+it will answer soon, and a gas point must not stay blind for that."""
+ASK_AGAIN_MOST_S = 600.0
+"""How long it is left alone in the end, each time drawn from half to one and a half times that."""
 PLAN_AGAIN_S = 600.0
-"""How long a block stays split after a refusal, unless one of the refused addresses is answered before."""
+"""How long blocks stay apart that were refused together and answered one by one."""
 
 
 @dataclass(slots=True)
 class Track:
-    """One request and what it last said. While ``refused`` says why, it is not asked again before ``again_s``."""
+    """One request and what it last said. While ``refused`` says why, it is not asked again before its rest is over."""
 
     request: Request
     suppressor: Suppressor
+    rest: Backoff
     refused: Reason | None = None
-    again_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Scan:
+    """One reading of a poll: with what, into what, and how far it has come."""
+
+    driver: Driver[Any]
+    post: Post
+    now_s: float
+    stopping: Callable[[], bool]
+    requests: int = 0
 
 
 class Poll:
     """The points of one device that are read together every ``period_s``. Times are the loop's, in seconds."""
 
-    def __init__(self, device: Installed, period_s: float, *, every: bool) -> None:
+    def __init__(self, device: Installed, period_s: float, *, every: bool, jitter: Jitter) -> None:
         wanted = [want for want in device.wanted() if want.point.scan_s == period_s]
         self.period_s = period_s
         self.due_s = 0.0
-        self.refusals: dict[str, str] = {}
-        """What the device refuses, by the names of the points: why it does."""
         self._device = device
         self._every = every
+        self._jitter = jitter
         self._planned: Sequence[Request] = driver_class(device.config.driver).plan(device.config, wanted)
         self._tracks = [self._track(request) for request in self._planned]
+        self._is_split = False
         self._plan_again_s: float | None = None
 
     async def read(self, driver: Driver[Any], post: Post, now_s: float, stopping: Callable[[], bool]) -> int:
         """Ask for everything that is not resting, until told to stop; return how many requests were made.
 
-        A refused block is narrowed down within the same scan, so that one address the device does not have blinds
-        one point and not its whole block. Raises: DeviceUnreachable.
+        Raises: DeviceUnreachable.
         """
-        self._plan_again(now_s)
-        pending, asked, requests = deque(self._tracks), [], 0
-        while pending and not stopping():
-            track = pending.popleft()
-            if track.refused is not None and now_s < track.again_s:
-                track.suppressor.fail(track.refused, post.arrival(), post.report)
-            else:
-                requests += 1
-                narrower = await self._ask(track, driver, post, now_s)
-                if narrower:
-                    pending.extendleft(reversed(narrower))
-                    continue
-            asked.append(track)
-        self._tracks = [*asked, *pending]
-        return requests
+        if self._plan_again_s is not None and now_s >= self._plan_again_s:
+            self._plan_again()
+        scan = _Scan(driver, post, now_s, stopping)
+        before, tracks = _refused(self._tracks), list[Track]()
+        for track in self._tracks:
+            tracks += await self._ask(track, scan)
+        self._tracks = tracks
+        self._tell(before)
+        if self._plan_again_s is not None and self._plan_again_s > now_s and _refused(tracks):
+            self._plan_again_s = None  # the address that is asked for again will tell
+        return scan.requests
 
     def lose(self, post: Post) -> None:
-        """Report every point bad: the device does not answer."""
+        """Report every point bad: the device does not answer. What it refused before, it may have when it is back."""
+        if self._is_split:
+            self._plan_again()
         for track in self._tracks:
             track.suppressor.fail(Reason.COMM, post.arrival(), post.report)
 
@@ -78,44 +99,81 @@ class Poll:
         self.due_s += self.period_s * (missed + 1)
         return missed
 
-    async def _ask(self, track: Track, driver: Driver[Any], post: Post, now_s: float) -> list[Track]:
-        """Read one request into the post; return the narrower ones to ask instead where it was refused as too wide."""
-        try:
-            decoded, arrived_ms = await _read(driver, track.request, post)
-        except DeviceRefused as refusal:
-            narrower = track.request.halves() if refusal.narrower else None
-            if narrower is None:
-                self._refuse(track, refusal, post, now_s)
-                return []
-            self._plan_again_s = now_s + PLAN_AGAIN_S
-            return [self._track(request) for request in narrower]
+    async def _ask(self, track: Track, scan: _Scan) -> list[Track]:
+        """Read one request; return it, or the fewest that ask for its points around what the device does not have."""
+        if track.refused is not None and track.rest.rests(scan.now_s):
+            track.suppressor.fail(track.refused, scan.post.arrival(), scan.post.report)
+        elif not scan.stopping():
+            scan.requests += 1
+            try:
+                decoded, arrived_ms = await _read(scan.driver, track.request, scan.post)
+            except DeviceRefused as refusal:
+                halves = track.request.halves() if refusal.narrower else None
+                if halves is not None:
+                    return await self._split(halves, scan)
+                self._refuse(track, refusal, scan)
+            else:
+                self._take(track, decoded, arrived_ms, scan)
+        return [track]
+
+    async def _split(self, halves: Sequence[Request], scan: _Scan) -> list[Track]:
+        self._is_split = True
+        left, right = [await self._ask(self._track(half), scan) for half in halves]
+        if len(left) == len(right) == 1 and not _refused([*left, *right]):
+            # Both answer as they are: the block was too large, or has a hole between them.
+            self._plan_again_s = scan.now_s + PLAN_AGAIN_S
+            return left + right
+        return self._joined(left, right)
+
+    def _joined(self, left: list[Track], right: list[Track]) -> list[Track]:
+        """Return both sides' tracks, those that meet joined where both were answered."""
+        *_, end = left
+        begin, *_ = right
+        both = end.request.joined(begin.request) if end.refused is None and begin.refused is None else None
+        return left + right if both is None else [*left[:-1], self._track(both), *right[1:]]
+
+    def _take(self, track: Track, decoded: Decoded, arrived_ms: int, scan: _Scan) -> None:
         if track.refused is not None:
             track.refused = None
-            self.refusals.pop(self._names(track), None)
-            self._plan_again_s = now_s if self._plan_again_s is not None else None
-        track.suppressor.report(decoded, arrived_ms, post.report)
-        post.send_what_waited()
-        return []
+            track.rest.succeed()
+            self._plan_again_s = scan.now_s if self._is_split else None
+        track.suppressor.report(decoded, arrived_ms, scan.post.report)
+        scan.post.send_what_waited()
 
-    def _refuse(self, track: Track, refusal: DeviceRefused, post: Post, now_s: float) -> None:
+    def _refuse(self, track: Track, refusal: DeviceRefused, scan: _Scan) -> None:
         track.refused = refusal.reason
-        track.again_s = now_s + ASK_AGAIN_S if refusal.narrower else now_s
-        self.refusals[self._names(track)] = str(refusal)
-        track.suppressor.fail(refusal.reason, post.arrival(), post.report)
+        if refusal.narrower:
+            track.rest.fail(scan.now_s)
+        track.suppressor.fail(refusal.reason, scan.post.arrival(), scan.post.report)
 
-    def _plan_again(self, now_s: float) -> None:
-        """Go back to whole blocks once a refusal is old: everything is reported afresh then."""
-        if self._plan_again_s is not None and now_s >= self._plan_again_s:
-            self._plan_again_s = None
-            self._tracks = [self._track(request) for request in self._planned]
+    def _plan_again(self) -> None:
+        """Go back to whole blocks: everything is reported afresh then."""
+        self._plan_again_s = None
+        self._is_split = False
+        self._tracks = [self._track(request) for request in self._planned]
 
     def _track(self, request: Request) -> Track:
         points = [self._device.points[index] for index in request.points]
-        period_ms = int(self.period_s * 1000)
-        return Track(request, Suppressor(request.points, points, period_ms=period_ms, every=self._every))
+        suppressor = Suppressor(request.points, points, period_ms=int(self.period_s * 1000), every=self._every)
+        return Track(request, suppressor, Backoff(self._jitter, first_s=ASK_AGAIN_S, longest_s=ASK_AGAIN_MOST_S))
 
-    def _names(self, track: Track) -> str:
-        return ", ".join(self._device.names[index] for index in track.request.points)
+    def _tell(self, before: set[int]) -> None:
+        """Log which points the device refuses from now on, and which it answers again: edges, not levels."""
+        after = _refused(self._tracks)
+        for event, points in (("points refused", after - before), ("points answered again", before - after)):
+            if points:
+                names = [self._device.names[index] for index in sorted(points)[:MOST_NAMES]]
+                more = ["…"] if len(points) > MOST_NAMES else []
+                log.warning(event, device=self._device.name, count=len(points), points=" ".join(names + more))
+
+
+MOST_NAMES = 10
+"""Points named in one line of log."""
+
+
+def _refused(tracks: Sequence[Track]) -> set[int]:
+    """Return the points whose device has said no."""
+    return {index for track in tracks if track.refused is not None for index in track.request.points}
 
 
 async def _read(driver: Driver[Any], request: Request, post: Post) -> tuple[Decoded, int]:

@@ -230,8 +230,8 @@ async def test_illegal_address_blinds_its_own_point_only_with_device_exception()
             again = scanner.statuses["rig1"].requests - requests
     for i in range(12):
         expected = (None, bad(Reason.DEVICE_EXCEPTION)) if i == 5 else (i, GOOD)
-        assert by_name(collector, scanner, f"r{i}") == [expected]
-    assert again <= 4 * 5, "once narrowed down, a bad address must not be asked for again at every scan"
+        assert set(by_name(collector, scanner, f"r{i}")) == {expected}
+    assert again <= 4 * 2, "once narrowed down, a bad address must not be asked for again at every scan"
     assert by_name(collector, scanner, "comm_ok") == [(True, GOOD)]
 
 

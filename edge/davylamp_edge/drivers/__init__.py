@@ -59,6 +59,9 @@ class Request(Protocol):
     def halves(self) -> tuple[Self, Self] | None:
         """Return two narrower requests for the same points, or None where there is but one point."""
 
+    def joined(self, other: Self) -> Self | None:
+        """Return one request for both's points, or None; asked of neighbours that were ``halves`` of one request."""
+
 
 Asked = TypeVar("Asked", bound=Request)
 

@@ -24,8 +24,10 @@ from davylamp_edge.plan import (
     Area,
     Block,
     halves,
+    joined,
     parse_place,
     plan_requests,
+    plan_single_values,
     span_of,
     width_of,
 )
@@ -88,6 +90,10 @@ class ModbusRequest:
             return None
         return self.of(self.device, both[0], self.cells), self.of(self.device, both[1], self.cells)
 
+    def joined(self, other: Self) -> Self | None:
+        """Return one block for both's points."""
+        return self.of(self.device, joined(self.block, other.block), {**self.cells, **other.cells})
+
     def __str__(self) -> str:
         return f"{self.block.count} at {self.block.area}:{self.block.start} of unit {self.unit}"
 
@@ -147,7 +153,10 @@ class ModbusDriver:
             place = parse_place(want.address)
             spans.append(span_of(want.index, place, want.point))
             cells[want.index] = Cell(want.index, place.start, want.point, place.bits)
-        blocks = plan_requests(spans, gap=device.gap_registers, max_registers=device.max_registers)
+        if device.read == "values":
+            blocks = plan_single_values(spans)
+        else:
+            blocks = plan_requests(spans, gap=device.gap_registers, max_registers=device.max_registers)
         return [ModbusRequest.of(device, block, cells) for block in blocks]
 
     async def connect(self) -> None:

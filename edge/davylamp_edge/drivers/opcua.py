@@ -58,6 +58,10 @@ class OpcuaRequest:
         """Return None: a node the server does not have harms no other."""
         return None
 
+    def joined(self, other: Self) -> Self | None:
+        """Return None: nothing is ever split."""
+        return None
+
 
 class OpcuaDriver:
     """One session with one server; the devices behind it share it."""
