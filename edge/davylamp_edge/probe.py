@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from davylamp_wire.profile import DataType, Order, Point
 
 from davylamp_edge.decode import ORDERS, Cell, RegisterDecoder, decode_text, swap_registers
-from davylamp_edge.drivers.modbus import ModbusDriver, ModbusRequest
+from davylamp_edge.drivers.modbus import ModbusDriver, ModbusRequest, Unit
 from davylamp_edge.plan import MAX_BITS, MAX_REGISTERS, Block, Place
 
 NUMBERS = {
@@ -27,7 +27,9 @@ async def probed(address: str, unit: int, place: Place, count: int, timeout_s: f
     driver = ModbusDriver(address, timeout_s)
     try:
         await driver.connect()
-        payload = await driver.read(ModbusRequest.of(unit, Block(place.area, place.start, count, ()), {}))
+        payload = await driver.read(
+            ModbusRequest.of(Unit(unit, timeout_s), Block(place.area, place.start, count, ()), {})
+        )
     finally:
         await driver.close()
     return bits_read(place, payload, count) if place.area.bits else interpretations(place, payload)

@@ -51,7 +51,7 @@ async def test_a_register_that_is_not_there_is_said(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["no address", "holding:0"], "host:port"),
+        (["no address", "holding:0"], "rtu-tcp://host:4001"),
         (["127.0.0.1:502", "register 7"], "holding:0"),
         (["127.0.0.1:502", "holding:0", "--count", "126"], "1 to 125"),
     ],

@@ -52,10 +52,19 @@ EXCEPTION_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """A device behind a unit id, and how it wants to be asked: `pause_s` is the least time since the answer before."""
+
+    number: int
+    timeout_s: float
+    pause_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ModbusRequest:
     """A block read of one unit, and how its reply decodes."""
 
-    device: DeviceConfig
+    unit: Unit
     block: Block
     cells: Mapping[int, Cell]
     decoder: RegisterDecoder | BitDecoder
@@ -63,17 +72,13 @@ class ModbusRequest:
     """Bytes the reply must carry."""
 
     @classmethod
-    def of(cls, device: DeviceConfig, block: Block, cells: Mapping[int, Cell]) -> Self:
+    def of(cls, unit: Unit, block: Block, cells: Mapping[int, Cell]) -> Self:
         """Return a block's request. ``cells`` by point index, their offsets counted from address 0."""
         own = {span.index: cells[span.index] for span in block.spans}
         inside = [replace(cell, offset=cell.offset - block.start) for cell in own.values()]
         decoder = BitDecoder(inside) if block.area.bits else RegisterDecoder(inside)
         size = (block.count + 7) // 8 if block.area.bits else 2 * block.count
-        return cls(device, block, own, decoder, size)
-
-    @property
-    def unit(self) -> int:
-        return self.device.unit
+        return cls(unit, block, own, decoder, size)
 
     @property
     def points(self) -> Sequence[int]:
@@ -88,14 +93,14 @@ class ModbusRequest:
         both = halves(self.block)
         if both is None:
             return None
-        return self.of(self.device, both[0], self.cells), self.of(self.device, both[1], self.cells)
+        return self.of(self.unit, both[0], self.cells), self.of(self.unit, both[1], self.cells)
 
     def joined(self, other: Self) -> Self | None:
         """Return one block for both's points."""
-        return self.of(self.device, joined(self.block, other.block), {**self.cells, **other.cells})
+        return self.of(self.unit, joined(self.block, other.block), {**self.cells, **other.cells})
 
     def __str__(self) -> str:
-        return f"{self.block.count} at {self.block.area}:{self.block.start} of unit {self.unit}"
+        return f"{self.block.count} at {self.block.area}:{self.block.start} of unit {self.unit.number}"
 
 
 class ModbusDriver:
@@ -153,11 +158,12 @@ class ModbusDriver:
             place = parse_place(want.address)
             spans.append(span_of(want.index, place, want.point))
             cells[want.index] = Cell(want.index, place.start, want.point, place.bits)
+        unit = Unit(device.unit, device.timeout_s, device.pause_ms / 1000)
         if device.read == "values":
             blocks = plan_single_values(spans)
         else:
             blocks = plan_requests(spans, gap=device.gap_registers, max_registers=device.max_registers)
-        return [ModbusRequest.of(device, block, cells) for block in blocks]
+        return [ModbusRequest.of(unit, block, cells) for block in blocks]
 
     async def connect(self) -> None:
         """Open the line anew. One that was lost is never used again."""
@@ -189,10 +195,15 @@ class ModbusDriver:
         block = request.block
         try:
             pdu = await bus.ask(
-                request.unit, FUNCTIONS[block.area], block.start, block.count, request.size, request.device.timeout_s
+                request.unit.number,
+                FUNCTIONS[block.area],
+                block.start,
+                block.count,
+                request.size,
+                request.unit.timeout_s,
             )
         except TimeoutError:
-            raise self._unreachable(request, f"no answer within {request.device.timeout_s:g} s") from None
+            raise self._unreachable(request, f"no answer within {request.unit.timeout_s:g} s") from None
         except (OSError, OutOfStep) as error:
             await self.close()
             raise self._unreachable(request, str(error)) from None
@@ -221,14 +232,14 @@ class ModbusDriver:
         bus = self._bus
         if bus is None:
             raise self._unreachable(request, "is not connected")
-        pause_s = max(request.device.pause_ms / 1000, bus.silence_s)
+        pause_s = max(request.unit.pause_s, bus.silence_s)
         rest_s = self._free_s + pause_s - asyncio.get_running_loop().time() if pause_s else 0.0
         if rest_s > 0:
             await asyncio.sleep(rest_s)
         return bus
 
     def _unreachable(self, request: ModbusRequest, why: str) -> DeviceUnreachable:
-        return DeviceUnreachable(f"unit {request.unit} at {self._address}: {why}")
+        return DeviceUnreachable(f"unit {request.unit.number} at {self._address}: {why}")
 
 
 def _payload(request: ModbusRequest, pdu: bytes) -> bytes:
