@@ -31,6 +31,7 @@ from davylamp_cloud.ingest import Ingest
 from davylamp_cloud.log import Log
 from davylamp_cloud.monitor import Monitor
 from davylamp_cloud.notify.outbox import Outbox
+from davylamp_cloud.recent import Recent
 from davylamp_cloud.retention import Retention, only_one
 from davylamp_cloud.startup import Startup
 from davylamp_cloud.store.state import State
@@ -78,7 +79,7 @@ class App:
         self._startup.mark("log")
         historian = open_historian(config.historian, folder, log)
         undo.callback(historian.close)
-        commits = GroupCommit(log, self.fail)
+        commits, recent = GroupCommit(log, self.fail), Recent()
         monitor = Monitor(
             log,
             state,
@@ -88,6 +89,7 @@ class App:
             masks=config.masks,
             receivers=config.receivers,
             failed=self.fail,
+            recent=recent,
         )
         outbox = Outbox(
             state,
@@ -99,7 +101,8 @@ class App:
             failed=self.fail,
         )
         monitor.on_commit(lambda committed: outbox.wake() if committed.transitions else None)
-        feed = Feed(log, historian, now_ms=now_ms, keep_days=config.historian.keep_days, failed=self.fail)
+        keep_days = config.historian.keep_days
+        feed = Feed(log, historian, now_ms=now_ms, keep_days=keep_days, failed=self.fail, recent=recent)
         ingest = Ingest(config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms, self.fail)
         retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))
         ticker = Ticker(commits, now_ms, ingest.offsets, retention.look, self.fail)

@@ -25,7 +25,7 @@ from davylamp_cloud.limit_edits import DIRECT, Asked, wanted_of
 from davylamp_cloud.listening import Heard, listen
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
-from davylamp_cloud.readings import kept, slice_of
+from davylamp_cloud.readings import Slice, kept, slice_of
 from davylamp_cloud.register import Introduced, Proposal, Register, Tag
 from davylamp_cloud.resumption import standing_in
 from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, Settings, system_alarm, system_alarm_id
@@ -122,6 +122,7 @@ class Work:
     hidden_until_ms: dict[int, int] = field(default_factory=dict)
     acts: list[Act] = field(default_factory=list)
     heard: Heard = field(default_factory=Heard)
+    readings: list[Slice] = field(default_factory=list)
     clock_ms: int = 0
     unknown: int = 0
 
@@ -188,6 +189,7 @@ class Evaluator:
 
     def _data(self, records: Sequence[Record], work: Work) -> None:
         found = slice_of(records, self._log.births)
+        work.readings.append(found)
         work.unknown += found.unknown
         arrivals_ms = {record.seq: record.time_ms for record in records}
         for seq in found.unread:

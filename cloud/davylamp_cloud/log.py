@@ -16,12 +16,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from davylamp_wire.intervals import Intervals
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.tags import Birth, BirthBook, birth_of
+from davylamp_cloud.tail import Tail
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records(
@@ -45,6 +47,9 @@ CREATE TABLE IF NOT EXISTS quarantine(
   reason TEXT NOT NULL, payload BLOB NOT NULL);
 """
 
+TAIL_BYTES = 16 << 20
+"""Of the newest records so much stays in memory for readers that keep up."""
+
 QUARANTINE_ROWS = 10_000
 QUARANTINE_BYTES = 64 * 1024
 
@@ -62,8 +67,7 @@ class RecordKind(StrEnum):
     DAMAGED = "damaged"
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(NamedTuple):
     """A record on its way into the log. `node` is ``group/node``, `time_ms` its arrival here, UTC."""
 
     kind: RecordKind
@@ -74,8 +78,7 @@ class NewRecord:
     birth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record of the log; `seq` ascends without gaps as long as nothing was trimmed."""
 
     seq: int
@@ -158,6 +161,7 @@ class Log:
         self._looking = looking
         self._readers = _Readers()
         self._write_lock = threading.Lock()
+        self._tail: Tail[Record] = Tail(TAIL_BYTES)
         self._grown = threading.Condition()
         self._closed = False
         self._woken = 0
@@ -197,6 +201,8 @@ class Log:
                 _write_beside(connection, beside)
                 faultpoints.hit("log.before_commit")
             faultpoints.hit("log.after_commit")
+            read = [Record(seq, *_as_read(record)) for seq, record in enumerate(records, first)]
+            self._tail.add(first, read, sum(len(record.body) for record in records))
             self._last += len(rows)
         with self._grown:
             self._grown.notify_all()
@@ -215,6 +221,9 @@ class Log:
 
     def read(self, after: int, limit: int = 1000) -> list[Record]:
         """Return the next records after a cursor, oldest first; a damaged one says so in its kind."""
+        newest = self._tail.read(after, limit)
+        if newest is not None:
+            return newest
         rows = self._reader().execute(
             "SELECT seq, kind, node, device, birth, time_ms, body, crc FROM records WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
@@ -297,6 +306,7 @@ class Log:
                 "ORDER BY seq LIMIT ?)",
                 (min(below, self._last), crowded, older_than_ms, most),
             )
+            self._tail.forget(_scalar(connection, "SELECT coalesce(min(seq), 0) FROM records"))
             return gone.rowcount
 
     def close(self) -> None:
@@ -349,6 +359,10 @@ class _Transaction:
 def _row(seq: int, record: NewRecord) -> tuple[int, str, str, str, int, int, bytes, int]:
     crc = _crc(record.kind, record.node, record.device, record.birth, record.time_ms, record.body)
     return seq, record.kind, record.node, record.device, record.birth, record.time_ms, record.body, crc
+
+
+def _as_read(record: NewRecord) -> tuple[RecordKind, str, str, int, int, bytes]:
+    return record.kind, record.node, record.device, record.birth, record.time_ms, record.body
 
 
 def _record(seq: int, kind: str, node: str, device: str, birth: int, time_ms: int, body: bytes, crc: int) -> Record:

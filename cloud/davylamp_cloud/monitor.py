@@ -30,6 +30,7 @@ from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, NotStarted, Outcome, Outcomes
+from davylamp_cloud.recent import Recent
 from davylamp_cloud.replay import Restored, restore, snapshot_of
 from davylamp_cloud.resumption import resumption
 from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
@@ -83,9 +84,14 @@ class Monitor:
         masks: Sequence[MaskConfig] = (),
         receivers: Sequence[ReceiverConfig] = (),
         failed: Callable[[BaseException], None] | None = None,
+        recent: Recent | None = None,
     ) -> None:
-        """`failed` is called from the thread when it cannot go on; the process must stop then."""
+        """`failed` is called from the thread when it cannot go on; the process must stop then.
+
+        What is decoded is left in `recent` for whoever needs it next.
+        """
         self.live = Live()
+        self._recent = recent
         self._log = log
         self._state = state
         self._now_ms = now_ms
@@ -253,6 +259,8 @@ class Monitor:
         except Exception as error:
             self._recover(records, error)
             return
+        if self._recent is not None and not work.unreadable:
+            self._recent.keep(records[0].seq, work.seq, work.readings)
         self._unknown += work.unknown
         self._stored += len(rows)
         if work.register_changed:

@@ -12,6 +12,23 @@ from numpy.typing import NDArray
 from davylamp_cloud.log import Record
 from davylamp_cloud.tags import NO_TAG, BirthBook
 
+Ints = NDArray[np.int64]
+MARK_BITS = (1 << 63) - 1
+"""Of a record number so much fits a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Whose readings a slice has: of each record its number, its birth, its mark and how many readings are its own.
+
+    A mark stays the same when the same record comes again: its number at the edge, else the log's.
+    """
+
+    seqs: Ints
+    births: Ints
+    marks: Ints
+    counts: Ints
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -22,6 +39,7 @@ class Slice:
 
     batch: Batch
     texts: dict[int, str]
+    told: Told
     unread: tuple[int, ...] = ()
     unknown: int = 0
 
@@ -29,7 +47,7 @@ class Slice:
 def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
     """Decode records with the births they name; what is no tag is left out."""
     parts: list[tuple[NDArray[np.generic], ...]] = []
-    heads: list[tuple[int, int, bool, int]] = []
+    heads: list[tuple[int, int, bool, int, int, int]] = []
     texts: dict[int, str] = {}
     unread = []
     at = 0
@@ -41,10 +59,12 @@ def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
         if columns.texts:
             texts.update((at + position, text) for position, text in columns.texts.items())
         parts.append((tags, columns.times_ms, columns.values, columns.qualities))
-        heads.append((record.seq, record.time_ms, columns.historical, len(tags)))
+        mark = record.seq if columns.record is None else columns.record & MARK_BITS
+        heads.append((record.seq, record.time_ms, columns.historical, record.birth, mark, len(tags)))
         at += len(tags)
     if not parts:
-        return Slice(Batch.concat([]), {}, tuple(unread))
+        nothing = np.empty(0, np.int64)
+        return Slice(Batch.concat([]), {}, Told(nothing, nothing, nothing, nothing), tuple(unread))
     return _joined(parts, heads, texts, tuple(unread))
 
 
@@ -59,14 +79,15 @@ def decoded(records: Sequence[Record], births: BirthBook) -> list[Columns | Payl
 
 def _joined(
     parts: list[tuple[NDArray[np.generic], ...]],
-    heads: list[tuple[int, int, bool, int]],
+    heads: list[tuple[int, int, bool, int, int, int]],
     texts: dict[int, str],
     unread: tuple[int, ...],
 ) -> Slice:
     tags, times, values, qualities = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    seqs, arrivals, lates, counts = zip(*heads, strict=True)
+    seqs, arrivals, lates, births, marks, counts = zip(*heads, strict=True)
+    told = Told(*(np.array(column, np.int64) for column in (seqs, births, marks, counts)))
     batch = Batch.of(
-        np.repeat(np.array(seqs, np.int64), counts),
+        np.repeat(told.seqs, counts),
         tags,
         times,
         values,
@@ -76,8 +97,8 @@ def _joined(
     )
     known = tags >= 0
     if known.all():
-        return Slice(batch, texts, unread)
-    return kept(Slice(batch, texts, unread, int(np.count_nonzero(tags == NO_TAG))), known)
+        return Slice(batch, texts, told, unread)
+    return kept(Slice(batch, texts, told, unread, int(np.count_nonzero(tags == NO_TAG))), known)
 
 
 def kept(found: Slice, keep: NDArray[np.bool_]) -> Slice:
@@ -86,4 +107,7 @@ def kept(found: Slice, keep: NDArray[np.bool_]) -> Slice:
     names = ("seq", "tag", "time_ms", "value", "quality", "late", "arrival_ms")
     columns = [getattr(batch, name)[keep] for name in names]
     texts = {int(places[at]): text for at, text in found.texts.items() if keep[at]}
-    return replace(found, batch=Batch(*columns), texts=texts)
+    told = found.told
+    owners = np.repeat(np.arange(len(told.counts)), told.counts)
+    counts = np.bincount(owners[keep], minlength=len(told.counts))
+    return replace(found, batch=Batch(*columns), texts=texts, told=replace(told, counts=counts))

@@ -115,9 +115,11 @@ def test_aliases_far_apart_are_found_by_search(log: Log) -> None:
 def test_a_changed_byte_on_disk_is_noticed(tmp_path: Path) -> None:
     log = Log(tmp_path / "log.db")
     log.append([record(b"value 1"), record(b"value 2")])
+    log.close()
     with sqlite3.connect(log.path) as tamper:
         tamper.execute("UPDATE records SET body = ? WHERE seq = 1", (b"value 9",))
     tamper.close()
+    log = Log(log.path)
     assert [r.kind for r in log.read(0)] == [RecordKind.DAMAGED, RecordKind.DATA]
     log.close()
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import structlog
-from davylamp_wire.columns import Columns
+from davylamp_alarms.batch import Batch
 
 from davylamp_cloud.historian import Historian, HistorianUnavailable, Rows
 from davylamp_cloud.historian.days import DAY_MS
 from davylamp_cloud.log import Log, Record, RecordKind
-from davylamp_cloud.readings import decoded
-from davylamp_cloud.tags import NO_TAG, BirthBook
+from davylamp_cloud.readings import Ints, Slice, slice_of
+from davylamp_cloud.recent import Recent
+from davylamp_cloud.tags import BirthBook
 
 LOG = structlog.get_logger()
 
@@ -47,15 +48,20 @@ class Feed:
         now_ms: Callable[[], int],
         keep_days: int,
         failed: Callable[[BaseException], None],
+        recent: Recent | None = None,
         commit_s: float = COMMIT_S,
         backoff_s: Sequence[float] = BACKOFF_S,
     ) -> None:
-        """`failed` is called from the thread when it cannot go on (a mistake in the code, not a store that is down)."""
+        """`failed` is called from the thread when it cannot go on (a mistake in the code, not a store that is down).
+
+        What the monitor leaves in `recent` is not decoded again.
+        """
         self._log = log
         self._historian = historian
         self._now_ms = now_ms
         self._keep_days = keep_days
         self._failed = failed
+        self._recent = recent or Recent()
         self._commit_s = commit_s
         self._backoff_s = backoff_s
         self._position = historian.cursor()
@@ -119,13 +125,11 @@ class Feed:
             self._failed(error)
 
     def _carry(self) -> None:
-        """Store the next slice, then rest until the second is full unless more than a slice waits."""
+        """Store what comes next, then rest until the second is full unless more waits than goes into one commit."""
         began_s = time.monotonic()
-        records = self._slice()
-        if not records:
+        rows, aside, cursor = self._next()
+        if cursor == self._position:
             return
-        rows, aside = rows_of(records, self._log.births)
-        cursor = records[-1].seq
         if len(rows) or cursor - self._historian.cursor() > IDLE_RECORDS:
             if not self._write(rows, cursor):
                 return
@@ -134,16 +138,27 @@ class Feed:
         with self._moved:
             self._position = cursor
             self._moved.notify_all()
-        if self._log.last_seq - cursor < SLICE_RECORDS:
+        if len(rows) < SLICE_READINGS and self._log.last_seq - cursor < SLICE_RECORDS:
             self._stopping.wait(max(0.0, self._commit_s - (time.monotonic() - began_s)))
 
+    def _next(self) -> tuple[Rows, int, int]:
+        """Return the next readings, how many were set aside, and the record they reach up to."""
+        kept = self._recent.take(self._position, SLICE_READINGS)
+        if kept:
+            slices = [found for part in kept for found in part.slices]
+            return rows_from(slices), sum(found.unknown for found in slices), kept[-1].last
+        records = self._slice()
+        return (*rows_of(records, self._log.births), records[-1].seq if records else self._position)
+
     def _slice(self) -> list[Record]:
-        """Return the next records: what there is, up to the bounds of one commit."""
+        """Return the next records: what there is that nobody has decoded, up to the bounds of one commit."""
+        until = self._recent.next_after(self._position)
         records: list[Record] = []
         readings = 0
         while len(records) < SLICE_RECORDS and readings < SLICE_READINGS:
             after = records[-1].seq if records else self._position
-            page = self._log.read(after, PAGE_RECORDS)
+            most = PAGE_RECORDS if until is None else min(PAGE_RECORDS, until - 1 - after)
+            page = self._log.read(after, most) if most > 0 else []
             records += page
             readings += sum(len(record.body) for record in page) // 20  # a reading takes about 20 bytes on the wire
             if len(page) < PAGE_RECORDS:
@@ -192,17 +207,8 @@ def rows_of(records: Sequence[Record], births: BirthBook) -> tuple[Rows, int]:
 
     A payload that cannot be read is in the quarantine already (ingest) and is passed over here.
     """
-    parts: list[_Part] = []
-    aside = 0
-    told = [record for record in records if _has_readings(record, births)]
-    for record, columns in zip(told, decoded(told, births), strict=True):
-        if isinstance(columns, ValueError):
-            continue
-        part, unknown = _part(record, columns, births)
-        aside += unknown
-        if part is not None:
-            parts.append(part)
-    return _joined(parts), aside
+    found = slice_of([record for record in records if _has_readings(record, births)], births)
+    return rows_from([found]), found.unknown
 
 
 def _has_readings(record: Record, births: BirthBook) -> bool:
@@ -212,53 +218,28 @@ def _has_readings(record: Record, births: BirthBook) -> bool:
     return record.kind is RecordKind.DATA
 
 
-class _Part:
-    """One record's readings."""
-
-    __slots__ = ("columns", "indices", "keep", "record")
-
-    def __init__(self, record: Record, columns: Columns, births: BirthBook) -> None:
-        self.record = record
-        self.columns = columns
-        self.indices = births.indices(record.birth, columns.aliases)
-        self.keep = self.indices >= 0
-
-
-def _part(record: Record, columns: Columns, births: BirthBook) -> tuple[_Part | None, int]:
-    part = _Part(record, columns, births)
-    unknown = int(np.count_nonzero(part.indices == NO_TAG))  # an edge's own metrics are no readings and not missed
-    return (part if part.keep.any() else None), unknown
-
-
-def _joined(parts: Sequence[_Part]) -> Rows:
-    lengths = [len(part.keep) for part in parts]
+def rows_from(slices: Sequence[Slice]) -> Rows:
+    """Return the readings of slices that follow each other as rows."""
     texts: dict[int, str] = {}
     at = 0
-    for part, length in zip(parts, lengths, strict=True):
-        texts.update({at + place: text for place, text in part.columns.texts.items()})
-        at += length
-
-    def spread(numbers: list[int], kind: type[np.int64] | type[np.int32]) -> Any:
-        return np.repeat(np.array(numbers, kind), lengths)
-
-    def column(name: str, kind: Any) -> Any:
-        return np.concatenate([getattr(part.columns, name) for part in parts]) if parts else np.empty(0, kind)
-
-    rows = Rows(
-        seqs=spread([part.record.seq for part in parts], np.int64),
-        tags=np.concatenate([part.indices for part in parts]) if parts else np.empty(0, np.int32),
-        times_ms=column("times_ms", np.int64),
-        values=column("values", np.float64),
-        qualities=column("qualities", np.uint16),
-        births=spread([part.record.birth for part in parts], np.int32),
-        marks=spread([_mark(part) for part in parts], np.int64),
+    for found in slices:
+        texts.update({at + place: text for place, text in found.texts.items()})
+        at += len(found.batch)
+    batch = Batch.concat([found.batch for found in slices])
+    return Rows(
+        seqs=batch.seq,
+        tags=batch.tag,
+        times_ms=batch.time_ms,
+        values=batch.value,
+        qualities=batch.quality,
+        births=_spread([(found.told.births, found.told.counts) for found in slices], np.int32),
+        marks=_spread([(found.told.marks, found.told.counts) for found in slices], np.int64),
         texts=texts,
     )
-    keep = np.concatenate([part.keep for part in parts]) if parts else np.empty(0, np.bool_)
-    return rows.where(keep)
 
 
-def _mark(part: _Part) -> int:
-    """Return what stays the same when the same record comes again: its number at the edge, else the log's."""
-    record = part.columns.record
-    return part.record.seq if record is None else record
+def _spread(columns: Sequence[tuple[Ints, Ints]], kind: type[np.int64] | type[np.int32]) -> Any:
+    """Return what records have in common, once for each of their readings."""
+    return np.concatenate(
+        [np.repeat(numbers.astype(kind), counts) for numbers, counts in columns] or [np.empty(0, kind)]
+    )

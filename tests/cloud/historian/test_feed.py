@@ -9,8 +9,10 @@ import pytest
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.historian import Historian, open_historian, stored_cursor
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
-from davylamp_cloud.historian.feed import IDLE_RECORDS, Feed, rows_of
+from davylamp_cloud.historian.feed import IDLE_RECORDS, Feed, rows_from, rows_of
 from davylamp_cloud.log import Beside, Log, NewRecord, RecordKind
+from davylamp_cloud.readings import kept, slice_of
+from davylamp_cloud.recent import Recent
 from davylamp_cloud.tags import Named, Said
 from davylamp_wire.births import BirthMetric, birth_payload
 from davylamp_wire.quality import Reason, uncertain
@@ -40,10 +42,19 @@ def historian(tmp_path: Path, log: Log) -> Iterator[Historian]:
 
 
 @contextmanager
-def feeding(log: Log, historian: Historian, backoff_s: Sequence[float] = (0.02,)) -> Iterator[Feed]:
+def feeding(
+    log: Log, historian: Historian, backoff_s: Sequence[float] = (0.02,), recent: Recent | None = None
+) -> Iterator[Feed]:
     errors: list[BaseException] = []
     feed = Feed(
-        log, historian, now_ms=lambda: T, keep_days=9000, failed=errors.append, commit_s=0.01, backoff_s=backoff_s
+        log,
+        historian,
+        now_ms=lambda: T,
+        keep_days=9000,
+        failed=errors.append,
+        commit_s=0.01,
+        backoff_s=backoff_s,
+        recent=recent,
     )
     feed.start()
     try:
@@ -190,3 +201,37 @@ def test_where_batches_are_cut_makes_no_difference(
     assert everything(historian, 0).values.tolist() == [float(n) for n in range(1, 41)]
     historian.close()
     log.close()
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=8), most=st.integers(0, 60))
+def test_what_the_monitor_left_is_stored_as_the_log_has_it(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[int, bool]], most: int
+) -> None:
+    """Some slices were kept, some were not or were dropped again: the history is that of the log."""
+    folder = tmp_path_factory.mktemp("recent")
+    log, recent = log_with_births(folder), Recent(most)
+    log.append([*scans(1, 20), tick(1), data(21, {16_385: 21.0, 16_387: "批次"}), *scans(22, 40)])
+    at = 0
+    for count, is_kept in cuts:
+        records = log.read(at, count)
+        if records and is_kept:
+            parts = [slice_of(part, log.births) for part in (records[:3], records[3:])]
+            recent.keep(records[0].seq, records[-1].seq, parts)
+        at += len(records)
+    historian = DuckDbHistorian(folder / "history")
+    with feeding(log, historian, recent=recent) as feed:
+        assert feed.wait(log.last_seq, SOON_S)
+    assert everything(historian, 0).values.tolist() == [float(n) for n in range(1, 41)]
+    assert everything(historian, 2).texts == {0: "批次"}
+    historian.close()
+    log.close()
+
+
+def test_the_marks_and_births_of_what_is_left_out_do_not_shift_the_others(log: Log) -> None:
+    log.append([data(1, {16_385: 1.0}), data(2, {16_386: 3}), data(3, {16_385: 4.0})])
+    whole = slice_of(log.read(log.last_seq - 3), log.births)
+    some = kept(whole, whole.batch.tag == 0)
+    rows = rows_from([some])
+    assert rows.seqs.tolist() == [log.last_seq - 2, log.last_seq]
+    assert rows.marks.tolist() == [1, 3]
