@@ -13,6 +13,7 @@ BENCHMARKS = {
     "log": "benchmarks.log",
     "historian": "benchmarks.historian",
     "edge": "benchmarks.edge",
+    "opcua": "benchmarks.opcua",
     "cloud": "benchmarks.cloud",
     "latency": "benchmarks.latency",
     "restart": "benchmarks.restart",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,15 +140,19 @@ class Stage:
         return {**told, "priorities": ["red", "orange", "yellow", "blue"]}, notices
 
 
-def edge_on(site: Stage, ports: list[int], profile: str) -> tuple[Part, str]:
-    """Start an edge on a plant's devices, all of one profile; return it and its page of counters."""
+def edge_on(site: Stage, places: Sequence[int | str], profile: str, *, driver: str = "modbus") -> tuple[Part, str]:
+    """Start an edge on a plant's devices, all of one profile; return it and its page of counters.
+
+    ``places`` are their ports on this machine, or their whole addresses.
+    """
     profiles = site.folder / "profiles" / "bench"
     profiles.mkdir(parents=True)
     (profiles / "bench.toml").write_text(profile, encoding="utf-8")
     port = free_port()
-    device = {"profile": "bench", "driver": "modbus", "hazard_source": "bench"}
+    device = {"profile": "bench", "driver": driver, "hazard_source": "bench"}
     devices: list[dict[str, Any]] = [
-        {"name": f"d{n}", "address": f"127.0.0.1:{at}", **device} for n, at in enumerate(ports)
+        {"name": f"d{n}", "address": at if isinstance(at, str) else f"127.0.0.1:{at}", **device}
+        for n, at in enumerate(places)
     ]
     config = site.write(
         "edge.toml",
@@ -187,12 +191,15 @@ class CloudPart:
         now = self.health()
         return int(now["monitor"]["lag_records"]) < 10 and int(now["historian"].get("lag_records", 0)) < 10
 
-    def stored(self, where: str = "quality = 0") -> int:
-        """Return how many rows the day files hold; only after its end, one process may open them."""
+    def stored(self, where: str = "quality = 0", what: str = "*") -> int:
+        """Return how many rows the day files hold, or how many of ``what`` in them.
+
+        Only after its end: one process may open them.
+        """
         count = 0
         for file in self._history.rglob("*.duckdb"):
             with duckdb.connect(str(file), read_only=True) as day:
-                row = day.execute(f"SELECT count(*) FROM readings WHERE {where}").fetchone()
+                row = day.execute(f"SELECT count({what}) FROM readings WHERE {where}").fetchone()
                 count += int(row[0]) if row else 0
         return count
 

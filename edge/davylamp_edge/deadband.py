@@ -50,7 +50,7 @@ class Suppressor:
         self._all = range(len(indices))
         self._every = every
         self._silences = [max(0, int(point.silence_s * 1000) - period_ms * 3 // 2) for point in points]
-        self._bands = {i: _Band(point, point.deadband) for i, point in enumerate(points) if point.deadband}
+        self._bands = {i: Band(point, point.deadband) for i, point in enumerate(points) if point.deadband}
         self._classes = _members(points)
         # What the last reply said, and when each point was last sent; both by the reply's arrival.
         self._last = Decoded([None] * len(indices), {}, [])
@@ -150,7 +150,7 @@ class Suppressor:
             self._bands[i].sent(decoded.values[i])
 
 
-class _Band:
+class Band:
     """An opted-in deadband: the value last sent, and every line that must not be crossed in silence."""
 
     def __init__(self, point: Point, width: float) -> None:

@@ -46,6 +46,8 @@ class DeviceStatus:
     late: int = 0
     """Scans left out because the one before took longer than its period."""
     losses: int = 0
+    dropped: int = 0
+    """Times a server says that its queue was full, and values before this one are lost."""
 
 
 class _Device:

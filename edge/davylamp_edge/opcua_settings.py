@@ -1,4 +1,4 @@
-"""What a device behind OPC UA is told besides its address: who trusts whom."""
+"""What a device behind OPC UA is told besides its address: how values come, and who trusts whom."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -22,8 +22,13 @@ PATHS = (
 
 
 class OpcuaSettings(Section):
-    """``[devices.opcua]``. Devices that share an address share one session, and say the same here."""
+    """``[devices.opcua]``. Devices that share an address share one session, and say the same here.
 
+    ``publish_s`` is how often the server sends what it has sampled; each point is sampled every ``scan_s`` of its own.
+    """
+
+    mode: Literal["subscribe", "poll"] = "subscribe"
+    publish_s: float = Field(default=0.5, ge=0.05, le=60)
     policy: Policy = "None"
     security: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
     allow_deprecated: bool = False

@@ -1,4 +1,4 @@
-"""Polls every device on time and hands on what was read.
+"""Polls every device on time, or listens to what it tells, and hands on what was read.
 
 ::
 
@@ -8,6 +8,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from davylamp_wire.profile import Profile
 
@@ -16,6 +17,9 @@ from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import Installed, install
 from davylamp_edge.line import DeviceStatus, Line
 from davylamp_edge.report import Clock, ScanResult, Sink, utc_ms
+
+if TYPE_CHECKING:
+    from davylamp_edge.push_line import PushLine
 
 __all__ = ["DeviceStatus", "ScanResult", "Scanner", "Sink", "utc_ms"]
 
@@ -42,7 +46,8 @@ class Scanner:
         self.devices: tuple[Installed, ...] = install(config, profiles)
         every = config.report == "every"
         self._lines = [
-            Line(sharing, every=every, sink=sink, now_ms=now_ms, jitter=jitter) for sharing in _by_line(self.devices)
+            _kind_of(sharing)(sharing, every=every, sink=sink, now_ms=now_ms, jitter=jitter)
+            for sharing in _by_line(self.devices)
         ]
         self.statuses: dict[str, DeviceStatus] = {
             status.name: status for line in self._lines for status in line.statuses
@@ -57,6 +62,17 @@ class Scanner:
             await stop.wait()
             for line in self._lines:
                 line.stop()
+
+
+def _kind_of(sharing: Sequence[Installed]) -> "type[Line] | type[PushLine]":
+    """Return whether the devices of one connection are asked, or tell by themselves."""
+    first = sharing[0].config
+    if first.driver != "opcua" or first.opcua.mode == "poll":
+        return Line
+    # Imported late: a gateway without OPC UA has no asyncua.
+    from davylamp_edge.push_line import PushLine
+
+    return PushLine
 
 
 def _by_line(devices: Sequence[Installed]) -> list[list[Installed]]:

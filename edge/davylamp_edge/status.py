@@ -154,7 +154,7 @@ def _lines(now: Snapshot) -> Iterator[str]:
 
 
 def _device_lines(now: Snapshot) -> Iterator[str]:
-    for name in ("scans", "requests", "late", "losses"):
+    for name in ("scans", "requests", "late", "losses", "dropped"):
         yield f"# TYPE davylamp_edge_device_{name}_total counter"
         for device in now.devices:
             labels = f'node="{now.node}",device="{device.name}"'

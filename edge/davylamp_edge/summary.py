@@ -84,7 +84,9 @@ def _thinned(device: Installed) -> Iterator[str]:
 
 
 def requests_per_s(device: Installed) -> float:
-    """Return how many requests a second a device gets."""
+    """Return how many requests a second a device gets; of a server that tells by itself, how often it does at most."""
+    if device.config.driver == "opcua" and device.config.opcua.mode == "subscribe":
+        return round(1 / device.config.opcua.publish_s, 3)
     plan = driver_class(device.config.driver).plan
     wanted = device.wanted()
     periods = {want.point.scan_s for want in wanted}

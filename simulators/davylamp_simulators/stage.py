@@ -149,7 +149,7 @@ class Stage:
 
     def _write_edge(self, part: Part, port: int) -> Path:
         scheme = "opc.tcp://" if part.protocol == "opcua" else ""
-        device = {
+        device: dict[str, Any] = {
             "name": part.device,
             "profile": part.profile,
             "driver": part.protocol,
@@ -158,6 +158,8 @@ class Stage:
             # A block that bridges a gap reads points it was not asked for; they would stand in the ledger for nothing.
             "gap_registers": 0,
         }
+        if part.protocol == "opcua":
+            device["opcua.mode"] = "poll"  # the simulator makes a value when it is read, and notes it then
         return self._write(
             f"{part.node}.toml",
             {"node": part.node, "group": GROUP, "report": "every"},

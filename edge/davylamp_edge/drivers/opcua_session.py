@@ -168,6 +168,14 @@ class Session:
             replies += got
         return replies
 
+    async def values(self, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
+        """Return nodes' values, and so hear whether the server lives. Raises: DeviceUnreachable."""
+        try:
+            _, *values = await self.read(nodes)
+        except (TimeoutError, OSError, UaError, ValueError) as error:
+            raise DeviceUnreachable(f"{self.server}: {said(error)}") from None
+        return values
+
     def resolved(self, node: ua.NodeId) -> ua.NodeId:
         """Return a node id with this session's number of its namespace; a null id where the server has no such."""
         uri = getattr(node, "NamespaceUri", None)
