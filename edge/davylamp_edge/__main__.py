@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TextIO, cast
 
 import structlog
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, parse
 from davylamp_wire.profile import Profile
 
 from davylamp_edge.check import load_edge
 from davylamp_edge.config import EdgeConfig
+from davylamp_edge.opcua_settings import PATHS, OpcuaSettings
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -33,6 +34,8 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
                                                   a device from an integrator's point list
   davylamp-edge check /etc/davylamp/edge.toml     find every mistake before the agent runs
   davylamp-edge run /etc/davylamp/edge.toml       run until SIGTERM or Ctrl-C
+  davylamp-edge browse opc.tcp://192.168.1.30:4840 --match 'Tank1/*' --write-profile profiles/tank/tank-1.toml
+                                                  what an OPC UA server has, and a draft of a profile
   davylamp-edge certificate tls --uri urn:plant:edge-1      a certificate for OPC UA servers to trust
 
 The config file is explained key by key in edge/example.toml."""
@@ -59,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("file", type=Path, metavar="FILE", help="the edge's config, TOML")
     _add_probe(commands.add_parser("probe", help="show what a Modbus device's registers could mean (查看寄存器)"))
     _add_import(commands.add_parser("import", help="make a device of a point list, XLSX or CSV (导入点表)"))
+    _add_browse(commands.add_parser("browse", help="list an OPC UA server's variables, draft a profile (浏览 OPC UA)"))
     _add_certificate(commands.add_parser("certificate", help="make this edge's OPC UA certificate (生成证书)"))
     return parser
 
@@ -96,6 +100,61 @@ def _import(given: argparse.Namespace) -> int:
     asked = {name: value for name, value in vars(given).items() if name != "command"}
     for line in import_list(Request(**asked)):
         print(line)
+    return OK
+
+
+def _add_browse(command: argparse.ArgumentParser) -> None:
+    command.add_argument("address", help="the server, for example opc.tcp://192.168.1.30:4840")
+    command.add_argument("--under", default="", metavar="NODE", help="where to begin, a node id; all objects otherwise")
+    command.add_argument("--depth", type=int, default=10, help="how many levels down (default %(default)s)")
+    command.add_argument(
+        "--match", action="append", default=[], metavar="GLOB", help="only paths like Tank1/*; may be repeated"
+    )
+    command.add_argument("--write-profile", type=Path, metavar="FILE", help="draft a profile of what is listed")
+    secured = command.add_argument_group("as in [devices.opcua] of the config (加密与身份)")
+    for key in SESSION_KEYS:
+        secured.add_argument(f"--{key.replace('_', '-')}", dest=key)
+    secured.add_argument("--allow-deprecated", action="store_true", default=None)
+
+
+SESSION_KEYS = ("policy", "security", "username", *PATHS)
+
+
+def _browse(given: argparse.Namespace) -> int:
+    from davylamp_edge.drivers import DeviceUnreachable
+
+    keys = (*SESSION_KEYS, "allow_deprecated")
+    said = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    settings = parse(OpcuaSettings, said, "command line")
+    try:
+        return asyncio.run(_browse_with(given, settings))
+    except ImportError as error:
+        return _without(error)
+    except DeviceUnreachable as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        print(f"{error.filename} cannot be written ({error.strerror})", file=sys.stderr)
+        return FAILED
+
+
+async def _browse_with(given: argparse.Namespace, settings: OpcuaSettings) -> int:
+    from davylamp_edge.browse import browsed, drafted, listed
+    from davylamp_edge.drivers.opcua import OpcuaDriver
+
+    if wrong := OpcuaDriver.wrong_address(given.address):
+        raise ValueError(f"{given.address} {wrong}")
+    if given.write_profile is not None and given.write_profile.exists():
+        raise ValueError(f"{given.write_profile} exists and is not replaced; name another file")
+    found = await browsed(given.address, settings, under=given.under, depth=given.depth, match=given.match)
+    for line in listed(found):
+        print(line)
+    if given.write_profile is not None:
+        given.write_profile.write_text(drafted(found, given.address), encoding="utf-8")
+        print(f"{given.write_profile}: a draft; its first lines say what is to do")
     return OK
 
 
@@ -191,6 +250,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "check": _check,
     "import": _import,
+    "browse": _browse,
     "certificate": _certificate,
     "probe": _probe,
 }

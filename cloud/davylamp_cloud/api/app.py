@@ -20,7 +20,6 @@ from davylamp_cloud.api import (
     performance,
     proposals,
     quarantine,
-    routes,
     sources,
     tags,
     transitions,
@@ -84,7 +83,7 @@ def create_app(cloud: Cloud) -> FastAPI:
     app.state.gate = Gate(credentials, sessions, cloud.now_ms)
     errors.install(app)
     for module in ROUTERS:
-        routes.add(app, module.router)
+        app.include_router(module.router)
     app.add_middleware(SecurityHeaders)
     return app
 

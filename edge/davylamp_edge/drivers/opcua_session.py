@@ -176,6 +176,23 @@ class Session:
             raise DeviceUnreachable(f"{self.server}: {said(error)}") from None
         return values
 
+    async def attributes(self, asked: Sequence[tuple[ua.NodeId, AttributeIds]]) -> list[ua.DataValue]:
+        """Return attributes of nodes, as many in one Read as the server takes."""
+        client, replies = self.client, list[ua.DataValue]()
+        for start in range(0, len(asked), self.most_read):
+            parameters = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Neither)
+            parameters.NodesToRead = [
+                ua.ReadValueId(NodeId=node, AttributeId=kind) for node, kind in asked[start : start + self.most_read]
+            ]
+            replies += await client.uaclient.read(parameters)
+        return replies
+
+    def named(self, node: ua.NodeId) -> str:
+        """Return a node id as a profile says it, with its namespace's URI."""
+        uris = {index: uri for uri, index in self._namespaces.items()}
+        number, text = node.NamespaceIndex, node.to_string()
+        return text.replace(f"ns={number};", f"nsu={uris[number]};") if number and number in uris else text
+
     def resolved(self, node: ua.NodeId) -> ua.NodeId:
         """Return a node id with this session's number of its namespace; a null id where the server has no such."""
         uri = getattr(node, "NamespaceUri", None)
