@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from davylamp_alarms.batch import Ints
+from davylamp_alarms.batch import Bools, Ints
 from davylamp_alarms.columns import ALWAYS, NEVER, Columns
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import NO_TAG, Kind
@@ -24,7 +24,10 @@ JUMP_MS = 1_000
 smaller (a leap second) makes a delay wrong by no more than that."""
 
 SINCE_MS = 1_500
-"""What was taken since a clock was set back is younger than this: ticks and offsets come several times a second."""
+"""What was taken since an edge's clock was set is younger than this: its offset comes with every message."""
+
+NOISE_MS = 250
+"""How far a reading's stamp may be ahead of its edge's clock as we know it, by what messages take on their way."""
 
 UNSEEN_GRACE_MS = 60_000
 """How long an edge node that the register names may take to show up for the first time."""
@@ -67,15 +70,15 @@ def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> 
     jump_ms = (now_ms - clock.now_ms) - gap_ms
     if abs(jump_ms) >= JUMP_MS:
         clock.jump_ms = jump_ms
-        _move_host(memory, jump_ms, now_ms)
+        _move_host(memory, jump_ms, now_ms, gap_ms)
     return gap_ms
 
 
-def _move_host(memory: Memory, jump_ms: int, now_ms: int) -> None:
+def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
     tags, nodes, book = memory.layout.tags, memory.nodes, memory.book
-    shift(tags, "arrival_ms", slice(0, tags.n), jump_ms, now_ms)
-    shift(nodes, "base_ms", slice(0, nodes.n), jump_ms, now_ms)
-    shift(memory.slots, "late_seen_ms", slice(0, memory.slots.n), jump_ms, now_ms)
+    for columns, name in ((tags, "arrival_ms"), (nodes, "base_ms"), (memory.slots, "late_seen_ms")):
+        times: Ints = getattr(columns, name)[: columns.n]
+        shift(columns, name, slice(0, columns.n), jump_ms, host_old(times, jump_ms, now_ms, gap_ms))
     for lone in memory.lone.values():
         lone.since_ms += jump_ms
     book.move_clock(jump_ms)
@@ -86,17 +89,20 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int) -> None:
     memory.clock.sweep_ms = NEVER
 
 
-def shift(columns: Columns, name: str, where: slice | Ints, jump_ms: int, now_ms: int) -> None:
-    """Move the times that were taken before a clock was set; those taken since are already by the new clock.
+def host_old(times: Ints, jump_ms: int, now_ms: int, gap_ms: int) -> Bools:
+    """Return which host times were taken before the host's clock was set; what came since the last tick may be either.
 
-    Where a clock was set forward, times behind now by more than half the jump are old; set back, times ahead of it by
-    so much, and those too far behind to have been taken since.
+    Where it was set back, times ahead of it are old for certain. In doubt a time counts as old: silence is then called
+    too early and mends itself, never too late.
     """
-    times: Ints = getattr(columns, name)[where]
     if jump_ms < 0:
-        old = (times - now_ms > -jump_ms // 2) | (now_ms - times > SINCE_MS)
-    else:
-        old = now_ms - times > jump_ms // 2
+        return (times > now_ms) | (now_ms - times > gap_ms)
+    return now_ms - times > jump_ms // 2
+
+
+def shift(columns: Columns, name: str, where: slice | Ints, jump_ms: int, old: Bools) -> None:
+    """Move the times that were taken before a clock was set; those taken since are already by the new clock."""
+    times: Ints = getattr(columns, name)[where]
     known = (times != NEVER) & (times != ALWAYS)
     getattr(columns, name)[where] = np.where(old & known, times + jump_ms, times)
 
@@ -109,19 +115,42 @@ def _edge_times(memory: Memory, now_ms: int, offsets: Mapping[str, int]) -> None
             continue  # said of a host clock that has been set since
         jump_ms = offsets[name] - int(nodes.offset_ms[node])
         if nodes.measured[node] and abs(jump_ms) >= JUMP_MS:
-            _move_edge(memory, node, jump_ms, now_ms + offsets[name])
+            _move_edge(memory, node, jump_ms, now_ms, now_ms + offsets[name])
         nodes.offset_ms[node], nodes.before_ms[node], nodes.measured[node] = offsets[name], NEVER, 1
     memory.weigh_offsets()
 
 
-def _move_edge(memory: Memory, node: int, jump_ms: int, edge_now_ms: int) -> None:
+def _move_edge(memory: Memory, node: int, jump_ms: int, now_ms: int, edge_now_ms: int) -> None:
     layout, slots = memory.layout, memory.slots
     tags = np.flatnonzero(layout.node_of[layout.tags.shared[: layout.tags.n]] == node)
+    before = _before_set(layout.tags.time_ms[tags] + now_ms - layout.tags.arrival_ms[tags], jump_ms, edge_now_ms)
     for name in ("time_ms", "good_ms"):
-        shift(layout.tags, name, tags, jump_ms, edge_now_ms)
-    mine = np.flatnonzero(np.isin(layout.tags_of(slots.row[: slots.n].astype(np.int64)), tags))
-    for name in ("since_ms", "until_ms", "mark_ms", "late_from_ms", "late_last_ms"):
-        shift(slots, name, mine, jump_ms, edge_now_ms)
+        old = before | _edge_old(getattr(layout.tags, name)[tags], jump_ms, edge_now_ms)
+        shift(layout.tags, name, tags, jump_ms, old)
+    tag_of_slot = layout.tags_of(slots.row[: slots.n].astype(np.int64))
+    mine = np.flatnonzero(np.isin(tag_of_slot, tags))
+    all_old = np.isin(tag_of_slot[mine], tags[before])
+    for name in ("since_ms", "until_ms", "mark_ms"):
+        shift(slots, name, mine, jump_ms, all_old | _edge_old(getattr(slots, name)[mine], jump_ms, edge_now_ms))
+    for name in ("late_from_ms", "late_last_ms"):
+        shift(slots, name, mine, jump_ms, _edge_old(getattr(slots, name)[mine], jump_ms, edge_now_ms))
+
+
+def _before_set(clock_ms: Ints, jump_ms: int, edge_now_ms: int) -> Bools:
+    """Return which tags' newest reading was taken before their edge's clock was set.
+
+    Args:
+        clock_ms: What the edge's clock would say now by each tag's newest reading: its stamp and the time since then.
+    """
+    ahead_ms = clock_ms - edge_now_ms
+    return ahead_ms > min(-jump_ms // 2, NOISE_MS) if jump_ms < 0 else ahead_ms < -(jump_ms // 2)
+
+
+def _edge_old(times: Ints, jump_ms: int, edge_now_ms: int) -> Bools:
+    """Return which of an edge's times are too far from its clock to have been taken since it was set."""
+    if jump_ms < 0:
+        return (times - edge_now_ms > min(-jump_ms // 2, NOISE_MS)) | (edge_now_ms - times > SINCE_MS)
+    return edge_now_ms - times > jump_ms // 2
 
 
 def _restart(memory: Memory, now_ms: int) -> None:

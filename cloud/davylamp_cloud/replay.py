@@ -41,6 +41,9 @@ SLICE = 2000
 BIRTHS = "births"
 """The snapshot's part with the birth each node and device said last."""
 
+GUARDING = "guarding"
+"""The snapshot's part with what devices and links guard."""
+
 PERFORMANCE = "performance"
 """The snapshot's part with what is known of chatter, floods and first-outs."""
 
@@ -96,6 +99,7 @@ def snapshot_of(evaluator: Evaluator) -> Snapshot:
         **evaluator.engine.snapshot(),
         **evaluator.live.dump(),
         BIRTHS: json.dumps(evaluator.register.heard).encode(),
+        GUARDING: evaluator.register.guarding(),
         PERFORMANCE: evaluator.performance.dump(),
     }
 
@@ -131,11 +135,13 @@ def moment(log: Log, state: State, live: Live, seq: int) -> Evaluator:
 @contextmanager
 def _without_gc() -> Iterator[None]:
     """Keep the collector from walking a hundred thousand new tags again and again; none of them is garbage."""
+    at_work = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if at_work:
+            gc.enable()
 
 
 def compare(stored: Iterable[Mapping[str, Any]], made: Iterable[Transition]) -> Iterable[str]:
@@ -173,7 +179,7 @@ def _begin(
     if found is not None:
         seq, snapshot = found
         live.load(snapshot)
-        register = load_register(state, seq, log.births.index)
+        register = load_register(state, seq, log.births.index, bytes(snapshot[GUARDING]))
         register.heard = json.loads(bytes(snapshot[BIRTHS]))
         engine = Engine.restore(snapshot)
         register.watch_switches(engine.masks().values())

@@ -75,8 +75,13 @@ class Tags:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A register on disk: `index` finds a tag's place by its id, `groups` say what is guarded."""
+    """A register on disk: `index` finds a tag's place by its id, `settings` are those that tags share.
+
+    What is guarded is said by `guarding`, as a register gave it to a snapshot, or where that is empty by `groups`.
+    """
 
     tags: Tags
     index: Callable[[str], int | None]
-    groups: Sequence[Group]
+    settings: Sequence[Settings] = ()
+    groups: Sequence[Group] = ()
+    guarding: bytes = b""

@@ -5,7 +5,7 @@ from davylamp_alarms.definition import AlarmDef, Kind, Priority, clock_alarm_id
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.skew import said
 from davylamp_alarms.transition import Condition, Transition
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.plant import NODE, SOURCE, Plant, alarm, tag_def
 
@@ -69,6 +69,39 @@ def test_s03_an_on_delay_is_right_within_a_second_whichever_clock_is_set(whom: s
         plant.tick()
     jump(plant, whom, by_ms)
     assert lasted_s(plant, "raised", 70, 85) == pytest.approx(60 - after + 1, abs=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(whose, st.integers(-120_000, 120_000), st.integers(1, 55))
+@example("edge", -5_000, 3)
+@example("edge", -30_000, 20)
+def test_s03_a_delay_that_began_about_as_long_ago_as_a_clock_is_set_back_is_right(
+    whom: str, by_ms: int, after: int
+) -> None:
+    """What began 3 s before a clock was set back by 5 looked as if it had begun after: the raise was 5 s late."""
+    plant = tank()
+    for _ in range(after):
+        plant.read(85)
+        plant.tick()
+    jump(plant, whom, by_ms)
+    assert lasted_s(plant, "raised", 70, 85) == pytest.approx(60 - after + 1, abs=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-300_000, 300_000), st.integers(1, 170))
+@example(-60_000, 40)
+def test_s03_silence_is_called_in_time_when_the_hosts_clock_is_set(by_ms: int, after: int) -> None:
+    """A tag last heard 40 s before the host's clock was set back by 60 was called stale 60 s late."""
+    rare = tag_def("AT-1", silence_ms=60_000)
+    plant = Plant([rare], [alarm(rare, 0, Kind.STALE)])
+    plant.read(50)
+    plant.wait(after)
+    set_host(plant, by_ms)
+    silent_s = after
+    while not any(t.kind is Kind.STALE and t.event == "raised" for t in plant.wait(1)):
+        silent_s += 1
+        assert silent_s < 1_000, "never called"
+    assert silent_s + 1 == pytest.approx(180, abs=2)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,5 +1,6 @@
 """The register on disk and the settings behind it: what is read back is what was written, at any moment of the log."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_a_register_is_had_again_as_it_was_after_any_record(tmp_path: Path) -> N
     assert [len(register.proposals) for register in (old, middle, now)] == [0, 1, 0]
     assert [register.tags[0].settings.limits[LimitKind.L1].value for register in (old, middle, now)] == [1.0, 1.0, 0.7]
     assert now.guarded("cl2-store") == now.guarded("cl2-store", "park/edge-1", "store") == 2
+
+
+def test_what_a_snapshot_has_of_what_is_guarded_is_what_would_be_counted(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        running.hear(*edge.birth())
+        running.settle()
+        last = running.log.last_seq
+        counted = load_register(running.state, last)
+        told = load_register(running.state, last, guarding=counted.guarding())
+        lived = running.monitor.examine(lambda evaluator: evaluator.register.guarding())
+    assert json.loads(told.guarding()) == json.loads(counted.guarding()) == json.loads(lived)
+    assert told.guarded("cl2-store", "park/edge-1", "store") == 1
 
 
 def test_snapshots_keep_arrays_and_bytes_apart() -> None:

@@ -20,6 +20,7 @@ from davylamp_cloud.api import (
     performance,
     proposals,
     quarantine,
+    routes,
     sources,
     tags,
     transitions,
@@ -83,7 +84,7 @@ def create_app(cloud: Cloud) -> FastAPI:
     app.state.gate = Gate(credentials, sessions, cloud.now_ms)
     errors.install(app)
     for module in ROUTERS:
-        app.include_router(module.router)
+        routes.add(app, module.router)
     app.add_middleware(SecurityHeaders)
     return app
 

@@ -44,8 +44,13 @@ class Standing:
 
 
 def read_standing(state: State, catalogue: Catalogue) -> Standing:
-    """Return what stands now; reads the disk."""
-    return replace(standing_of(state, catalogue, state.standing_alarms()), watched=catalogue.watched())
+    """Return what stands now, without how much is watched; reads the disk."""
+    return standing_of(state, catalogue, state.standing_alarms())
+
+
+def read_board(state: State, catalogue: Catalogue) -> Standing:
+    """Return what stands now, and how much is watched; reads the disk."""
+    return replace(read_standing(state, catalogue), watched=catalogue.watched())
 
 
 def standing_of(state: State, catalogue: Catalogue, rows: Iterable[Row]) -> Standing:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -110,13 +111,12 @@ class Catalogue:
         self._lock = threading.Lock()
         self._stale = True
         self._register = NO_TAGS
-        self._watched: Watched | None = None
         self._devices: tuple[Device, ...] | None = None
 
     def forget(self) -> None:
         """Have the next reader load the register again; called on the monitor's thread after a change."""
         self._stale = True
-        self._watched = self._devices = None
+        self._devices = None
 
     def some(self, tags: Iterable[str]) -> Register:
         """Return these tags: the whole register where it is here, else they alone, for a start must not wait."""
@@ -138,10 +138,10 @@ class Catalogue:
 
     def watched(self) -> Watched:
         """Return how many tags each hazard source has by edge node; reads the disk after a change."""
-        with self._lock:
-            if self._watched is None:
-                self._watched = _watched(self._state)
-            return self._watched
+        count: Counter[tuple[str, str]] = Counter()
+        for device in self.devices():
+            count[device.hazard_source, device.node] += len(device.tags)
+        return count
 
     def register(self) -> Register:
         """Return the register; reads the disk after a change, so call it off the event loop."""
@@ -169,13 +169,6 @@ def _devices(state: State) -> tuple[Device, ...]:
 
 def _indices(text: str | None) -> NDArray[np.int64]:
     return np.array(text.split(",") if text else [], np.int64)
-
-
-def _watched(state: State) -> Watched:
-    tags = schema.TAGS
-    query = select(tags.c.hazard_source, tags.c.node, func.count()).group_by(tags.c.hazard_source, tags.c.node)
-    with state.reading() as connection:
-        return {(source, node): count for source, node, count in connection.execute(query)}
 
 
 def _register(state: State, only: Sequence[str] | None = None) -> Register:

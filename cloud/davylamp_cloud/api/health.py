@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 
 from davylamp_cloud.api.gate import Reader
-from davylamp_cloud.api.parts import REFUSALS, CloudParts
+from davylamp_cloud.api.parts import DESCRIBED, CloudParts
 
 router = APIRouter(tags=["health"])
 
@@ -61,7 +61,7 @@ def ready(parts: CloudParts, response: Response) -> Ready:
     return Ready("behind" if silent else "ready")
 
 
-@router.get("/api/v1/health", responses=REFUSALS)
+@router.get("/api/v1/health", responses=DESCRIBED)
 def health(parts: CloudParts, actor: Reader) -> Health:
     """Say how every part fares."""
     cloud, beat = parts.cloud, parts.hub.heartbeat()

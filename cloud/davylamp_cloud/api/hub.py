@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from davylamp_cloud.api.board import Standing, read_standing
+from davylamp_cloud.api.board import Standing, read_board
 from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue
 from davylamp_cloud.api.current import Snapshot, Texts, reading, snapshot
 from davylamp_cloud.cloud import Cloud
@@ -118,7 +118,7 @@ class Hub:
         async with self._lock:
             version = self.alarms_version
             if self._standing[0] != version:
-                found = await run_in_threadpool(read_standing, self.cloud.state, self.catalogue)
+                found = await run_in_threadpool(read_board, self.cloud.state, self.catalogue)
                 self.register = found.register
                 self._standing = (version, found)
             return self._standing[1]

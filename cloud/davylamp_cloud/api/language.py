@@ -1,18 +1,19 @@
 """The two languages of every text a person reads, and how a reader's language is chosen.
 
-Catalogues are plain gettext ``.po`` files beside this module. They are compiled in memory on import, so that a
-wheel, a checkout and an edited translation all behave the same and no build step can be forgotten.
+Catalogues are plain gettext ``.po`` files beside this module. They are compiled when they are first wanted and kept
+for exactly that text, so that a wheel, a checkout and an edited translation all behave the same and no build step can
+be forgotten.
 """
 
 import gettext
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+from davylamp_cloud.kept import keep, kept
 
 LOCALES = Path(__file__).parent / "locale"
 
@@ -59,12 +60,23 @@ def mark(message: str) -> str:
 def translations(language: Language) -> gettext.GNUTranslations:
     """Return a language's catalogue, compiled from its ``.po`` file."""
     path = LOCALES / language.folder / "davylamp.po"
-    with path.open("rb") as source:
-        catalogue = read_po(source, locale=language.folder)
+    text = path.read_bytes()
+    mark = hashlib.sha256(text).hexdigest()
+    compiled = kept(path, mark)
+    if compiled is None:
+        compiled = _compiled(language, text)
+        keep(path, mark, compiled)
+    return gettext.GNUTranslations(BytesIO(compiled))
+
+
+def _compiled(language: Language, text: bytes) -> bytes:
+    # Imported late: where the catalogue is kept, nothing needs the compiler.
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
     compiled = BytesIO()
-    write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+    write_mo(compiled, read_po(BytesIO(text), locale=language.folder))
+    return compiled.getvalue()
 
 
 def translate(language: Language, message: str, **values: object) -> str:

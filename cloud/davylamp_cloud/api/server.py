@@ -48,6 +48,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             lifespan="on",
+            ws="none",
             timeout_graceful_shutdown=GRACE_S,
             timeout_keep_alive=30,
         )

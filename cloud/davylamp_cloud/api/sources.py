@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from davylamp_cloud.api.board import Count, board, counts, read_standing
+from davylamp_cloud.api.board import Count, board, counts, read_board
 from davylamp_cloud.api.gate import Reader
 from davylamp_cloud.api.parts import REFUSALS, CloudParts
 from davylamp_cloud.api.views import AlarmView
@@ -27,7 +27,7 @@ class SourceView:
 @router.get("")
 def list_sources(parts: CloudParts, actor: Reader) -> list[SourceView]:
     """List hazard sources with their standing alarms by priority."""
-    standing = read_standing(parts.cloud.state, parts.catalogue)
+    standing = read_board(parts.cloud.state, parts.catalogue)
     tags: Counter[str] = Counter()
     nodes: defaultdict[str, set[str]] = defaultdict(set)
     for (source, node), count in standing.watched.items():

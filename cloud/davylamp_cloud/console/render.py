@@ -5,18 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from davylamp_alarms.definition import Kind
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from davylamp_cloud import telling
 from davylamp_cloud.api.language import Bilingual, Language, both, mark, translate
 from davylamp_cloud.api.words import PRIORITIES, STATES, number, of
 from davylamp_cloud.config import CloudConfig, Role
+from davylamp_cloud.kept import keep, kept
 from davylamp_cloud.settings import SYSTEM_SOURCE
 
 HERE = Path(__file__).parent
@@ -31,16 +34,42 @@ ROLES = {
 }
 
 
+OPTIONS: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+
+
+class Compiled(BytecodeCache):
+    """Templates as compiled before, by this Jinja and with these options; Jinja sees whether the text is the same."""
+
+    def __init__(self) -> None:
+        self._mark = f"{version('jinja2')} {OPTIONS}"
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        """Return the template's file."""
+        return filename or name
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill in what was kept, if anything was."""
+        if compiled := kept(Path(bucket.key), self._mark):
+            bucket.bytecode_from_string(compiled)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        keep(Path(bucket.key), self._mark, bucket.bytecode_to_string())
+
+
 @cache
 def environment() -> Environment:
     """Return the template environment; a name a template does not get is an error, not an empty place."""
-    return Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = FileSystemLoader(HERE / "templates")
+    return Environment(loader=loader, undefined=StrictUndefined, bytecode_cache=Compiled(), **OPTIONS)
+
+
+def prepare() -> None:
+    """Compile every template and catalogue, where they can be kept: while an image is built."""
+    for name in environment().list_templates(extensions=["html"]):
+        environment().get_template(name)
+    for language in Language:
+        translate(language, "")
 
 
 @cache

@@ -54,16 +54,18 @@ def _write_new(connection: Connection, work: Work, text_of: Callable[[Settings],
     insert(connection, schema.LIMITS, [_limits_row(tag, seq, at_ms, text_of) for tag, seq, at_ms in new])
 
 
-def load_register(state: State, seq: int, index: Index | None = None) -> Register:
+def load_register(state: State, seq: int, index: Index | None = None, guarding: bytes = b"") -> Register:
     """Return the register as it was after the record `seq` of the log; its tags are read when they are wanted.
 
-    `index` finds a tag's index by its id; without it, the register's own ids are read.
+    `index` finds a tag's index by its id; without it, the register's own ids are read. `guarding` is what a snapshot
+    of that moment has of what is guarded; without it, that is counted.
     """
     with state.reading() as connection:
         settings = all_settings(connection)
-        groups, count = _groups_as_of(connection, seq, settings), _count_as_of(connection, seq)
+        groups = [] if guarding else _groups_as_of(connection, seq, settings)
+        count = _count_as_of(connection, seq)
         tags = Tags(count, lambda first, last: _load(state, seq, settings, first, last))
-        stored = Stored(tags, index or _ids(connection).get, groups)
+        stored = Stored(tags, index or _ids(connection).get, [*settings.values()], groups, guarding)
         return Register(stored, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
 
 
