@@ -16,6 +16,7 @@ from support.edge_host import EdgeHost, edge_host
 from support.edge_process import EDGE, Process, came, config_of, counting, edge_process, fetch
 from support.field import plc
 from support.services import Broker, free_port, stop
+from support.sparkplug.tap import tapped
 
 NODE = Topic(MessageType.NCMD, "davylamp", "edge-1")
 
@@ -88,6 +89,32 @@ async def test_s26_sigkill_of_the_broker_in_a_run_of_the_real_agent_loses_nothin
             mosquitto.start()
             await came(host, lambda: len(host.of(MessageType.NBIRTH)) == 2, "the second birth")
             await came(host, lambda: any(not r.historical for r in host.records[-5:]), "live records again")
+            assert edge.terminate() == 0
+            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
+        plant.cancel()
+        values = [value for value in counts(host) if not isinstance(value, bool)]
+        assert all((b - a) % 65_536 < 100 for a, b in itertools.pairwise(values))
+
+
+async def test_s26_what_went_into_a_dead_line_before_anybody_noticed_is_sent_again(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """The cable is pulled and neither end is told: for up to 1.5 keepalives the edge sends into nothing."""
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, tapped(mosquitto) as line, asyncio.TaskGroup() as group:
+        plant = group.create_task(counting(rig))
+        config = config_of(tmp_path, line, rig.address, keepalive_s=1)
+        with edge_host(mosquitto) as host, edge_process(config) as edge:
+            await came(host, lambda: len(host.records) > 10, "records")
+            line.pull()
+            before = host.stored.highest or 0
+            await came(host, lambda: "broker lost" in edge.log.read_text(), "that the edge notices")
+            line.plug()
+            await came(
+                host, lambda: any(not r.historical and r.number > before for r in host.records), "live data again"
+            )
+            unheard = (host.stored.highest or 0) - 1
+            await came(host, lambda: not host.stored.missing(1, unheard), "what went into the dead line")
+            assert [record for record in host.records if record.historical and record.number > before]
             assert edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
         plant.cancel()
