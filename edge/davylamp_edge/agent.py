@@ -23,6 +23,7 @@ from davylamp_edge.records import Entry, JournalClass
 from davylamp_edge.report import ScanResult, utc_ms
 from davylamp_edge.scan import Scanner
 from davylamp_edge.status import Snapshot, StatusServer
+from davylamp_edge.tls import files_of
 from davylamp_edge.uplink import Uplink
 from davylamp_edge.writer import Writer
 
@@ -32,6 +33,7 @@ CLOCK_SET_MS = 1_704_067_200_000
 """2024-01-01: a machine that believes to be earlier has lost its clock, and its readings are doubtful (SAFETY S2)."""
 
 PURGE_EVERY_S = 60.0
+LOOK_EVERY_S = 3600.0
 HOUR_MS = 3_600_000
 
 T = TypeVar("T")
@@ -62,6 +64,7 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.scanner.run(stop))
                 group.create_task(self._purge(stop))
+                group.create_task(self._look_at_certificates(stop))
                 group.create_task(self.status.run(stop))
         finally:
             await asyncio.shield(asyncio.to_thread(self.close))
@@ -80,6 +83,15 @@ class Agent:
             with contextlib.suppress(JournalUnreadable):  # said already; the disk may be back in a minute
                 while await asyncio.to_thread(self.journal.purge, self._now_ms() - keep_ms):
                     pass
+
+    async def _look_at_certificates(self, stop: asyncio.Event) -> None:
+        """Read when the certificates on the way to the broker end, now and again and again: somebody may renew them."""
+        tls = self._config.broker.tls
+        files = files_of(tls)
+        while tls is not None:
+            await asyncio.to_thread(self.uplink.certificates.look, files, self._now_ms())
+            if await _waited(stop, LOOK_EVERY_S):
+                return
 
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
@@ -131,6 +143,7 @@ class Agent:
             in_flight=self.uplink.in_flight,
             resent=self.uplink.resent,
             clock_offset_ms=self.uplink.clock.ms,
+            certificates=self.uplink.certificates.days(self._now_ms()),
             uplink=self.uplink.counters,
             published=self.uplink.published,
             devices=tuple(self.scanner.statuses.values()),

@@ -16,6 +16,7 @@ from davylamp_edge import opcua_settings
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
 from davylamp_edge.drivers import DRIVERS, Driver, driver_class
 from davylamp_edge.install import address_of, with_override
+from davylamp_edge.tls import tls_mistakes
 
 _OF_DRIVERS = ("gap_registers", "max_registers", "opcua")
 """Settings of a device by which its driver judges addresses and files."""
@@ -31,6 +32,7 @@ def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
     profiles = _profiles(table, mistakes)
     config = _config(table, path, mistakes)
     mistakes.extend(mistakes_in(table, profiles, path))
+    mistakes.extend(f"{path}: {line}" for line in tls_mistakes(_tls_of(table)))
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return config, profiles
@@ -67,6 +69,12 @@ _PATHS = (
     ("broker", "tls", "cert_file"),
     ("broker", "tls", "key_file"),
 )
+
+
+def _tls_of(table: dict[str, Any]) -> dict[str, Any]:
+    broker = table.get("broker")
+    tls = broker.get("tls") if isinstance(broker, dict) else None
+    return tls if isinstance(tls, dict) else {}
 
 
 def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import contextlib
 import functools
 import random
 import socket
+import ssl
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +25,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from davylamp_edge.backoff import FIRST_S, LONGEST_S
 from davylamp_edge.config import EdgeConfig
+from davylamp_edge.expiry import Certificates
+from davylamp_edge.tls import context_of, load_own
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +106,7 @@ class Link:
     Args:
         bd_seq: Gives the bdSeq of each CONNECT, on disk before it returns.
         post: Takes events, from paho's thread.
+        certificates: Learns when the broker's certificate ends.
     """
 
     def __init__(
@@ -111,8 +116,11 @@ class Link:
         post: Callable[[Event], None],
         now_ms: Callable[[], int],
         jitter: Callable[[], float] = random.random,
+        certificates: Certificates | None = None,
     ) -> None:
         self._config = config
+        self._certificates = certificates or Certificates()
+        self._tls: ssl.SSLContext | None = None
         self._bd_seq = bd_seq
         self._post = post
         self._now_ms = now_ms
@@ -139,9 +147,8 @@ class Link:
         if broker.username is not None:
             client.username_pw_set(broker.username, password.get_secret_value() if password else None)
         if broker.tls is not None:
-            files = (broker.tls.ca_file, broker.tls.cert_file, broker.tls.key_file)
-            ca, cert, key = (None if file is None else str(file) for file in files)
-            client.tls_set(ca, cert, key)
+            self._tls = context_of(broker.tls)
+            client.tls_set_context(self._tls)
         client.on_pre_connect = self._on_pre_connect
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
@@ -230,10 +237,21 @@ class Link:
         with self._gate:
             self._close()
         client.drop_out_messages()
+        self._renew()
         bd_seq = self._bd_seq()
         topic = Topic(MessageType.NDEATH, self._config.group, self._config.node).text
         client.will_set(topic, death_payload(bd_seq, self._now_ms()), qos=1, retain=False)
         self._post(Connecting(bd_seq))
+
+    def _renew(self) -> None:
+        """Take our certificate from its file again: a renewed one counts from this connection on."""
+        tls = self._config.broker.tls
+        if self._tls is None or tls is None:
+            return
+        try:
+            load_own(self._tls, tls)
+        except OSError as error:
+            log.warning("certificate cannot be loaded, going on with the one before", error=str(error))
 
     @guarded
     def _on_socket_open(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
@@ -248,10 +266,15 @@ class Link:
             return
         self._failures = 0
         self._post(Connected(self._connection))
+        sock = client.socket()
+        if isinstance(sock, ssl.SSLSocket) and (der := sock.getpeercert(binary_form=True)):
+            self._certificates.saw("broker", der, self._now_ms())
 
     @guarded
     def _on_connect_fail(self, client: mqtt.Client, _userdata: Any) -> None:
-        self._failed(client, "broker unreachable")
+        # Called while paho handles it: without its words nobody could tell a certificate from a cable.
+        error = sys.exception()
+        self._failed(client, "broker unreachable" if error is None else f"broker unreachable: {error}")
 
     @guarded
     def _on_disconnect(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:

@@ -6,7 +6,7 @@ GET /metrics   Prometheus text format 0.0.4
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
@@ -43,6 +43,8 @@ class Snapshot:
     in_flight: int
     resent: int
     clock_offset_ms: int | None
+    certificates: Mapping[str, float]
+    """Days left of the certificates on the way to the broker."""
     uplink: UplinkCounters
     published: Published
     devices: Sequence[DeviceStatus]
@@ -115,7 +117,14 @@ def health(now: Snapshot) -> Page:
     """Return whether readings are safe here; a lost broker is no fault of the edge and shows as its state."""
     status = HTTPStatus.OK if now.refusal is None else HTTPStatus.SERVICE_UNAVAILABLE
     silent = [device.name for device in now.devices if device.lost_since_ms is not None]
-    told = {"node": now.node, "uplink": now.state, "journal": now.refusal or "ok", "devices_silent": silent}
+    told: dict[str, object] = {
+        "node": now.node,
+        "uplink": now.state,
+        "journal": now.refusal or "ok",
+        "devices_silent": silent,
+    }
+    if now.certificates:
+        told["certificate_days"] = now.certificates
     return Page(status, "application/json", json.dumps(told, ensure_ascii=False) + "\n")
 
 
@@ -150,6 +159,10 @@ def _lines(now: Snapshot) -> Iterator[str]:
     yield "# TYPE davylamp_edge_records_lost_total counter"
     for journal_class, count in now.lost.items():
         yield f'davylamp_edge_records_lost_total{{node="{now.node}",class="{journal_class}"}} {count}'
+    if now.certificates:
+        yield "# TYPE davylamp_edge_certificate_days gauge"
+    for name, days in now.certificates.items():
+        yield f'davylamp_edge_certificate_days{{node="{now.node}",certificate="{name}"}} {days}'
     yield from _device_lines(now)
 
 

@@ -21,6 +21,7 @@ from davylamp_edge.birth import Births
 from davylamp_edge.clock import ClockOffset
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.confirm import confirmed_set
+from davylamp_edge.expiry import Certificates
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.link import Arrived, Connected, Connecting, Drained, Event, Link, Lost
@@ -61,7 +62,8 @@ class Uplink:
         self._now_ms = now_ms
         self._session = _session_of(config)
         self._outgoing = Outgoing(config.backlog_rate, config.repeats if config.one_way else None)
-        self._link = Link(config, journal.next_bd_seq, self._post, now_ms)
+        self.certificates = Certificates()
+        self._link = Link(config, journal.next_bd_seq, self._post, now_ms, certificates=self.certificates)
         self._changed = threading.Condition()
         self._events: list[Event] = []
         self._commands: deque[Arrived] = deque(maxlen=COMMANDS)

@@ -47,7 +47,7 @@ class Listening(Protocol):
     def port(self) -> int: ...
 
 
-def config_of(folder: Path, broker: Listening, address: str, **settings: Any) -> Path:
+def config_of(folder: Path, listening: Listening, address: str, **settings: Any) -> Path:
     """Write a config with one device `rig` at an address, and others by name, and its profile; return its path."""
     given = {"report": "every", "max_bytes": 1 << 26, "status": 0, "profile": PROFILE, "keepalive_s": 15, **settings}
     devices: Mapping[str, str] = {"rig": address, **given.get("others", {})}
@@ -57,7 +57,7 @@ def config_of(folder: Path, broker: Listening, address: str, **settings: Any) ->
     path = folder / "edge.toml"
     path.write_text(
         f'node = "edge-1"\nreport = "{given["report"]}"\nprofiles = "profiles"\nbacklog_rate = 5000\n'
-        f'[broker]\nhost = "{broker.host}"\nport = {broker.port}\nkeepalive_s = {given["keepalive_s"]}\n'
+        f'[broker]\nhost = "{listening.host}"\nport = {listening.port}\nkeepalive_s = {given["keepalive_s"]}\n'
         f'{given.get("broker", "")}[journal]\npath = "journal.db"\nmax_bytes = {given["max_bytes"]}\n{status}'
         + "".join(
             f'[[devices]]\nname = "{name}"\nprofile = "rig"\ndriver = "modbus"\nhazard_source = "hall-1"\n'

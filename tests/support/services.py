@@ -72,6 +72,7 @@ class Broker:
     host: str = LOOPBACK
     extra: str = ""
     anonymous: bool = True
+    log_dest: str = "none"
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -79,7 +80,7 @@ class Broker:
         config = self.folder / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} {self.host}\nallow_anonymous {str(self.anonymous).lower()}\nmax_queued_messages 0\n"
-            f"persistence false\nlog_dest none\n{self.extra}"
+            f"persistence false\nlog_dest {self.log_dest}\n{self.extra}"
         )
         program = binary("mosquitto")
         with open(self.folder / "mosquitto.log", "ab") as log:
@@ -99,9 +100,9 @@ class Broker:
 
 
 @contextmanager
-def broker(folder: Path, extra: str = "", anonymous: bool = True) -> Iterator[Broker]:
+def broker(folder: Path, extra: str = "", anonymous: bool = True, log_dest: str = "none") -> Iterator[Broker]:
     """A Mosquitto for the length of a with block."""
-    running = Broker(folder, free_port(), extra=extra, anonymous=anonymous)
+    running = Broker(folder, free_port(), extra=extra, anonymous=anonymous, log_dest=log_dest)
     running.start()
     try:
         yield running
