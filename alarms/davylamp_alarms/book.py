@@ -155,8 +155,8 @@ class Book:
 
     def _hidden(self, alarm: str) -> State:
         """Return the state of an alarm at rest, hidden as its other lane is."""
-        suppressions = {s for record in self.of_alarm(alarm) for s in record.state.suppressions}
-        return replace(REST, suppressions=frozenset(suppressions))
+        suppressions = frozenset(s for record in self.of_alarm(alarm) for s in record.state.suppressions)
+        return replace(REST, suppressions=suppressions) if suppressions else REST
 
     def write(
         self,
@@ -175,7 +175,7 @@ class Book:
         number = self.source_numbers.get(facts.hazard_source, 0) + 1
         self.source_numbers[facts.hazard_source] = number
         self._keep(facts, record)
-        value = record.value
+        value, state = record.value, record.state
         return Transition(
             seq=seq,
             hazard_source=facts.hazard_source,
@@ -188,12 +188,12 @@ class Book:
             kind=facts.kind,
             priority=facts.priority,
             event=event,
-            condition=record.state.condition,
+            condition=state.condition,
             quality=record.quality,
-            acknowledged=record.state.acknowledged,
-            latched=record.state.latched,
-            suppressions=tuple(s for s in Suppression if s in record.state.suppressions),
-            letter=record.state.letter,
+            acknowledged=state.acknowledged,
+            latched=state.latched,
+            suppressions=tuple(s for s in Suppression if s in state.suppressions) if state.suppressions else (),
+            letter=state.letter,
             value=None if value is None or not math.isfinite(value) else value,
             limit=facts.limit,
             time_ms=time_ms,

@@ -30,9 +30,8 @@ class State:
     @property
     def letter(self) -> Letter:
         """The ISA-18.2 state."""
-        for suppression, letter in HIDDEN_LETTERS:
-            if suppression in self.suppressions:
-                return letter
+        if self.suppressions:
+            return next(letter for suppression, letter in HIDDEN_LETTERS if suppression in self.suppressions)
         return LETTERS[self.condition, self.acknowledged, self.latched]
 
     @property

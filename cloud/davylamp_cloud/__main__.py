@@ -152,7 +152,12 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(COLLECT_AFTER)
         gc.enable()
+
+
+COLLECT_AFTER = 10_000
+"""Objects made before the collector looks for rings among them; Python's own 700 was a twentieth of a storm's time."""
 
 
 SWITCH_S = 0.001

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 GENESIS = "0" * 64
-HASHES = frozenset({"prev_hash", "hash"})
+HASHES = ("prev_hash", "hash")
 NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -34,16 +34,18 @@ class Break:
     reason: str
 
 
+_WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(values: Mapping[str, Any]) -> str:
     """Return values as JSON that is the same on every machine: sorted keys, no spaces, UTF-8, no NaN."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _WRITER.encode(values)
 
 
 def link(head: Head, row: Mapping[str, Any], later: Mapping[str, Any] = NO_DEFAULTS) -> tuple[dict[str, Any], Head]:
     """Return a row with its two hashes, and the head after it; `later` as for `content_of`."""
     digest = hash_of(head.hash, content_of(row, later))
-    content = {name: value for name, value in row.items() if name not in HASHES}
-    return {**content, "prev_hash": head.hash, "hash": digest}, Head(head.number + 1, digest)
+    return {**row, "prev_hash": head.hash, "hash": digest}, Head(head.number + 1, digest)
 
 
 def content_of(row: Mapping[str, Any], later: Mapping[str, Any] = NO_DEFAULTS) -> dict[str, Any]:
@@ -52,11 +54,10 @@ def content_of(row: Mapping[str, Any], later: Mapping[str, Any] = NO_DEFAULTS) -
     `later` are columns that came after rows were stored, with their defaults: a default is left out, so that the hash
     of a row from before still holds, and a value that was changed to its default is still found.
     """
-    return {
-        name: value
-        for name, value in row.items()
-        if name not in HASHES and not (name in later and value == later[name])
-    }
+    content = {**row}
+    for name in (*HASHES, *(name for name, default in later.items() if row.get(name) == default)):
+        content.pop(name, None)
+    return content
 
 
 def hash_of(previous: str, content: Mapping[str, Any]) -> str:

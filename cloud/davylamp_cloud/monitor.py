@@ -35,6 +35,7 @@ from davylamp_cloud.replay import Restored, restore, snapshot_of
 from davylamp_cloud.resumption import resumption
 from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
 from davylamp_cloud.site import site_change
+from davylamp_cloud.slices import slice_after
 from davylamp_cloud.snapshots import Snapshots
 from davylamp_cloud.store.snapshots import oldest_snapshot
 from davylamp_cloud.store.state import State
@@ -96,6 +97,7 @@ class Monitor:
         self._state = state
         self._now_ms = now_ms
         self._config = config or MonitorConfig()
+        self._slice = self._config.slice_records
         self._sites = sites
         self._masks = masks
         self._receivers = receivers
@@ -240,7 +242,7 @@ class Monitor:
         """Take the next slice: evaluate, store, tell."""
         assert self._evaluator is not None
         careful = self._trying.careful(self.position)
-        records = self._log.read(self.position, 1 if careful else self._config.slice_records)
+        records = self._log.read(self.position, 1 if careful else self._slice)
         if not records:
             return
         if careful and self._trying.spent(records):
@@ -263,6 +265,7 @@ class Monitor:
             self._recent.keep(records[0].seq, work.seq, work.readings)
         self._unknown += work.unknown
         self._stored += len(rows)
+        self._slice = slice_after(len(records), len(rows), self._config.slice_records)
         if work.register_changed:
             gc.freeze()  # what a birth brought stays: the collector need not walk a million tags again and again
         self._outcomes.publish(_committed(work, rows), _outcomes(work, rows))

@@ -5,14 +5,14 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from davylamp_alarms.definition import GROUP_KINDS, Kind
+from davylamp_alarms.definition import BLIND_KINDS, GROUP_KINDS, Kind
 from davylamp_alarms.transition import Transition
 from davylamp_wire.profile import DetectorGroup, Text
 
 from davylamp_cloud.config import SiteConfig
 from davylamp_cloud.handling import Handling, general
 from davylamp_cloud.register import Register, Tag
-from davylamp_cloud.settings import Settings, handling_in
+from davylamp_cloud.settings import Settings
 from davylamp_cloud.telling import Subject, tell
 
 SCHEME = "monitoring"
@@ -80,18 +80,23 @@ class Notices:
             name = step.alarm_id.rsplit("@", 1)[-1]
             handling = general(step.kind, name=name)
             return Subject(step.hazard_source, CLOUD, Text(zh=name, en=name), handling=handling)
-        source = step.hazard_source
-        lost = self._register.guarded(source, tag.node, tag.device) if step.kind is Kind.COMM else 1
+        lost, guarded = self._blind(step, tag) if step.kind in BLIND_KINDS else (0, 0)
         return Subject(
-            hazard_source=source,
+            hazard_source=step.hazard_source,
             device=tag.device_text,
             tag=tag.text,
             plant_tag=tag.plant_tag,
             unit=tag.settings.unit,
-            handling=handling_in(tag.settings, step.kind),
+            handling=self._register.handling_of(tag.settings, step.kind),
             lost=lost,
-            guarded=self._register.guarded(source),
+            guarded=guarded,
         )
+
+    def _blind(self, step: Transition, tag: Tag) -> tuple[int, int]:
+        """Return how many points are not seen through a tag, of how many its hazard source has."""
+        source = step.hazard_source
+        lost = self._register.guarded(source, tag.node, tag.device) if step.kind is Kind.COMM else 1
+        return lost, self._register.guarded(source)
 
     def _link(self, step: Transition) -> Subject:
         node = step.alarm_id.split("#", 1)[0]

@@ -11,18 +11,20 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, MaskDef, Priority, guarded_priority
+from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Priority, guarded_priority
 from davylamp_wire.describe import DeviceDescription
 from davylamp_wire.profile import COMM_OK, DetectorGroup, Point, Text
 
 from davylamp_cloud.chain import canonical
 from davylamp_cloud.detector_groups import device_of, group_def, kept_with, member_tags
+from davylamp_cloud.handling import Handling
 from davylamp_cloud.settings import (
     Settings,
     alarm_defs,
     clock_alarm,
     comm_alarm,
     differences,
+    handling_in,
     is_guarded,
     keep_verified,
     link_alarm,
@@ -156,6 +158,13 @@ class Register:
     def text_of(self, settings: Settings) -> str:
         """Return settings as canonical JSON, written once for all tags that share them."""
         return self._of(settings).text
+
+    def handling_of(self, settings: Settings, kind: Kind) -> Handling:
+        """Return how an alarm of a tag with these settings is handled, found out once for all that share them."""
+        known = self._of(settings).handling
+        if kind not in known:
+            known[kind] = handling_in(settings, kind)
+        return known[kind]
 
     def introduce(self, seq: int, at_ms: int, birth: Birth, said: DeviceDescription, own: bool) -> Introduced:
         """Take on a birth: new tags with first settings, new words for known tags, proposals for what differs."""
@@ -444,6 +453,7 @@ class _Kept:
     guarded: bool
     loudest: Priority
     text: str
+    handling: dict[Kind, Handling] = field(default_factory=dict)
 
 
 def _device_key(tag: Tag) -> Key:

@@ -30,7 +30,15 @@ from davylamp_cloud.notify import Notifier, open_notifier
 from davylamp_cloud.notify.heartbeat import HEARTBEAT_S, SILENT_AFTER_S, Pulse, beat
 from davylamp_cloud.notify.lane import Lane, Pace
 from davylamp_cloud.notify.schedule import SCHEDULE, Schedule
-from davylamp_cloud.notify.table import Attempt, DeliveryState, Pending, body_of_row, mark, pending_after
+from davylamp_cloud.notify.table import (
+    Attempt,
+    DeliveryState,
+    Pending,
+    body_of_row,
+    mark,
+    pending_after,
+    row_before_pending,
+)
 from davylamp_cloud.store.state import State
 
 LOG = structlog.get_logger()
@@ -146,7 +154,7 @@ class Outbox:
 
     async def _fetch(self) -> None:
         """Bring new rows into the lanes: after every wake, and by itself once in a while."""
-        last = 0
+        last = await self._patiently(lambda: row_before_pending(self._state)) or 0
         while True:
             self._fresh.clear()
             while page := await self._patiently(lambda: pending_after(self._state, last)):  # noqa: B023 - awaited here

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import func, select
 
 from davylamp_cloud.notify.queue import Item
 from davylamp_cloud.store.schema import OUTBOX
@@ -43,31 +43,43 @@ class Pending:
     next_attempt_ms: int
 
 
+def row_before_pending(state: State) -> int:
+    """Return the last row before the oldest pending one; where none is, the last row there is."""
+    oldest = select(func.min(OUTBOX.c.id) - 1).where(OUTBOX.c.state == DeliveryState.PENDING).scalar_subquery()
+    newest = select(func.max(OUTBOX.c.id)).scalar_subquery()
+    with state.reading() as connection:
+        return int(connection.execute(select(func.coalesce(oldest, newest, 0))).scalar_one())
+
+
+PAGE_AFTER = """
+    SELECT receiver, next_attempt_ms, id, transition, occurrence, priority, body, attempts, created_ms, last_error
+    FROM outbox WHERE id > ? AND +state = 'pending' ORDER BY id LIMIT ?
+"""
+"""The plus keeps SQLite from the index of states: from there it would sort all that waits, bodies and all, again and
+again while a storm makes it grow."""
+
+
 def pending_after(state: State, row: int) -> list[Pending]:
     """Return the next pending rows beyond one, in the order they were made."""
-    query = (
-        select(OUTBOX)
-        .where(OUTBOX.c.id > row, OUTBOX.c.state == DeliveryState.PENDING)
-        .order_by(OUTBOX.c.id)
-        .limit(PAGE)
-    )
-    return [
-        Pending(
-            found["receiver"],
-            Item(
-                row=found["id"],
-                transition=found["transition"],
-                occurrence=found["occurrence"],
-                priority=found["priority"],
-                body=found["body"].encode(),
-                attempts=found["attempts"],
-                created_ms=found["created_ms"],
-                error=found["last_error"],
-            ),
-            found["next_attempt_ms"],
-        )
-        for found in state.rows(query)
-    ]
+    with state.reading() as connection:
+        found = connection.exec_driver_sql(PAGE_AFTER, (row, PAGE)).fetchall()
+    return [_pending(*columns) for columns in found]
+
+
+def _pending(
+    receiver: str,
+    next_attempt_ms: int,
+    row: int,
+    transition: str,
+    occurrence: str,
+    priority: str,
+    body: str,
+    attempts: int,
+    created_ms: int,
+    error: str,
+) -> Pending:
+    item = Item(row, transition, occurrence, priority, body.encode(), attempts, created_ms, error=error)
+    return Pending(receiver, item, next_attempt_ms)
 
 
 def body_of_row(state: State, row: int) -> bytes:
@@ -79,29 +91,18 @@ def body_of_row(state: State, row: int) -> bytes:
     return body.encode()
 
 
+MARK = """
+    UPDATE outbox SET state = ?, attempts = ?, next_attempt_ms = ?, last_error = ?, delivered_ms = ? WHERE id = ?
+"""
+
+
 def mark(state: State, attempts: Sequence[Attempt]) -> None:
     """Write what came of attempts, all in one transaction."""
-    change = (
-        update(OUTBOX)
-        .where(OUTBOX.c.id == bindparam("row"))
-        .values(
-            state=bindparam("new_state"),
-            attempts=bindparam("tried"),
-            next_attempt_ms=bindparam("next_ms"),
-            last_error=bindparam("error"),
-            delivered_ms=bindparam("delivered"),
-        )
-    )
-    rows = [
-        {
-            "row": attempt.item.row,
-            "new_state": attempt.state.value,
-            "tried": attempt.attempts,
-            "next_ms": attempt.next_attempt_ms,
-            "error": attempt.error,
-            "delivered": attempt.at_ms if attempt.state is DeliveryState.DELIVERED else None,
-        }
-        for attempt in attempts
-    ]
     with state.writing() as connection:
-        connection.execute(change, rows)
+        connection.exec_driver_sql(MARK, [_marked(attempt) for attempt in attempts])
+
+
+def _marked(attempt: Attempt) -> tuple[str, int, int, str, int | None, int]:
+    delivered_ms = attempt.at_ms if attempt.state is DeliveryState.DELIVERED else None
+    said = (attempt.state.value, attempt.attempts, attempt.next_attempt_ms, attempt.error)
+    return *said, delivered_ms, attempt.item.row

@@ -110,6 +110,16 @@ class State:
         self._engine.dispose()
 
 
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "wal_autocheckpoint = 4000",
+    "journal_size_limit = 67108864",
+)
+"""A checkpoint after 16 MB: SQLite's own 4 MB are two commits of a storm, and each checkpoint makes one wait."""
+
+
 def _engine(path: Path, looking: bool) -> Engine:
     url = f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true" if looking else f"sqlite:///{path}"
     engine = create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
@@ -127,6 +137,6 @@ def _leave_transactions(connection: DBAPIConnection, _: object) -> None:
 def _wait_for_the_disk(connection: DBAPIConnection, _: object) -> None:
     """Make a commit wait for the disk, and readers for no writer."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 67108864"):
+    for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
