@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from davylamp_wire.decode import decode
@@ -123,30 +123,26 @@ class Intake:
         """Take messages of any edges, in their order; what is wrong with one does not hurt the others."""
         for topic, payload in messages:
             try:
-                self._receive(_text(topic), payload, now_ms)
+                self._receive(_address(topic), payload, now_ms)
             except LogClosed:
                 raise
             except Exception as error:
                 LOG.error("message not taken", bytes=len(payload), error=repr(error))
         self._log_gathered(now_ms)
 
-    def _receive(self, topic: str, payload: bytes, now_ms: int) -> None:
-        if host_of(topic) is not None:
+    def _receive(self, address: "Address", payload: bytes, now_ms: int) -> None:
+        if address.topic is None and not address.wrong:
             return
         self.counts["messages"] += 1
         if len(payload) > LARGEST:
-            self._quarantine("", topic, f"{len(payload)} bytes are more than {LARGEST}", payload[:1024], now_ms)
-            return
-        try:
-            parsed = _parsed(topic)
-        except ValueError as error:
-            self._quarantine("", topic, str(error), payload, now_ms)
-            return
-        if parsed.type.is_command:
-            return
-        node = self._node(parsed, now_ms)
-        node.last_ms = now_ms
-        self._do_all(node, node.session.receive(parsed, payload, now_ms - self.apart_ms), now_ms)
+            reason = f"{len(payload)} bytes are more than {LARGEST}"
+            self._quarantine("", address.text, reason, payload[:1024], now_ms)
+        elif address.topic is None:
+            self._quarantine("", address.text, address.wrong, payload, now_ms)
+        else:
+            node = self._node(address.node, address.topic, now_ms)
+            node.last_ms = now_ms
+            self._do_all(node, node.session.receive(address.topic, payload, now_ms - self.apart_ms), now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: what sessions wait for, links, confirmations. Call it several times a second."""
@@ -175,11 +171,10 @@ class Intake:
     def _patience_ms(self) -> float:
         return 1.5 * 15_000
 
-    def _node(self, topic: Topic, now_ms: int) -> EdgeNode:
-        name = node_id(topic.group, topic.node)
-        if name not in self.nodes:
-            self.nodes[name] = EdgeNode(name, topic.group, topic.node, unheard_since_ms=now_ms - self.apart_ms)
-        node = self.nodes[name]
+    def _node(self, name: str, topic: Topic, now_ms: int) -> EdgeNode:
+        node = self.nodes.get(name)
+        if node is None:
+            node = self.nodes[name] = EdgeNode(name, topic.group, topic.node, unheard_since_ms=now_ms - self.apart_ms)
         node.group, node.name = topic.group, topic.node
         return node
 
@@ -369,16 +364,29 @@ def _settle(sets: Iterable[tuple[EdgeNode, Journal, Intervals]]) -> None:
         node.owes = True
 
 
-@lru_cache(maxsize=1 << 16)
-def _text(topic: bytes) -> str:
-    """Decode each topic once. Raises UnicodeDecodeError; Mosquitto refuses such a client, not every broker does."""
-    return topic.decode()
+class Address(NamedTuple):
+    """What a topic says: of which node and what, or what is wrong with it; a host's own word is neither."""
+
+    text: str
+    node: str = ""
+    topic: Topic | None = None
+    wrong: str = ""
 
 
 @lru_cache(maxsize=1 << 16)
-def _parsed(topic: str) -> Topic:
-    """Parse each topic once: an edge uses a few of them for ever."""
-    return parse_topic(topic)
+def _address(topic: bytes) -> Address:
+    """Read each topic once: an edge uses a few of them for ever.
+
+    Raises UnicodeDecodeError; Mosquitto refuses such a client, not every broker does.
+    """
+    text = topic.decode()
+    if host_of(text) is not None:
+        return Address(text)
+    try:
+        parsed = parse_topic(text)
+    except ValueError as error:
+        return Address(text, wrong=str(error))
+    return Address(text) if parsed.type.is_command else Address(text, node_id(parsed.group, parsed.node), parsed)
 
 
 def _ncmd(node: EdgeNode) -> str:

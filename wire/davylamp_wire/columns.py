@@ -8,13 +8,12 @@ still does not fit goes metric by metric through protobuf (`column_shapes`); all
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from davylamp_wire.column_parts import WHOLE, Columns, Types, part
 from davylamp_wire.column_shapes import by_metric, by_shape
 from davylamp_wire.decode import PayloadError
-from davylamp_wire.frame import front_of, seq_of
-from davylamp_wire.layout import layout_fitting
-from davylamp_wire.regular import METRIC, SHORTEST, regular
+from davylamp_wire.regular import Pattern, pattern_like, regular
 
 __all__ = ["Columns", "Types", "decode_columns", "decode_many"]
 
@@ -35,21 +34,18 @@ def decode_many(
 ) -> list[Columns | PayloadError]:
     """Return what `decode_columns` returns for each payload, or the error it raises.
 
-    Regular payloads of one shape are read as one array: most of what a payload costs is the same for a hundred. The
-    columns of such a shape are views of one array and must not be written.
+    Regular payloads of one kind are read as one array: most of what a payload costs is the same for a hundred. The
+    columns of such a kind are views of one array and must not be written.
     """
-    shapes: dict[tuple[int, int, int], list[int]] = {}
-    fronts = [front_of(payload) for payload in payloads]
-    for at, (payload, front) in enumerate(zip(payloads, fronts, strict=True)):
-        start = front[3]
-        if start and start + SHORTEST <= len(payload) and payload[start] == METRIC and payload[start + 1] < 0x80:
-            stride = payload[start + 1] + 2
-            shapes.setdefault((start, stride, (len(payload) - start) // stride), []).append(at)
+    kinds: dict[Pattern, list[int]] = {}
+    for at, payload in enumerate(payloads):
+        pattern = pattern_like(payload)
+        if pattern is not None:
+            kinds.setdefault(pattern, []).append(at)
     found: list[Columns | PayloadError | None] = [None] * len(payloads)
-    for (start, stride, count), places in shapes.items():
-        if len(places) > 1 and count and stride >= SHORTEST:
-            same = [payloads[at] for at in places]
-            _stacked(same, [fronts[at] for at in places], (start, stride, count), places, found)
+    for pattern, places in kinds.items():
+        if len(places) > 1 and pattern.layout.kind not in WHOLE:
+            _stacked(pattern, [payloads[at] for at in places], places, found)
     return [
         _one(payload, types[at], arrivals_ms[at]) if (got := found[at]) is None else got
         for at, payload in enumerate(payloads)
@@ -64,29 +60,33 @@ def _one(payload: bytes, types: Types | None, arrival_ms: int) -> Columns | Payl
 
 
 def _stacked(
-    payloads: list[bytes],
-    fronts: list[tuple[int, int | None, bool, int]],
-    shape: tuple[int, int, int],
-    places: list[int],
-    found: list[Columns | PayloadError | None],
+    pattern: Pattern, payloads: list[bytes], places: list[int], found: list[Columns | PayloadError | None]
 ) -> None:
-    """Read payloads of one shape as one array, where they are of one layout; what is not is left to its own."""
-    start, stride, count = shape
-    end = start + count * stride
-    seqs = [seq_of(payload[end:]) if len(payload) > end else None for payload in payloads]
-    if any(seq is None and len(payload) > end for seq, payload in zip(seqs, payloads, strict=True)):
+    """Read payloads as one array, as far as they are of one kind; what is not is left to its own."""
+    rows, fits = pattern.rows(payloads)
+    if not fits.all():
+        rows, places = rows[fits], [at for at, fit in zip(places, fits.tolist(), strict=True) if fit]
+    count, start, end = pattern.metrics, pattern.start, pattern.end
+    flat = np.ascontiguousarray(rows[:, start:end]).reshape(-1)
+    if not len(flat):
         return
-    flat = np.frombuffer(b"".join([payload[start:end] for payload in payloads]), np.uint8)
-    layout = layout_fitting(payloads[0][start : start + stride], flat)
-    if layout is None or layout.kind in WHOLE or (layout.transient and any(front[1] is None for front in fronts)):
-        return
-    keys, values, qualities, texts = part(layout, flat, count * len(payloads), None)
-    aliases, times = keys.reshape(2, len(payloads), count)
+    keys, values, qualities, texts = part(pattern.layout, flat, count * len(places), None)
+    aliases, times = keys.reshape(2, len(places), count)
     values, qualities = values.reshape(-1, count), qualities.reshape(-1, count)
+    old = pattern.historical or pattern.layout.historical
+    sent = _varints(rows[:, 1:7])
+    records = [None] * len(places) if pattern.record is None else _varints(rows[:, pattern.record : start])
+    seqs = _varints(rows[:, end + 1 :]) if end < rows.shape[1] else [None] * len(places)
     for n, at in enumerate(places):
-        sent_ms, record, historical, _ = fronts[n]
-        old = historical or layout.historical
-        found[at] = Columns(record, seqs[n], sent_ms, aliases[n], times[n], values[n], qualities[n], old, texts)
+        found[at] = Columns(records[n], seqs[n], sent[n], aliases[n], times[n], values[n], qualities[n], old, texts)
+
+
+def _varints(rows: NDArray[np.uint8]) -> list[int]:
+    """Return the varint each row is; like protobuf's it has 64 bits."""
+    found = np.zeros(len(rows), np.uint64)
+    for place in range(rows.shape[1]):
+        found |= (rows[:, place] & 0x7F).astype(np.uint64) << np.uint64(7 * place)
+    return [int(number) for number in found.tolist()]
 
 
 def _regular(payload: bytes, types: Types | None) -> Columns | None:

@@ -1,5 +1,7 @@
 """What stands around the readings of a payload our edges write: the time sent and the record number, then the seq."""
 
+from functools import lru_cache
+
 SEQ = 0x18
 SIX_BYTES = (1 << 48) - 1
 
@@ -33,6 +35,33 @@ def front_of(payload: bytes) -> tuple[int, int | None, bool, int]:
     length, mask, want = _SENT
     bits = int.from_bytes(payload[:length], "little")
     return (_time(bits >> 8 & SIX_BYTES), None, False, length) if bits & mask == want else (0, None, False, 0)
+
+
+def front_mask(numbered: bool, historical: bool, start: int) -> tuple[bytes, int | None]:
+    """Return which bits of such a front tell its kind, and where its record number begins.
+
+    What may differ from one of a kind to the next are the bits that carry times, alias and record number.
+    """
+    length, mask, _ = (_OLD_RECORD if historical else _RECORD) if numbered else _SENT
+    bits = bytearray(mask.to_bytes(length, "little")) + b"\x80" * (start - length)
+    if numbered:
+        bits[_FRONT + 1] = 0xFF
+    return bytes(bits), length if numbered else None
+
+
+@lru_cache(maxsize=1 << 10)
+def time_of(raw: bytes) -> int:
+    """Return a time of six bytes; payloads that come together often have the same."""
+    return _time(int.from_bytes(raw, "little"))
+
+
+def varint_of(raw: bytes) -> int:
+    """Return the varint that is all of some bytes."""
+    value = shift = 0
+    for byte in raw:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+    return value
 
 
 def _time(bits: int) -> int:

@@ -15,8 +15,9 @@ from davylamp_cloud.readings import kept, slice_of
 from davylamp_cloud.recent import Recent
 from davylamp_cloud.tags import Named, Said
 from davylamp_wire.births import BirthMetric, birth_payload
+from davylamp_wire.encode import data_payload, metrics_body, record_metric
 from davylamp_wire.quality import Reason, uncertain
-from davylamp_wire.reading import Value
+from davylamp_wire.reading import Readings, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.feeding import data, log_with_births, scans, tick
@@ -235,3 +236,12 @@ def test_the_marks_and_births_of_what_is_left_out_do_not_shift_the_others(log: L
     rows = rows_from([some])
     assert rows.seqs.tolist() == [log.last_seq - 2, log.last_seq]
     assert rows.marks.tolist() == [1, 3]
+
+
+def test_a_record_number_no_column_holds_is_no_reason_to_stop(log: Log) -> None:
+    log.append([data(1, {16_385: 1.0})])
+    large = (1 << 63) + 5
+    body = record_metric(16_384, large, T) + metrics_body(Readings([16_385], [T], [2.0], [0]), {16_385: 10})
+    log.append([NewRecord(RecordKind.DATA, data_payload(body, seq=2, sent_ms=T), T, "park/edge-1", "store", 1)])
+    rows, _ = rows_of(log.read(1), log.births)
+    assert (rows.values.tolist(), rows.marks.tolist()) == ([1.0, 2.0], [1, 5])
