@@ -14,6 +14,7 @@ BENCHMARKS = {
     "historian": "benchmarks.historian",
     "edge": "benchmarks.edge",
     "opcua": "benchmarks.opcua",
+    "line": "benchmarks.line",
     "cloud": "benchmarks.cloud",
     "latency": "benchmarks.latency",
     "restart": "benchmarks.restart",

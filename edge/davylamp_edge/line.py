@@ -26,11 +26,12 @@ from davylamp_edge.install import Installed
 from davylamp_edge.poll import Poll
 from davylamp_edge.reply import Decoded
 from davylamp_edge.report import Clock, Post, Sink
+from davylamp_edge.share import Share
 
 log = structlog.get_logger("davylamp_edge.scan")
 
-BUS_SHARE = 9
-"""A silent device on a shared line rests nine times as long as its probe took: a tenth of the bus is its most."""
+SAME_OUTAGE_MS = 60_000
+"""Devices of one line that were lost within this time of each other may well come back together."""
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ class DeviceStatus:
     losses: int = 0
     dropped: int = 0
     """Times a server says that its queue was full, and values before this one are lost."""
+    unanswered_ms: int = 0
+    """Time the line spent on waiting for it in vain."""
 
 
 class _Device:
@@ -58,6 +61,7 @@ class _Device:
         self.polls = polls
         self.post = post
         self.backoff = Backoff(jitter)
+        self.share = Share()
         self.status = DeviceStatus(installed.name)
         fastest_ms = int(min(poll.period_s for poll in polls) * 1000)
         index = installed.comm_ok
@@ -98,11 +102,12 @@ class Line:
         """Scan until stopped, beginning ``phase_s`` from now, so that not all lines ask in the same millisecond."""
         clock = asyncio.get_running_loop().time
         turns = [(device, poll) for device in self._devices for poll in device.polls]
+        begin_s = clock() + phase_s
         for _, poll in turns:
-            poll.due_s = clock() + phase_s
+            poll.due_s = begin_s
         try:
             while not self._stopping:
-                device, poll = min(turns, key=_due_s)
+                device, poll = min(turns, key=_turn)
                 await self._until(poll.due_s)
                 if not self._stopping:
                     await self._scan(device, poll, clock())
@@ -114,6 +119,7 @@ class Line:
 
     def _schedule(self, device: _Device, poll: Poll, now_s: float) -> None:
         """Move a poll on. A lost device is tried when its rest is over, however rarely it is polled otherwise."""
+        poll.served_s = now_s
         missed = poll.next_due(now_s)
         if device.lost:
             poll.due_s = min(poll.due_s, max(now_s, device.backoff.until_s, self._backoff.until_s))
@@ -145,6 +151,7 @@ class Line:
         else:
             device.status.scans += 1
             device.backoff.succeed()
+            device.share.answer()
             self._found(device, poll, now_s)
 
     def _is_stopping(self) -> bool:
@@ -174,12 +181,15 @@ class Line:
         self._lose(device, why)
         device.post.send()
         await self._driver.settle()
+        now_s = asyncio.get_running_loop().time()
+        device.status.unanswered_ms += round(1000 * (now_s - began_s))
         silent = sum(each.lost for each in self._devices)
-        spent_s = asyncio.get_running_loop().time() - began_s
-        shared = len(self._devices) > 1
-        device.backoff.fail(began_s + spent_s, least_s=BUS_SHARE * silent * spent_s if shared else 0.0)
         if silent == len(self._devices):
+            device.backoff.fail(now_s)
             await self._driver.close()
+        else:
+            rests_until_s = device.share.charge(began_s, now_s, silent)
+            device.backoff.fail(now_s, least_s=rests_until_s - now_s)
 
     def _lose(self, device: _Device, why: str) -> None:
         """Report every point of a device bad at once, whatever its scan class."""
@@ -201,14 +211,30 @@ class Line:
         if status.lost_since_ms is None:
             return
         log.info("device back", device=status.name, lost_s=round((self._now_ms() - status.lost_since_ms) / 1000, 1))
-        status.lost_since_ms = None
+        since_ms, status.lost_since_ms = status.lost_since_ms, None
         for other in device.polls:
             if other is not poll:
                 other.due_s = now_s
+        self._try_another(since_ms - SAME_OUTAGE_MS, now_s)
+
+    def _try_another(self, since_ms: int, now_s: float) -> None:
+        """Let a device be tried now that was lost together with one that is back: a repaired cable brings back several.
+
+        Not one that was lost long before: what comes and goes must not make others be tried out of their turn.
+        """
+        lost = [device for device in self._devices if (device.status.lost_since_ms or 0) > since_ms]
+        if lost:
+            device = min(lost, key=lambda each: each.backoff.until_s)
+            device.backoff.until_s = now_s
+            device.polls[0].due_s = now_s
 
 
-def _due_s(turn: tuple[_Device, Poll]) -> float:
-    return turn[1].due_s
+def _turn(turn: tuple[_Device, Poll]) -> tuple[float, float]:
+    """Return what decides whose turn it is: who is due first, and of those who has waited longest.
+
+    Without the second a line that is asked for too much would always leave out the same devices.
+    """
+    return round(turn[1].due_s, 3), turn[1].served_s
 
 
 def _awaken(sleeper: asyncio.Future[None]) -> None:

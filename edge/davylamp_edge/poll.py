@@ -61,6 +61,7 @@ class Poll:
         wanted = [want for want in device.wanted() if want.point.scan_s == period_s]
         self.period_s = period_s
         self.due_s = 0.0
+        self.served_s = 0.0
         self._device = device
         self._every = every
         self._jitter = jitter

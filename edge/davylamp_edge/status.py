@@ -167,7 +167,7 @@ def _lines(now: Snapshot) -> Iterator[str]:
 
 
 def _device_lines(now: Snapshot) -> Iterator[str]:
-    for name in ("scans", "requests", "late", "losses", "dropped"):
+    for name in ("scans", "requests", "late", "losses", "dropped", "unanswered_ms"):
         yield f"# TYPE davylamp_edge_device_{name}_total counter"
         for device in now.devices:
             labels = f'node="{now.node}",device="{device.name}"'

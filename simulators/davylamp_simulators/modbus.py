@@ -1,9 +1,9 @@
-"""A Modbus TCP device on a real socket, on asyncio alone.
+"""A Modbus device on a real socket, on asyncio alone.
 
 Not on pymodbus, and apart from the edge's own frames: a second implementation shows what both would hide, a reply is in
 the ledger exactly when it was written, and a device can be silent, late or gone. pymodbus 3.16.1 cannot do the last
 three: it answers an unknown unit with exception 4, and a late reply carries the newest request's transaction id.
-Source: Modbus Messaging on TCP/IP 1.0b (frame), Modbus Application Protocol 1.1b3 (functions 1 to 4, exceptions).
+Source: Modbus Application Protocol 1.1b3 (functions 1 to 4, exceptions).
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Protocol
 from davylamp_wire.profile import Point
 
 from davylamp_simulators.clock import now_ms
+from davylamp_simulators.framing import Asked, Framing, NotModbus, TcpFraming
 from davylamp_simulators.ledger import Ledger
 from davylamp_simulators.line import Line
 from davylamp_simulators.plant import DeviceConfig
@@ -21,13 +22,9 @@ from davylamp_simulators.registers import Area, Bank, Block, Told
 from davylamp_simulators.sample import Sample
 from davylamp_simulators.scenario import LineMode
 
-HEAD = struct.Struct(">HHHB")
-"""Transaction, protocol (0), bytes after this field, unit."""
 ASK = struct.Struct(">BHH")
 FUNCTIONS = {1: Area.COIL, 2: Area.DISCRETE, 3: Area.HOLDING, 4: Area.INPUT}
 MOST = {Area.COIL: 2000, Area.DISCRETE: 2000, Area.HOLDING: 125, Area.INPUT: 125}
-LONGEST = 254
-"""Bytes of unit and request together (Messaging on TCP/IP, 3.1.3)."""
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 
 
@@ -79,8 +76,8 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, server: "ModbusServer") -> None:
         self._server = server
-        self._buffer = b""
-        self._waiting: list[tuple[int, int, bytes, int]] = []
+        self._buffer = bytearray()
+        self._waiting: list[tuple[Asked, int]] = []
         self._timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport | None = None
 
@@ -99,25 +96,20 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         asked_ms = now_ms()
-        while len(self._buffer) >= HEAD.size:
-            transaction, protocol, length, unit = HEAD.unpack_from(self._buffer)
-            if protocol != 0 or not 2 <= length <= LONGEST:
-                self.close()
-                return
-            end = HEAD.size + length - 1
-            if len(self._buffer) < end:
-                return
-            request, self._buffer = self._buffer[HEAD.size : end], self._buffer[end:]
-            self._take(transaction, unit, request, asked_ms)
+        try:
+            while asked := self._server.framing.take(self._buffer):
+                self._take(asked, asked_ms)
+        except NotModbus:
+            self.close()
 
-    def _take(self, transaction: int, unit: int, request: bytes, asked_ms: int) -> None:
+    def _take(self, asked: Asked, asked_ms: int) -> None:
         if self._server.line.mode is LineMode.DEAD:
             return
         self._server.on_read()
         if not self._waiting and not self._server.line.delay_s:
-            self._reply(transaction, unit, request, asked_ms)
+            self._reply(asked, asked_ms)
             return
-        self._waiting.append((transaction, unit, request, asked_ms))
+        self._waiting.append((asked, asked_ms))
         if self._timer is None:
             self._wait()
 
@@ -134,13 +126,13 @@ class _Connection(asyncio.Protocol):
         if self._waiting:
             self._wait()
 
-    def _reply(self, transaction: int, unit_id: int, request: bytes, asked_ms: int) -> None:
-        unit = self._server.units.get(unit_id)
+    def _reply(self, asked: Asked, asked_ms: int) -> None:
+        unit = self._server.units.get(asked.unit)
         if unit is None or self.transport is None or self.transport.is_closing():
             return  # a unit that is not there is silent, as on a serial line behind a gateway
-        body, block = unit.answer(request)
+        body, block = unit.answer(asked.request)
         served_ms = now_ms()
-        self.transport.write(HEAD.pack(transaction, 0, len(body) + 1, unit_id) + body)
+        self.transport.write(self._server.framing.reply(asked, body))
         if block is not None:
             unit.note(block, asked_ms, served_ms)
 
@@ -158,9 +150,14 @@ class ModbusServer:
     """Listens for one device or several units behind one address."""
 
     def __init__(
-        self, units: Mapping[int, Unit], line: Line | None = None, on_read: Callable[[], None] = _nothing
+        self,
+        units: Mapping[int, Unit],
+        line: Line | None = None,
+        on_read: Callable[[], None] = _nothing,
+        framing: Framing | None = None,
     ) -> None:
         self.units = units
+        self.framing: Framing = framing or TcpFraming()
         self.line = line or Line()
         self.on_read = on_read
         self._connections: set[_Connection] = set()

@@ -328,6 +328,19 @@ async def test_late_scans_are_counted_and_not_made_up_for() -> None:
         assert status.late >= 2 * (status.scans - 1)
 
 
+async def test_a_line_that_is_asked_for_too_much_leaves_out_all_its_devices_alike() -> None:
+    async def slow(frame: bytes) -> bytes:
+        await asyncio.sleep(0.01)
+        return reply_to(frame, b"\0\1")
+
+    async with rogue(slow) as address:
+        config = edge_config(*(device(address, name=f"u{unit}", unit=unit) for unit in range(1, 6)))
+        async with scanning(config, rig(a=at("holding:0", scan_s=0.04))) as (scanner, _):
+            await scans(scanner, 20, "u1")
+            counts = [status.scans for status in scanner.statuses.values()]
+    assert max(counts) - min(counts) <= 2
+
+
 async def test_a_drivers_own_mistake_costs_its_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(self: ModbusDriver, request: Any) -> bytes:
         raise ZeroDivisionError("oops")

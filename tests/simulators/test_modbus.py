@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from davylamp_simulators.framing import RtuFraming, crc16
 from davylamp_simulators.ledger import Ledger, read_ledger
 from davylamp_simulators.line import Line
 from davylamp_simulators.modbus import ModbusServer, Unit
@@ -14,6 +15,7 @@ from davylamp_simulators.sample import Sample
 from davylamp_simulators.scenario import LineMode, LineState
 from davylamp_wire.profile import Point
 from pymodbus.client import AsyncModbusTcpClient
+from support.serial import rtu, rtu_reply
 
 POINTS = {
     "a": Point(zh="一", en="a", unit="", address={"modbus": "holding:0"}),
@@ -161,3 +163,24 @@ def test_the_delay_counts_only_while_the_line_is_slow() -> None:
     assert line.delay_s == 0.0
     line.move(LineState(mode=LineMode.SLOW, delay_s=2.0), 0.0)
     assert line.delay_s == 2.0
+
+
+async def test_behind_a_serial_server_noise_is_passed_over_and_a_unit_that_is_not_there_is_silent() -> None:
+    bank = Bank({"a": Point.model_validate(RTU_POINT)})
+    bank.load({"a": Sample(258.0)})
+    server = ModbusServer({1: Unit("d", bank, None)}, framing=RtuFraming())
+    await server.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    nobody, ours = rtu(b"\x02\x03\0\0\0\1"), rtu(b"\x01\x03\0\0\0\1")
+    writer.write(nobody + b"\xff\x00" + ours)
+    assert await reader.readexactly(7) == rtu_reply(ours, b"\1\2")
+    writer.close()
+    await server.stop()
+
+
+RTU_POINT = {"zh": "点", "en": "point", "unit": "", "type": "uint16", "address": {"modbus": "holding:0"}}
+
+
+def test_the_crc_of_a_frame_with_its_own_is_zero() -> None:
+    assert crc16(b"123456789") == 0x4B37
+    assert crc16(b"123456789\x37\x4b") == 0
