@@ -214,11 +214,12 @@ def _probe(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from davylamp_edge.summary import summarise
+    from davylamp_edge.summary import overloaded, summarise
 
     config, profiles = load_edge(given.file)
     for line in summarise(config, profiles):
         print(line)
+    overloaded(config, profiles)
     return OK
 
 

@@ -84,6 +84,8 @@ class DeviceConfig(Section):
     unit: int = Field(default=1, ge=0, le=255)
     timeout_s: float = Field(default=1.0, gt=0, le=60)
     pause_ms: float = Field(default=0.0, ge=0, le=30_000)
+    round_trip_ms: float = Field(default=20.0, gt=0, le=60_000)
+    """How long an answer usually takes, as `check` reckons a line's load with it; `probe` measures it."""
     read: Literal["blocks", "values"] = "blocks"
     """Whether a request may carry many values, or one each for devices that answer no more."""
     gap_registers: int = Field(default=16, ge=0, le=MAX_REGISTERS)

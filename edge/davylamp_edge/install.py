@@ -81,6 +81,14 @@ def install(config: EdgeConfig, profiles: Mapping[str, Profile]) -> tuple[Instal
     return tuple(_installed(device, profiles[device.profile]) for device in config.devices)
 
 
+def by_line(devices: Sequence[Installed]) -> list[list[Installed]]:
+    """Return devices grouped by the connection they share: one address, one line."""
+    lines: dict[tuple[str, str], list[Installed]] = {}
+    for device in devices:
+        lines.setdefault((device.config.driver, device.config.address), []).append(device)
+    return list(lines.values())
+
+
 def _installed(device: DeviceConfig, profile: Profile) -> Installed:
     merged = {name: _as_installed(point, device.points.get(name), device) for name, point in profile.points.items()}
     found = {name: point for name, point in merged.items() if address_of(point, device.driver)}

@@ -3,7 +3,9 @@
 For the person at the keyboard who has a point list that says REAL and a value that makes no sense.
 """
 
+import itertools
 import math
+import time
 from collections.abc import Iterator
 
 from davylamp_wire.profile import DataType, Order, Point
@@ -27,12 +29,15 @@ async def probed(address: str, unit: int, place: Place, count: int, timeout_s: f
     driver = ModbusDriver(address, timeout_s)
     try:
         await driver.connect()
+        began_s = time.perf_counter()
         payload = await driver.read(
             ModbusRequest.of(Unit(unit, timeout_s), Block(place.area, place.start, count, ()), {})
         )
+        took_ms = (time.perf_counter() - began_s) * 1000
     finally:
         await driver.close()
-    return bits_read(place, payload, count) if place.area.bits else interpretations(place, payload)
+    lines = bits_read(place, payload, count) if place.area.bits else interpretations(place, payload)
+    return itertools.chain(lines, [f"answered in {took_ms:.1f} ms"])
 
 
 def most(place: Place, count: int) -> None:

@@ -14,7 +14,7 @@ from davylamp_wire.profile import Profile
 
 from davylamp_edge.backoff import Jitter
 from davylamp_edge.config import EdgeConfig
-from davylamp_edge.install import Installed, install
+from davylamp_edge.install import Installed, by_line, install
 from davylamp_edge.line import DeviceStatus, Line
 from davylamp_edge.report import Clock, ScanResult, Sink, utc_ms
 
@@ -47,7 +47,7 @@ class Scanner:
         every = config.report == "every"
         self._lines = [
             _kind_of(sharing)(sharing, every=every, sink=sink, now_ms=now_ms, jitter=jitter)
-            for sharing in _by_line(self.devices)
+            for sharing in by_line(self.devices)
         ]
         self.statuses: dict[str, DeviceStatus] = {
             status.name: status for line in self._lines for status in line.statuses
@@ -73,11 +73,3 @@ def _kind_of(sharing: Sequence[Installed]) -> "type[Line] | type[PushLine]":
     from davylamp_edge.push_line import PushLine
 
     return PushLine
-
-
-def _by_line(devices: Sequence[Installed]) -> list[list[Installed]]:
-    """Return devices grouped by the connection they share: one address, one line."""
-    lines: dict[tuple[str, str], list[Installed]] = {}
-    for device in devices:
-        lines.setdefault((device.config.driver, device.config.address), []).append(device)
-    return list(lines.values())

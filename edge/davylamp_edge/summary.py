@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
+from davylamp_wire.config import ConfigError
 from davylamp_wire.describe import datatype_of, foreign_properties
 from davylamp_wire.payload import DESCRIPTION, FIRST_ALIAS, RECORD, BirthMetric, SparkplugType, birth_payload
 from davylamp_wire.profile import Profile
 
 from davylamp_edge.birth import description_of
+from davylamp_edge.bus_load import BUSY, Load, load_of, loads
 from davylamp_edge.config import EdgeConfig
-from davylamp_edge.drivers import driver_class
 from davylamp_edge.install import Installed, groups_of, install
 from davylamp_edge.opcua_settings import DEPRECATED
 
@@ -20,12 +21,33 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
     """Yield the lines that `davylamp-edge check` prints."""
     devices = install(config, profiles)
     tags = sum(len(device.points) for device in devices)
-    rate = sum(requests_per_s(device) for device in devices)
+    lines = list(loads(devices))
+    rate = round(sum(line.requests_per_s for line in lines), 3)
     yield f"{config.group}/{config.node}: {len(devices)} devices, {tags} tags, {rate:g} requests/s"
     yield f"journal: {config.journal.path}, at most {config.journal.max_bytes / (1 << 20):g} MiB"
     yield f"broker: {config.broker.host}:{config.broker.port}, {_listener(config)}"
+    for line in lines:
+        yield from _of_line(line)
     for device in devices:
         yield from _of_device(device)
+
+
+def overloaded(config: EdgeConfig, profiles: Mapping[str, Profile]) -> None:
+    """Raise a ConfigError that names every line that cannot carry what is asked of it."""
+    mistakes = [
+        f"{line}; scan less often, leave points out, or split it; where answers take less than round_trip_ms, say so"
+        for line in loads(install(config, profiles))
+        if line.too_much
+    ]
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _of_line(line: Load) -> Iterator[str]:
+    if line.busy:
+        yield f"line {line}"
+    if line.busy > BUSY:
+        yield f"    warning: a line above {BUSY:.0%} has no room for slow answers; scan less often or split the line"
 
 
 def _listener(config: EdgeConfig) -> str:
@@ -40,7 +62,7 @@ def _of_device(device: Installed) -> Iterator[str]:
     size = birth_bytes(device)
     yield (
         f"  {device.name} ({device.profile.name}, {device.config.driver} {device.config.address}): {len(device.points)}"
-        f" tags, {requests_per_s(device):g} requests/s, birth {size / 1000:.1f} kB"
+        f" tags, {round(load_of(device)[0], 3):g} requests/s, birth {size / 1000:.1f} kB"
     )
     yield from _unsecured(device)
     yield from _unsaid(device)
@@ -81,17 +103,6 @@ def _thinned(device: Installed) -> Iterator[str]:
         if count < group.need:
             here = f"{count} of its {len(group.members)} detectors have an address here"
             yield f"    warning: devices.{device.name}.groups.{name}: {here}, its vote needs {group.need}"
-
-
-def requests_per_s(device: Installed) -> float:
-    """Return how many requests a second a device gets; of a server that tells by itself, how often it does at most."""
-    if device.config.driver == "opcua" and device.config.opcua.mode == "subscribe":
-        return round(1 / device.config.opcua.publish_s, 3)
-    plan = driver_class(device.config.driver).plan
-    wanted = device.wanted()
-    periods = {want.point.scan_s for want in wanted}
-    counts = {period: len(plan(device.config, [w for w in wanted if w.point.scan_s == period])) for period in periods}
-    return round(sum(count / period for period, count in counts.items()), 3)
 
 
 def birth_bytes(device: Installed) -> int:

@@ -89,6 +89,10 @@ class Driver(Protocol[Asked]):
     def plan(device: DeviceConfig, wanted: Sequence[Wanted]) -> Sequence[Asked]:
         """Return the fewest requests that answer every wanted point exactly once."""
 
+    @staticmethod
+    def takes_s(device: DeviceConfig, request: Asked) -> float:
+        """Return how long a request keeps the line from the others, by reckoning; 0 where several can be under way."""
+
     @property
     def connected(self) -> bool:
         """Whether the connection stands, as far as this side knows."""

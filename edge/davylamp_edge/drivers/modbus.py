@@ -15,8 +15,8 @@ from davylamp_wire.quality import Reason
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.decode import BitDecoder, Cell, RegisterDecoder
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
-from davylamp_edge.drivers.modbus_address import parse_address
-from davylamp_edge.drivers.modbus_bus import Bus
+from davylamp_edge.drivers.modbus_address import SerialLine, parse_address
+from davylamp_edge.drivers.modbus_bus import Bus, silence_of
 from davylamp_edge.drivers.modbus_frames import REFUSED, OutOfStep
 from davylamp_edge.plan import (
     ADDRESSES,
@@ -35,6 +35,9 @@ from davylamp_edge.reply import Decoded
 from davylamp_edge.shape import SIZES, Bits
 
 FUNCTIONS = {Area.COIL: 1, Area.DISCRETE: 2, Area.HOLDING: 3, Area.INPUT: 4}
+
+QUESTION, ANSWER = 8, 5
+"""Characters of an RTU request, and of its answer beside the data (Modbus over Serial Line 1.02, 2.5.1)."""
 
 ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, GATEWAY_PATH, GATEWAY_TARGET = 2, 3, 4, 10, 11
 """Exception codes (Modbus Application Protocol 1.1b3, 7)."""
@@ -164,6 +167,16 @@ class ModbusDriver:
         else:
             blocks = plan_requests(spans, gap=device.gap_registers, max_registers=device.max_registers)
         return [ModbusRequest.of(unit, block, cells) for block in blocks]
+
+    @staticmethod
+    def takes_s(device: DeviceConfig, request: ModbusRequest) -> float:
+        """Return how long a request keeps its line busy: characters, silence or pause, and the device's own time."""
+        line = parse_address(device.address)
+        silence_s, characters_s = 0.0, 0.0
+        if isinstance(line, SerialLine):
+            silence_s = silence_of(line)
+            characters_s = (QUESTION + ANSWER + request.size) * line.character_s
+        return characters_s + max(request.unit.pause_s, silence_s) + device.round_trip_ms / 1000
 
     async def connect(self) -> None:
         """Open the line anew. One that was lost is never used again."""

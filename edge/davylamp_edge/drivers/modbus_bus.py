@@ -26,6 +26,11 @@ MOST_BYTES = 4096
 """More than this before an answer is no noise but a peer that speaks something else."""
 
 
+def silence_of(line: SerialLine) -> float:
+    """Return the shortest silence between two frames on a serial line, in seconds."""
+    return max(FASTEST_SILENCE_S, SILENT_CHARACTERS * line.character_s)
+
+
 class Bus(asyncio.Protocol):
     """A line. Used by one task. Lost once, it is lost for good."""
 
@@ -129,9 +134,7 @@ class Bus(asyncio.Protocol):
     @property
     def silence_s(self) -> float:
         """Shortest silence between two frames; a serial server keeps it by itself."""
-        if self._serial is None:
-            return 0.0
-        return max(FASTEST_SILENCE_S, SILENT_CHARACTERS * self._serial.character_s)
+        return silence_of(self._serial) if self._serial is not None else 0.0
 
     def _on_wire_s(self, characters: int) -> float:
         return characters * self._serial.character_s if self._serial is not None else 0.0

@@ -100,6 +100,11 @@ class OpcuaDriver:
         return [_request(wanted[start : start + CHUNK]) for start in range(0, len(wanted), CHUNK)]
 
     @staticmethod
+    def takes_s(device: DeviceConfig, request: OpcuaRequest) -> float:
+        """Return 0: a server works on many requests at once."""
+        return 0.0
+
+    @staticmethod
     def wrong_settings(device: DeviceConfig) -> Iterator[str]:
         """Yield what is wrong with the files a session's security rests on."""
         return settings_problems(device.opcua)
