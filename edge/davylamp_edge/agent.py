@@ -25,6 +25,7 @@ from davylamp_edge.scan import Scanner
 from davylamp_edge.status import Snapshot, StatusServer
 from davylamp_edge.tls import files_of
 from davylamp_edge.uplink import Uplink
+from davylamp_edge.watchdog import Part, Watchdog
 from davylamp_edge.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Agent:
                 group.create_task(self._purge(stop))
                 group.create_task(self._look_at_certificates(stop))
                 group.create_task(self.status.run(stop))
+                group.create_task(Watchdog(self._parts).run(stop))
         finally:
             await asyncio.shield(asyncio.to_thread(self.close))
 
@@ -75,6 +77,11 @@ class Agent:
         self.uplink.stop()
         self.journal.close()
         log.info("edge stopped", node=self._config.node, last=self.journal.last_record)
+
+    def _parts(self) -> list[Part]:
+        """Return what must move on for the edge to be of use: its lines, and the thread that writes."""
+        lines = [Part(f"line of {name}", steps, busy) for name, steps, busy in self.scanner.lines()]
+        return [*lines, Part("writer", self.writer.steps, self.writer.busy)]
 
     async def _purge(self, stop: asyncio.Event) -> None:
         """Let confirmed records go once they have been kept long enough (SAFETY S27)."""

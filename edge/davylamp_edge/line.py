@@ -91,6 +91,9 @@ class Line:
             for device in devices
         ]
         self.statuses = [device.status for device in self._devices]
+        self.steps = 0
+        """Grows with every request and every scan; a line that is `busy` and does not is stuck."""
+        self.busy = False
 
     def stop(self) -> None:
         """End the run once the request under way is answered: what a device has served is not thrown away."""
@@ -110,8 +113,11 @@ class Line:
                 device, poll = min(turns, key=_turn)
                 await self._until(poll.due_s)
                 if not self._stopping:
+                    self.busy = True
                     await self._scan(device, poll, clock())
                     self._schedule(device, poll, clock())
+                    self.busy = False
+                    self.steps += 1
         finally:
             for device in self._devices:
                 device.post.send()
@@ -155,6 +161,8 @@ class Line:
             self._found(device, poll, now_s)
 
     def _is_stopping(self) -> bool:
+        """Return whether to leave out the rest; asked before each request, so the line moves."""
+        self.steps += 1
         return self._stopping
 
     async def _connected(self, now_s: float) -> bool:

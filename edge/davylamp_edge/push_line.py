@@ -118,6 +118,9 @@ class PushLine:
         self._ahead_ms = 0
         self._heard_ms: int | None = None
         """When the server was last heard, on the monotonic clock; None while it is lost."""
+        self.steps = 0
+        """Grows with every tick; a dead server is found and left by itself."""
+        self.busy = True
 
     def stop(self) -> None:
         """End the run."""
@@ -297,6 +300,7 @@ class PushLine:
         """Repeat what has been silent too long, once a second: confirmed values, or that the server is lost."""
         while True:
             await asyncio.sleep(TICK_S)
+            self.steps += 1
             now_ms = _monotonic_ms()
             for device in self._devices:
                 arrived_ms = device.post.arrival()

@@ -7,7 +7,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from davylamp_wire.profile import Profile
@@ -52,6 +52,11 @@ class Scanner:
         self.statuses: dict[str, DeviceStatus] = {
             status.name: status for line in self._lines for status in line.statuses
         }
+
+    def lines(self) -> Iterator[tuple[str, int, bool]]:
+        """Yield each line by its first device: how many steps it has made, and whether it is in the middle of one."""
+        for line in self._lines:
+            yield line.statuses[0].name, line.steps, line.busy
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scan until ``stop`` is set; then close every connection and return."""

@@ -35,6 +35,9 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="journal-writer")
         self.appended = 0
         self.batches = 0
+        self.steps = 0
+        """Grows whenever the thread comes round; while it is `busy` and does not, it hangs in the disk."""
+        self.busy = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -63,9 +66,12 @@ class Writer:
 
     def _run(self) -> None:
         while True:
+            self.steps += 1
             batch, stopping = self._next_batch()
             if batch or self._journal.refusal is not None:
+                self.busy = True
                 self._append(batch)
+                self.busy = False
             if stopping and not batch:
                 return
 

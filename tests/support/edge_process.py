@@ -1,6 +1,7 @@
 """The real `davylamp-edge` as a process of its own, its config, and a device that counts."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -71,14 +72,17 @@ def config_of(folder: Path, listening: Listening, address: str, **settings: Any)
 class Process:
     """A running `davylamp-edge`."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, **environment: str) -> None:
         self.config = config
+        self._environment = {**os.environ, **environment}
         self.log = config.with_suffix(".log")
         self.start()
 
     def start(self) -> None:
         with open(self.log, "ab") as log:
-            self.running = subprocess.Popen([*EDGE, "run", str(self.config)], stdout=log, stderr=log)
+            self.running = subprocess.Popen(
+                [*EDGE, "run", str(self.config)], stdout=log, stderr=log, env=self._environment
+            )
 
     def kill(self) -> None:
         self.running.kill()
@@ -90,9 +94,9 @@ class Process:
 
 
 @contextmanager
-def edge_process(config: Path) -> Iterator[Process]:
+def edge_process(config: Path, **environment: str) -> Iterator[Process]:
     """A running edge for the length of a with block; its log is printed where the block fails."""
-    process = Process(config)
+    process = Process(config, **environment)
     try:
         yield process
     except BaseException:
