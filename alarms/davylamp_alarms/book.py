@@ -5,6 +5,7 @@ by (alarm, lane); a new occurrence in a lane replaces the one before it there.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -106,11 +107,31 @@ class Record:
         return self.alarm, self.lane
 
 
+OCCURRENCE = re.compile(r"-(\d+)(?:-[a-z][a-z0-9]*)?$")
+
+
+def occurrence_id(hazard_source: str, number: int, run: str) -> str:
+    """Return an occurrence's id; `run` begins with a letter.
+
+    A system restored from a backup counts on from the copy: the run it began in tells an occurrence from the one that
+    had the same number in the time that was lost (SAFETY S23).
+    """
+    return f"{hazard_source}-{number}-{run}" if run else f"{hazard_source}-{number}"
+
+
+def occurrence_number(occurrence: str) -> int:
+    """Return the number in an occurrence's id, with or without a run."""
+    found = OCCURRENCE.search(occurrence)
+    assert found is not None, occurrence
+    return int(found[1])
+
+
 @dataclass(slots=True)
 class Book:
     """Records by (alarm, lane), what hides them, the reviews that are owed, and two counters of each hazard source.
 
     Shelves are kept by alarm, open masks by mask, what is out of service by tag, reviews by the record of their act.
+    `run` names the start since which occurrences begin, as the log says it.
     """
 
     records: dict[Key, Record] = field(default_factory=dict)
@@ -122,6 +143,7 @@ class Book:
     source_numbers: dict[str, int] = field(default_factory=dict)
     occurrence_numbers: dict[str, int] = field(default_factory=dict)
     repeats: dict[Key, int] = field(default_factory=dict)
+    run: str = ""
 
     # finding
 
@@ -145,9 +167,8 @@ class Book:
             self.keys.pop(before.occurrence, None)
         number = self.occurrence_numbers.get(facts.hazard_source, 0) + 1
         self.occurrence_numbers[facts.hazard_source] = number
-        record = Record(
-            facts.alarm, lane, facts.tag, facts.kind, f"{facts.hazard_source}-{number}", raised_ms=raised_ms
-        )
+        occurrence = occurrence_id(facts.hazard_source, number, self.run)
+        record = Record(facts.alarm, lane, facts.tag, facts.kind, occurrence, raised_ms=raised_ms)
         record.state = before.state if before is not None else self._hidden(facts.alarm)
         self.records[record.key] = record
         self.keys[record.occurrence] = record.key

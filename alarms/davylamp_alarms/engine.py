@@ -114,6 +114,11 @@ class Engine:
         self._memory.seq = seq
         return edits.redefine(self._memory, seq, changes)
 
+    def begin_run(self, seq: int, run: str) -> None:
+        """Name the occurrences that begin from here on after a start, so that a restored system repeats no id (S23)."""
+        self._memory.seq = seq
+        self._memory.book.run = run
+
     def resume(self, seq: int, now_ms: int, standing: Iterable[Record]) -> list[Transition]:
         """Take over what stood, for a start without a snapshot; say so of each, and let nothing hide it (SAFETY S4)."""
         self._memory.seq = seq

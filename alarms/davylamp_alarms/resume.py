@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from davylamp_alarms.book import Record
+from davylamp_alarms.book import Record, occurrence_number
 from davylamp_alarms.columns import ALWAYS
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import NO_TAG
@@ -28,7 +28,7 @@ def resume(memory: Memory, seq: int, now_ms: int, standing: Iterable[Record]) ->
         if facts is None or record.key in memory.book.records:
             continue
         taken = replace(record, tag=facts.tag, state=replace(record.state, suppressions=frozenset()))
-        memory.book.number_on(facts.hazard_source, 0, int(taken.occurrence.rpartition("-")[2]))
+        memory.book.number_on(facts.hazard_source, 0, occurrence_number(taken.occurrence))
         memory.book.records[taken.key] = taken
         memory.book.keys[taken.occurrence] = taken.key
         if taken.lane is Lane.LIVE and taken.state.condition is Condition.ACTIVE:

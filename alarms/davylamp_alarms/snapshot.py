@@ -17,7 +17,7 @@ from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.transition import Condition, Lane, Suppression
 
-VERSION = 5
+VERSION = 6
 """Of the form of all that is in a snapshot; one of another version is not read but replayed from the log.
 
 It rises with every change of form: tests/cloud/recorded/snapshot-form.json holds the form of this version.
@@ -97,6 +97,7 @@ def _book(book: Book) -> dict[str, Any]:
         "reviews": {seq: asdict(review) for seq, review in book.reviews.items()},
         "source_numbers": book.source_numbers,
         "occurrence_numbers": book.occurrence_numbers,
+        "run": book.run,
         "repeats": [[*key, due_ms] for key, due_ms in book.repeats.items()],
     }
 
@@ -115,6 +116,7 @@ def _read_book(said: dict[str, Any]) -> Book:
         reviews={seq: Review(**review) for seq, review in said["reviews"].items()},
         source_numbers=said["source_numbers"],
         occurrence_numbers=said["occurrence_numbers"],
+        run=said["run"],
         repeats={(alarm, Lane(lane)): due_ms for alarm, lane, due_ms in said["repeats"]},
     )
     for record in map(_read_record, said["records"]):

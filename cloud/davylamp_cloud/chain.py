@@ -42,6 +42,15 @@ def canonical(values: Mapping[str, Any]) -> str:
     return _WRITER.encode(values)
 
 
+def mark_of(head: Head, *what: object) -> str:
+    """Return ten characters that the next row of this chain has for this content, and for no other.
+
+    They follow from all rows before it as well: two copies of a chain that went different ways never share them.
+    """
+    said = "\n".join([head.hash, *map(str, what)])
+    return hashlib.sha256(said.encode()).hexdigest()[:10]
+
+
 def link(head: Head, row: Mapping[str, Any], later: Mapping[str, Any] = NO_DEFAULTS) -> tuple[dict[str, Any], Head]:
     """Return a row with its two hashes, and the head after it; `later` as for `content_of`."""
     digest = hash_of(head.hash, content_of(row, later))

@@ -282,6 +282,8 @@ class Evaluator:
             work.steps += self._steps(self._report(record, said), record)
         elif said["op"] in ("accept", "reject"):
             self._decide(record, said, work)
+        elif said["op"] == "start":
+            self.engine.begin_run(record.seq, str(said["run"]))
         elif said["op"] == "shifts":
             self._redefined(record.seq, Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"])))
         elif said["op"] == "dismiss_advice":

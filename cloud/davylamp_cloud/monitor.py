@@ -10,6 +10,7 @@ It sleeps on the group commit and wakes with it. Nothing is told before the tran
 import gc
 import json
 import math
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -86,10 +87,12 @@ class Monitor:
         receivers: Sequence[ReceiverConfig] = (),
         failed: Callable[[BaseException], None] | None = None,
         recent: Recent | None = None,
+        run: str | None = None,
     ) -> None:
         """`failed` is called from the thread when it cannot go on; the process must stop then.
 
-        What is decoded is left in `recent` for whoever needs it next.
+        What is decoded is left in `recent` for whoever needs it next. `run` names this start as no start of any copy
+        of these files is named (SAFETY S23); it begins with a letter.
         """
         self.live = Live()
         self._recent = recent
@@ -101,6 +104,7 @@ class Monitor:
         self._sites = sites
         self._masks = masks
         self._receivers = receivers
+        self._run_name = run or f"r{secrets.token_hex(4)}"
         self._failed = failed or (lambda error: None)
         self._outcomes = Outcomes(state.cursor(), self._listener_failed)
         self._snapshots = Snapshots(state, round(self._config.keep_snapshots_h * 3_600_000))
@@ -201,6 +205,7 @@ class Monitor:
         notices = Notices(restored.evaluator.register, self._sites)
         receivers = self._receivers
         self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
+        self._change({"op": "start", "run": self._run_name})
         self._change({"op": "shifts", "shifts_ms": shifts_ms(self._sites, self._now_ms())})
         self._change(site_change(self._masks, self._sites))
         if restored.cold:

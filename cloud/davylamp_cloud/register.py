@@ -333,8 +333,10 @@ class Register:
 
     def guarding(self) -> bytes:
         """Return what devices and links guard, for a snapshot: counting a hundred thousand tags again takes long."""
-        guards = [[key, {int(priority): count for priority, count in on.items()}] for key, on in self._guards.items()]
-        return json.dumps({"guards": guards, "comm": [*self._comm.items()]}).encode()
+        guards = [
+            [key, {int(p): count for p, count in sorted(on.items()) if count}] for key, on in self._guards.items()
+        ]
+        return json.dumps({"guards": sorted(guards), "comm": sorted(self._comm.items())}).encode()
 
     def _take_on(self, stored: Stored) -> None:
         """Take on stored tags without looking at each."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from davylamp_alarms.book import occurrence_number
 from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.performance.watch import Performance
@@ -253,7 +254,7 @@ def _number_on(engine: Engine, heads: Mapping[str, Head], connection: Connection
     occurrences: defaultdict[str, int] = defaultdict(int)
     table = schema.TRANSITIONS
     for source, occurrence in connection.execute(select(table.c.hazard_source, table.c.occurrence).distinct()):
-        occurrences[source] = max(occurrences[source], int(occurrence.rpartition("-")[2]))
+        occurrences[source] = max(occurrences[source], occurrence_number(occurrence))
     for source, head in heads.items():
         if not source.startswith("#"):
             engine.number_on(source, head.number, occurrences[source])

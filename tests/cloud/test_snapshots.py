@@ -81,5 +81,5 @@ def test_s23_without_a_snapshot_and_with_a_trimmed_log_no_occurrence_has_the_num
         leak(running, edge, 0.1)
         leak(running, edge, 5.0)
         raised = [row["occurrence"] for row in running.state.transitions() if row["event"] == "raised"]
-        assert raised == ["cl2-store-1", "cl2-store-2", "cl2-store-3", "cl2-store-4"]
+        assert raised == [f"cl2-store-{number}-run" for number in (1, 2, 3, 4)]
         assert verify_chain(running.state) is None

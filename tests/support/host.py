@@ -23,6 +23,7 @@ from support.speaker import START_MS
 
 SITE = SiteConfig(name="park", zh="园区", en="park", groups=("park",))
 DEADLINE_S = 20.0
+RUN = "run"
 
 
 class Host:
@@ -36,7 +37,9 @@ class Host:
         *,
         site: SiteConfig = SITE,
         masks: Iterable[MaskConfig] = (),
+        run: str = RUN,
     ) -> None:
+        """`run` names this start; by default each alike, so that a log played twice gives the same ids."""
         self.now_ms = now_ms
         self.sent: list[tuple[str, bytes]] = []
         self.committed: list[Committed] = []
@@ -54,6 +57,7 @@ class Host:
             masks=tuple(masks),
             receivers=tuple(receivers),
             failed=self.failures.append,
+            run=run,
         )
         self.monitor.on_commit(self.committed.append)
         self._lock = threading.RLock()

@@ -103,6 +103,7 @@ STEPS = st.one_of(
     _of("limits", SMALL, st.integers(0, len(WANTED) - 1), st.booleans()),
     _of("verify", SMALL, st.sampled_from(["L1", "H"])),
     _of("site", st.integers(0, 2)),
+    _of("start", st.sampled_from(["run", "again"])),
     _of("shifts", st.sampled_from([(), (0,), (28_800_000, 72_000_000)])),
     _of("report", st.sampled_from(["lag", "disk"]), st.booleans()),
     _of("dismiss", SMALL),
@@ -271,6 +272,9 @@ class Writing:
 
     def _site(self, masks: int) -> None:
         self._json(RecordKind.CHANGE, **site_change(MASKS[:masks], [SITE]))
+
+    def _start(self, run: str) -> None:
+        self._json(RecordKind.CHANGE, op="start", run=run)
 
     def _shifts(self, shifts_ms: tuple[int, ...]) -> None:
         self._json(RecordKind.CHANGE, op="shifts", shifts_ms=shifts_ms)

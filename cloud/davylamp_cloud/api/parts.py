@@ -41,7 +41,7 @@ Words = Annotated[str, Query(max_length=200, description="words to be found in i
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 TimeMs = Annotated[int, Query(ge=0, le=LAST_MS, description="UTC milliseconds")]
-Occurrence = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$", description="<hazard source>-<number>")]
+Occurrence = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$", description="<hazard source>-<number>-<run>")]
 
 
 def _tag_name(group: Slug, node: Slug, device: Slug, point: Slug) -> str:

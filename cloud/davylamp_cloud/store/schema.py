@@ -148,7 +148,7 @@ ALARMS = Table(
 TRANSITIONS = Table(
     "transitions",
     METADATA,
-    Column("id", String, primary_key=True, comment="<hazard source>-<number>; also the webhook-id"),
+    Column("id", String, primary_key=True, comment="<hazard source>-<number>-<mark>; also the webhook-id"),
     Column("source_no", BigInteger, nullable=False, comment="1, 2, 3, … within the hazard source"),
     Column("seq", BigInteger, nullable=False, comment="the record of the log that made it"),
     Column("alarm_id", String, nullable=False),

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from davylamp_cloud import faultpoints
-from davylamp_cloud.chain import Head, canonical, link
+from davylamp_cloud.chain import Head, canonical, link, mark_of
 from davylamp_cloud.evaluate import Refused, Step, Work
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.register import Tag
@@ -70,7 +70,7 @@ class Writer:
         for step in work.steps:
             source = step.transition.hazard_source
             head = self._pending.get(source, Head())
-            data = self._data(step, head.number + 1)
+            data = self._data(step, head)
             row, self._pending[source] = link(head, self._row(data, step), LATER_STEP)
             rows.append(row)
             texts.append(data["text"])
@@ -84,10 +84,16 @@ class Writer:
         write_alarms(connection, rows, texts, work.hidden_until_ms)
         return rows
 
-    def _data(self, step: Step, number: int) -> Row:
-        """Return a notice's data; its number continues the stored chain, whatever a replay may have counted."""
-        source = step.transition.hazard_source
-        return {**self._notices.data(step.transition), "id": f"{source}-{number}", "source_no": number}
+    def _data(self, step: Step, head: Head) -> Row:
+        """Return a notice's data; its number continues the stored chain, whatever a replay may have counted.
+
+        The id ends in a mark of what it stands for: a cloud restored from a backup counts on from the copy, and a
+        receiver must not take another event for one it has (SAFETY S23).
+        """
+        said, number = step.transition, head.number + 1
+        mark = mark_of(head, said.seq, step.at_ms, said.alarm_id, said.occurrence, said.version, said.event)
+        name = f"{said.hazard_source}-{number}-{mark}"
+        return {**self._notices.data(said), "id": name, "source_no": number}
 
     def _row(self, data: Row, step: Step) -> Row:
         plain = {name: data[name] for name in schema.STEP_NAMES if name not in ("tag", "tag_id")}
