@@ -20,7 +20,7 @@ HAN = re.compile("[一-鿿]")
 
 def all_general() -> dict[str, Handling]:
     """Return every general handling by what it is for."""
-    limits = {f"{kind} of a {point} point": general(kind, point) for kind in LIMIT_KINDS for point in PointKind}
+    limits = {f"{kind} of a {point} point": general(kind, point) for kind in sorted(LIMIT_KINDS) for point in PointKind}
     system = {f"SYSTEM {name or 'of any name'}": general(Kind.SYSTEM, name=name) for name in ("", *SYSTEM)}
     return limits | dict(KINDS) | system
 

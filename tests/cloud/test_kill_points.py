@@ -184,7 +184,7 @@ def kills(tmp_path: Path, broker: Broker, rounds: int, seed: int, names: tuple[s
             code = cloud.stop()
         assert code == 0
         stored = holds_against_the_log(cloud.folder)
-        assert len(stored) > rounds, "this run says nothing: hardly anything happened"
+        assert len(stored) > rounds // 2, "this run says nothing: hardly anything happened"
         every_notice_arrived_in_order(stored, read_received(notices))
 
 

@@ -30,7 +30,10 @@ def counts(host: EdgeHost) -> list[Any]:
 async def test_s26_sigkill_of_the_edge_loses_nothing_that_was_journaled(tmp_path: Path, mosquitto: Broker) -> None:
     async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
         plant = group.create_task(counting(rig))
-        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+        with (
+            edge_host(mosquitto) as host,
+            edge_process(config_of(tmp_path, mosquitto, rig.address, timeout_s=5)) as edge,
+        ):
             await came(host, lambda: len(host.records) > 30, "records")
             edge.kill()
             on_disk = last_journaled(tmp_path)
@@ -62,7 +65,10 @@ def births(host: EdgeHost, which: int) -> dict[str, int | None]:
 async def test_s26_three_kills_in_a_row_lose_nothing(tmp_path: Path, mosquitto: Broker) -> None:
     async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
         plant = group.create_task(counting(rig))
-        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+        with (
+            edge_host(mosquitto) as host,
+            edge_process(config_of(tmp_path, mosquitto, rig.address, timeout_s=5)) as edge,
+        ):
             for life in range(1, 4):
                 await came(host, lambda life=life: len(host.of(MessageType.NBIRTH)) == life, f"birth {life}")
                 seen = len(host.records)
@@ -82,7 +88,10 @@ async def test_s26_sigkill_of_the_broker_in_a_run_of_the_real_agent_loses_nothin
 ) -> None:
     async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
         plant = group.create_task(counting(rig))
-        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+        with (
+            edge_host(mosquitto) as host,
+            edge_process(config_of(tmp_path, mosquitto, rig.address, timeout_s=5)) as edge,
+        ):
             await came(host, lambda: len(host.records) > 20, "records")
             mosquitto.kill()
             await asyncio.sleep(0.5)  # the cut itself
@@ -198,7 +207,10 @@ def test_a_second_agent_on_the_same_journal_is_refused(tmp_path: Path, mosquitto
 async def test_s26_kills_at_random_moments_lose_nothing(tmp_path: Path, mosquitto: Broker) -> None:
     async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
         plant = group.create_task(counting(rig))
-        with edge_host(mosquitto) as host, edge_process(config_of(tmp_path, mosquitto, rig.address)) as edge:
+        with (
+            edge_host(mosquitto) as host,
+            edge_process(config_of(tmp_path, mosquitto, rig.address, timeout_s=5)) as edge,
+        ):
             for life in range(40):
                 await asyncio.sleep(0.3 + (life * 7919 % 100) / 50)  # a different moment each time
                 if life % 4 == 3:

@@ -48,9 +48,19 @@ class Listening(Protocol):
     def port(self) -> int: ...
 
 
+DEFAULTS: dict[str, Any] = {
+    "report": "every",
+    "max_bytes": 1 << 26,
+    "status": 0,
+    "profile": PROFILE,
+    "keepalive_s": 15,
+    "timeout_s": 1.0,
+}
+
+
 def config_of(folder: Path, listening: Listening, address: str, **settings: Any) -> Path:
     """Write a config with one device `rig` at an address, and others by name, and its profile; return its path."""
-    given = {"report": "every", "max_bytes": 1 << 26, "status": 0, "profile": PROFILE, "keepalive_s": 15, **settings}
+    given = {**DEFAULTS, **settings}
     devices: Mapping[str, str] = {"rig": address, **given.get("others", {})}
     (folder / "profiles/test").mkdir(parents=True, exist_ok=True)
     (folder / "profiles/test/rig.toml").write_text(given["profile"])
@@ -62,7 +72,7 @@ def config_of(folder: Path, listening: Listening, address: str, **settings: Any)
         f'{given.get("broker", "")}[journal]\npath = "journal.db"\nmax_bytes = {given["max_bytes"]}\n{status}'
         + "".join(
             f'[[devices]]\nname = "{name}"\nprofile = "rig"\ndriver = "modbus"\nhazard_source = "hall-1"\n'
-            f'address = "{where}"\n'
+            f'address = "{where}"\ntimeout_s = {given["timeout_s"]}\n'
             for name, where in devices.items()
         )
     )

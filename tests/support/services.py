@@ -3,6 +3,7 @@
 A missing service skips the test and names what is missing; with DAVYLAMP_REQUIRE_SERVICES=1 (CI) it fails instead.
 """
 
+import itertools
 import os
 import shutil
 import signal
@@ -30,12 +31,27 @@ def binary(name: str, package: str | None = None) -> str:
     pytest.skip(message)
 
 
+FIRST_PORT, PORTS_EACH = 12_000, 2_000
+"""Where a test worker's ports begin, and how many it has: below those that Linux gives to outgoing connections (32768),
+and apart from the other workers', so that nobody takes a port between its choice and its use."""
+
+_given = itertools.count()
+
+
 def free_port() -> int:
-    """Return a TCP port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port nobody listens on right now, and that no other worker is given."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker * PORTS_EACH
+    for _ in range(PORTS_EACH):
+        port = first + (next(_given) + os.getpid()) % PORTS_EACH
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no port from {first} to {first + PORTS_EACH - 1} is free")
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = 20.0) -> None:
