@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import structlog
+import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
 from davylamp_cloud import faultpoints
@@ -121,7 +122,8 @@ class Outbox:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._main())
         except BaseException as error:
             LOG.error("outbox stopped", error=repr(error))
             self._failed(error)
