@@ -75,10 +75,12 @@ def _stacked(
     values, qualities = values.reshape(-1, count), qualities.reshape(-1, count)
     old = pattern.historical or pattern.layout.historical
     sent = _varints(rows[:, 1:7])
-    records = [None] * len(places) if pattern.record is None else _varints(rows[:, pattern.record : start])
-    seqs = _varints(rows[:, end + 1 :]) if end < rows.shape[1] else [None] * len(places)
-    for n, at in enumerate(places):
-        found[at] = Columns(records[n], seqs[n], sent[n], aliases[n], times[n], values[n], qualities[n], old, texts)
+    nothing = [None] * len(places)
+    records = nothing if pattern.record is None else _varints(rows[:, pattern.record : start])
+    seqs = _varints(rows[:, end + 1 :]) if end < rows.shape[1] else nothing
+    columns = zip(places, records, seqs, sent, aliases, times, values, qualities, strict=True)
+    for at, record, seq, sent_ms, alias, time_ms, value, quality in columns:
+        found[at] = Columns(record, seq, sent_ms, alias, time_ms, value, quality, old, texts)
 
 
 def _varints(rows: NDArray[np.uint8]) -> list[int]:
@@ -86,7 +88,8 @@ def _varints(rows: NDArray[np.uint8]) -> list[int]:
     found = np.zeros(len(rows), np.uint64)
     for place in range(rows.shape[1]):
         found |= (rows[:, place] & 0x7F).astype(np.uint64) << np.uint64(7 * place)
-    return [int(number) for number in found.tolist()]
+    numbers: list[int] = found.tolist()
+    return numbers
 
 
 def _regular(payload: bytes, types: Types | None) -> Columns | None:

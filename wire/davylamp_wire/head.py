@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from davylamp_wire.decode import is_record, parse
-from davylamp_wire.regular import regular
+from davylamp_wire.regular import pattern_of
 
 WORD = 1 << 64
 
@@ -25,9 +25,11 @@ def head_of(payload: bytes) -> Head:
 
     Raises: PayloadError where it cannot be read.
     """
-    found = regular(payload)
-    if found is not None and (found.record or 0) < WORD and (found.seq or 0) < WORD:
-        return Head(found.sent_ms, found.seq, found.record, found.layout.historical)
+    pattern = pattern_of(payload)
+    if pattern is not None:
+        sent_ms, record, seq = pattern.numbers(payload)
+        if (record or 0) < WORD and (seq or 0) < WORD:
+            return Head(sent_ms, seq, record, pattern.layout.historical)
     return _parsed(payload)
 
 

@@ -28,6 +28,8 @@ TILE = 1 << 10
 MANY = 512
 """Metrics from which shifting the bits of whole columns beats one product for all bytes."""
 WORD = 8
+FEW = 4
+"""Runs of equal numbers are worth finding where they are this long on average."""
 
 
 class Kind(Enum):
@@ -226,10 +228,22 @@ class _Walk:
 
 
 def _varints(flat: Bytes, count: int, stride: int, start: int, end: int) -> NDArray[np.int64]:
-    """Return the varint of `end - start` bytes at the same place of each metric."""
-    words = np.ndarray((count,), "<u8", flat, start, (stride,)).copy()
+    """Return the varint of `end - start` bytes at the same place of each metric.
+
+    Metrics in a row often have the same (they were read at the same time): then one of each run is worked out.
+    """
+    words = np.ndarray((count,), "<u8", flat, start, (stride,)) & np.uint64((1 << 8 * (end - start)) - 1)
+    changes = np.flatnonzero(words[1:] != words[:-1])
+    if FEW * len(changes) > count:
+        return _shifted(words, end - start)
+    starts = np.append(0, changes + 1)
+    return np.repeat(_shifted(words[starts], end - start), np.diff(np.append(starts, count)))
+
+
+def _shifted(words: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
+    """Return the varints in the low bytes of words, which are used up."""
     found = words & np.uint64(0x7F)
-    for place in range(1, end - start):
+    for place in range(1, size):
         words >>= np.uint64(1)
         found |= words & np.uint64(0x7F << 7 * place)
     return found.view(np.int64)

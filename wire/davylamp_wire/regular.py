@@ -56,16 +56,15 @@ class Pattern:
 
     def read(self, payload: bytes) -> Regular:
         """Return a payload that fits."""
+        flat = np.frombuffer(payload, np.uint8, self.end - self.start, self.start)
+        return Regular(*self.numbers(payload), self.historical, self.layout, flat, self.metrics)
+
+    def numbers(self, payload: bytes) -> tuple[int, int | None, int | None]:
+        """Return when a payload that fits was sent, its record number and its seq."""
         size, end = len(payload), self.end
-        return Regular(
-            sent_ms=time_of(payload[1:7]),
-            record=None if self.record is None else varint_of(payload[self.record : self.start]),
-            seq=None if size == end else payload[end + 1] if size == end + 2 else varint_of(payload[end + 1 :]),
-            historical=self.historical,
-            layout=self.layout,
-            flat=np.frombuffer(payload, np.uint8, end - self.start, self.start),
-            metrics=self.metrics,
-        )
+        record = None if self.record is None else varint_of(payload[self.record : self.start])
+        seq = None if size == end else payload[end + 1] if size == end + 2 else varint_of(payload[end + 1 :])
+        return time_of(payload[1:7]), record, seq
 
     def rows(self, payloads: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return payloads of this size as rows of bytes, and which of them are of this kind."""
@@ -79,19 +78,21 @@ _SEEN: dict[tuple[int, int, int], Pattern] = {}
 
 def regular(payload: bytes) -> Regular | None:
     """Return a payload whose readings all have one shape; None where they have not."""
-    if len(payload) < SHORTEST:
-        return None
+    pattern = pattern_of(payload)
+    return None if pattern is None else pattern.read(payload)
+
+
+def pattern_of(payload: bytes) -> Pattern | None:
+    """Return the pattern a payload fits; None where its readings have not one shape."""
     known = pattern_like(payload)
     if known is not None and known.fits(payload):
-        return known.read(payload)
+        return known
     pattern = _taken_apart(payload)
-    if pattern is None:
-        return None
-    if len(payload) <= SEEN_BYTES:
+    if pattern is not None and len(payload) <= SEEN_BYTES:
         if len(_SEEN) >= SEEN_MOST:
             _SEEN.clear()
         _SEEN[_key(payload)] = pattern
-    return pattern.read(payload)
+    return pattern
 
 
 def pattern_like(payload: bytes) -> Pattern | None:
