@@ -20,6 +20,7 @@ import structlog
 from davylamp_wire.profile import COMM_OK
 
 from davylamp_edge.backoff import Backoff, Jitter
+from davylamp_edge.bypass import Bypasses
 from davylamp_edge.deadband import Suppressor
 from davylamp_edge.drivers import DeviceUnreachable, Driver, driver_class
 from davylamp_edge.install import Installed
@@ -253,4 +254,5 @@ def _awaken(sleeper: asyncio.Future[None]) -> None:
 def _polls(device: Installed, every: bool, jitter: Jitter) -> list[Poll]:
     """Return a device's scan classes, the fastest first."""
     periods = sorted({point.scan_s for name, point in zip(device.names, device.points, strict=True) if name != COMM_OK})
-    return [Poll(device, period_s, every=every, jitter=jitter) for period_s in periods]
+    bypasses = Bypasses(device.names, device.points)
+    return [Poll(device, period_s, bypasses, every=every, jitter=jitter) for period_s in periods]

@@ -16,6 +16,7 @@ import structlog
 from davylamp_wire.quality import Reason
 
 from davylamp_edge.backoff import Backoff, Jitter
+from davylamp_edge.bypass import Bypasses, Guard
 from davylamp_edge.deadband import Suppressor
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Driver, Request, driver_class
 from davylamp_edge.install import Installed
@@ -40,6 +41,7 @@ class Track:
     request: Request
     suppressor: Suppressor
     rest: Backoff
+    guard: Guard | None
     refused: Reason | None = None
 
 
@@ -57,7 +59,7 @@ class _Scan:
 class Poll:
     """The points of one device that are read together every ``period_s``. Times are the loop's, in seconds."""
 
-    def __init__(self, device: Installed, period_s: float, *, every: bool, jitter: Jitter) -> None:
+    def __init__(self, device: Installed, period_s: float, bypasses: Bypasses, *, every: bool, jitter: Jitter) -> None:
         wanted = [want for want in device.wanted() if want.point.scan_s == period_s]
         self.period_s = period_s
         self.due_s = 0.0
@@ -65,7 +67,10 @@ class Poll:
         self._device = device
         self._every = every
         self._jitter = jitter
-        self._planned: Sequence[Request] = driver_class(device.config.driver).plan(device.config, wanted)
+        self._bypasses = bypasses
+        planned: Sequence[Request] = driver_class(device.config.driver).plan(device.config, wanted)
+        # States first: what they are about is marked in the same scan.
+        self._planned = sorted(planned, key=lambda request: bypasses.states.keys().isdisjoint(request.points))
         self._tracks = [self._track(request) for request in self._planned]
         self._is_split = False
         self._plan_again_s: float | None = None
@@ -92,7 +97,7 @@ class Poll:
         if self._is_split:
             self._plan_again()
         for track in self._tracks:
-            track.suppressor.fail(Reason.COMM, post.arrival(), post.report)
+            _fail(track, Reason.COMM, post)
 
     def next_due(self, now_s: float) -> int:
         """Move on to the next scan still ahead; return how many were missed because this one took too long."""
@@ -103,7 +108,7 @@ class Poll:
     async def _ask(self, track: Track, scan: _Scan) -> list[Track]:
         """Read one request; return it, or the fewest that ask for its points around what the device does not have."""
         if track.refused is not None and track.rest.rests(scan.now_s):
-            track.suppressor.fail(track.refused, scan.post.arrival(), scan.post.report)
+            _fail(track, track.refused, scan.post)
         elif not scan.stopping():
             scan.requests += 1
             try:
@@ -138,6 +143,8 @@ class Poll:
             track.refused = None
             track.rest.succeed()
             self._plan_again_s = scan.now_s if self._is_split else None
+        if track.guard is not None:
+            track.guard.apply(decoded)
         track.suppressor.report(decoded, arrived_ms, scan.post.report)
         scan.post.send_what_waited()
 
@@ -145,7 +152,7 @@ class Poll:
         track.refused = refusal.reason
         if refusal.narrower:
             track.rest.fail(scan.now_s)
-        track.suppressor.fail(refusal.reason, scan.post.arrival(), scan.post.report)
+        _fail(track, refusal.reason, scan.post)
 
     def _plan_again(self) -> None:
         """Go back to whole blocks: everything is reported afresh then."""
@@ -156,7 +163,8 @@ class Poll:
     def _track(self, request: Request) -> Track:
         points = [self._device.points[index] for index in request.points]
         suppressor = Suppressor(request.points, points, period_ms=int(self.period_s * 1000), every=self._every)
-        return Track(request, suppressor, Backoff(self._jitter, first_s=ASK_AGAIN_S, longest_s=ASK_AGAIN_MOST_S))
+        rest = Backoff(self._jitter, first_s=ASK_AGAIN_S, longest_s=ASK_AGAIN_MOST_S)
+        return Track(request, suppressor, rest, self._bypasses.guard(request.points))
 
     def _tell(self, before: set[int]) -> None:
         """Log which points the device refuses from now on, and which it answers again: edges, not levels."""
@@ -175,6 +183,13 @@ MOST_NAMES = 10
 def _refused(tracks: Sequence[Track]) -> set[int]:
     """Return the points whose device has said no."""
     return {index for track in tracks if track.refused is not None for index in track.request.points}
+
+
+def _fail(track: Track, reason: Reason, post: Post) -> None:
+    """Report a request's points bad, and forget what their states were."""
+    if track.guard is not None:
+        track.guard.forget()
+    track.suppressor.fail(reason, post.arrival(), post.report)
 
 
 async def _read(driver: Driver[Any], request: Request, post: Post) -> tuple[Decoded, int]:

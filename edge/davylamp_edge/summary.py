@@ -67,6 +67,7 @@ def _of_device(device: Installed) -> Iterator[str]:
     yield from _unsecured(device)
     yield from _unsaid(device)
     yield from _thinned(device)
+    yield from _unseen(device)
     if size > BIRTH_LIMIT:
         yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device"
 
@@ -103,6 +104,18 @@ def _thinned(device: Installed) -> Iterator[str]:
         if count < group.need:
             here = f"{count} of its {len(group.members)} detectors have an address here"
             yield f"    warning: devices.{device.name}.groups.{name}: {here}, its vote needs {group.need}"
+
+
+def _unseen(device: Installed) -> Iterator[str]:
+    """Yield a warning for every bypass that would never be seen (SAFETY S9)."""
+    is_told = device.config.driver == "opcua" and device.config.opcua.mode == "subscribe"
+    for name, point in zip(device.names, device.points, strict=True):
+        key = f"devices.{device.name}.points.{name}.bypass"
+        for bypass in point.bypass:
+            if bypass.by not in device.names:
+                yield f"    warning: {key}: {bypass.by} has no address here, so that it is never bypassed"
+            elif is_told:
+                yield f'    warning: {key}: is looked at where a server is polled, opcua.mode = "poll"; not here'
 
 
 def birth_bytes(device: Installed) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from davylamp_edge import poll as poll_module
+from davylamp_edge.bypass import Bypasses
 from davylamp_edge.deadband import Columns
 from davylamp_edge.drivers.modbus import ModbusDriver
 from davylamp_edge.install import install
@@ -68,7 +69,13 @@ async def rig(
         (installed,) = install(edge_config(device(address, timeout_s=5.0, **said)), {"rig": profile(points)})
         driver = ModbusDriver(address, 5.0)
         await driver.connect()
-        yield Rig(Poll(installed, 1.0, every=True, jitter=lambda: 0.5), driver, installed.names, gone, asked_for)
+        yield Rig(
+            Poll(installed, 1.0, Bypasses(installed.names, installed.points), every=True, jitter=lambda: 0.5),
+            driver,
+            installed.names,
+            gone,
+            asked_for,
+        )
         await driver.close()
 
 

@@ -63,4 +63,6 @@ def _counted(value: Any, n: int) -> Any:
         return _COUNTING.sub(lambda braces: str(int(braces[1]) + n * int(braces[2] or 1)), value)
     if isinstance(value, Mapping):
         return {key: _counted(inner, n) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_counted(inner, n) for inner in value]
     return value

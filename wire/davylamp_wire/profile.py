@@ -140,6 +140,23 @@ class Loop(Section):
     bands: tuple[LoopBand, ...] = ()
 
 
+class Bypass(Section):
+    """A state in which a point does not measure its process, as the PLC shows it in a point of its own (SAFETY S9).
+
+    While `by` has one of the values in `when`, the point is at most of this level, for this reason. Bad neither raises
+    nor clears; uncertain still raises.
+    """
+
+    by: Slug
+    when: tuple[int, ...] = Field(default=(1,), min_length=1)
+    level: Literal["uncertain", "bad"]
+    reason: Literal["INHIBIT", "CALIBRATION", "MAINTENANCE"]
+
+    @property
+    def code(self) -> int:
+        return Level[self.level.upper()] << 8 | Reason[self.reason]
+
+
 class Point(Section):
     """An entry of a device profile."""
 
@@ -156,6 +173,7 @@ class Point(Section):
     offset: float = 0.0
     length: int = Field(default=1, ge=1, le=125)
     loop: Loop | None = None
+    bypass: tuple[Bypass, ...] = ()
     limits: dict[LimitKind, Limit] = Field(default_factory=dict)
     deadband: float | None = Field(default=None, gt=0)
     max_silence_s: float | None = Field(default=None, gt=0)
@@ -248,6 +266,19 @@ def group_problems(groups: Mapping[str, DetectorGroup], points: Mapping[str, Poi
                 yield f"{key}.{field}: {getattr(group, field)} is more than its {size} members"
 
 
+def bypass_problems(points: Mapping[str, Point]) -> Iterator[str]:
+    """Yield one line per bypass whose state cannot be seen: there must be a point that says it in whole numbers."""
+    for name, point in points.items():
+        for at, bypass in enumerate(point.bypass):
+            key = f"points.{name}.bypass.{at}.by"
+            if bypass.by not in points:
+                yield f"{key}: there is no point {bypass.by!r}"
+            elif bypass.by == name:
+                yield f"{key}: a point cannot bypass itself; the state is a point of its own"
+            elif points[bypass.by].type in (DataType.STRING, DataType.FLOAT32, DataType.FLOAT64):
+                yield f"{key}: {bypass.by} is {points[bypass.by].type}; a state is a bool or a whole number"
+
+
 class Profile(Section):
     """A kind of device. `name` is its file's stem, `family` its folder."""
 
@@ -266,7 +297,7 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        problems = list(group_problems(self.groups, self.points))
+        problems = [*group_problems(self.groups, self.points), *bypass_problems(self.points)]
         if problems:
             raise ValueError("; ".join(problems))
         return self
