@@ -7,21 +7,25 @@ scanner ─ScanResult─► encode ─Entry─► writer ─(on disk)─► upli
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import TypeVar
 
 import structlog
 from davylamp_wire.payload import metrics_body
 from davylamp_wire.profile import Profile
 from davylamp_wire.quality import Reason, bad, uncertain
-from davylamp_wire.reading import Readings
+from davylamp_wire.reading import Readings, Value
 
 from davylamp_edge.birth import Births, Tags
 from davylamp_edge.config import EdgeConfig
+from davylamp_edge.install import install_self
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalUnreadable
+from davylamp_edge.machine import MACHINE, Machine
 from davylamp_edge.records import Entry, JournalClass
 from davylamp_edge.report import ScanResult, utc_ms
 from davylamp_edge.scan import Scanner
+from davylamp_edge.self_monitoring import SelfMonitor, figures_of
 from davylamp_edge.status import Snapshot, StatusServer
 from davylamp_edge.tls import files_of
 from davylamp_edge.uplink import Uplink
@@ -51,7 +55,11 @@ class Agent:
         self._unfit = 0
         self.scanner = Scanner(config, profiles, self._take, now_ms=now_ms)
         self.journal = Journal.open(config.journal.path, config.journal.max_bytes, now_ms=now_ms)
-        self._births = Births(self.journal, self.scanner.devices)
+        self._machine = Machine(config.journal.path)
+        own = install_self(config, profiles, self._silent())
+        self._births = Births(self.journal, (*self.scanner.devices, *(() if own is None else (own,))))
+        self._self = None if own is None else SelfMonitor(own, self._take, self._figures, now_ms)
+        self._fingerprint = sha256(config.model_dump_json().encode()).hexdigest()[:12]
         self.uplink = Uplink(config, self.journal, self._births, now_ms=now_ms)
         self.writer = Writer(self.journal, self.uplink.offer)
         self.status = StatusServer(config.status, self.snapshot)
@@ -64,6 +72,8 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.scanner.run(stop))
+                if self._self is not None:
+                    group.create_task(self._self.run(stop))
                 group.create_task(self._purge(stop))
                 group.create_task(self._look_at_certificates(stop))
                 group.create_task(self.status.run(stop))
@@ -77,6 +87,18 @@ class Agent:
         self.uplink.stop()
         self.journal.close()
         log.info("edge stopped", node=self._config.node, last=self.journal.last_record)
+
+    def _silent(self) -> set[str]:
+        """Return what of itself this edge cannot tell: a board may have no thermometer, a broker no certificate."""
+        silent = set(MACHINE) - self._machine.figures().keys()
+        if self._config.broker.tls is None:
+            silent |= {"certificate_days", "certificate_last_day"}
+        if self._config.one_way:
+            silent.add("clock_offset")  # nobody tells it the time
+        return silent
+
+    def _figures(self) -> Mapping[str, Value]:
+        return figures_of(self.snapshot(), self._machine.figures())
 
     def _parts(self) -> list[Part]:
         """Return what must move on for the edge to be of use: its lines, and the thread that writes."""
@@ -133,12 +155,15 @@ class Agent:
 
     def snapshot(self) -> Snapshot:
         """Return how everything is doing."""
+        share, oldest_ms = self.journal.waiting()
         return Snapshot(
             node=self._config.node,
             state=self.uplink.state,
             refusal=self.journal.refusal,
             journal_bytes=self.journal.size(),
             backlog=self.journal.backlog(),
+            backlog_age_s=0.0 if oldest_ms is None else max(0, self._now_ms() - oldest_ms) / 1000,
+            buffer_percent=round(100 * share, 1),
             last_record=self.journal.last_record,
             holes=len(self.journal.holes),
             damaged=self.journal.damaged,
@@ -154,6 +179,7 @@ class Agent:
             uplink=self.uplink.counters,
             published=self.uplink.published,
             devices=tuple(self.scanner.statuses.values()),
+            config=self._fingerprint,
         )
 
 

@@ -13,9 +13,9 @@ from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shippe
 from pydantic import ValidationError
 
 from davylamp_edge import opcua_settings
-from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
+from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride, SelfMonitoring
 from davylamp_edge.drivers import DRIVERS, Driver, driver_class
-from davylamp_edge.install import address_of, with_override
+from davylamp_edge.install import SELF, SELF_PROFILE, address_of, with_override
 from davylamp_edge.tls import tls_mistakes
 
 _OF_DRIVERS = ("gap_registers", "max_registers", "opcua")
@@ -103,6 +103,9 @@ def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path:
     for device in devices if isinstance(devices, list) else ():
         if isinstance(device, dict):
             yield from (f"{path}: {line}" for line in _device_mistakes(device, profiles, seen))
+    own = table.get("self_monitoring")
+    if isinstance(own, dict):
+        yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen))
     if isinstance(devices, list):
         yield from (
             f"{path}: {line}" for line in _shared_mistakes([each for each in devices if isinstance(each, dict)])
@@ -145,6 +148,14 @@ def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile],
         yield f"{where}.profile: there is no profile {profile!r}; known are {_listed(profiles)}"
         return
     yield from _point_mistakes(device, profiles[profile], None if isinstance(driver, str) else driver, where)
+
+
+def _self_mistakes(own: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str]) -> Iterator[str]:
+    name = str(own.get("name", SelfMonitoring.model_fields["name"].default))
+    if name.lower() in seen:
+        yield f"self_monitoring.name: a device is called {seen[name.lower()]!r} already; give the edge another name"
+    if SELF_PROFILE in profiles:
+        yield from _point_mistakes({**own, "driver": SELF}, profiles[SELF_PROFILE], None, "self_monitoring")
 
 
 def _driver(name: object) -> type[Driver[Any]] | str | None:

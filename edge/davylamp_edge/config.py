@@ -61,6 +61,14 @@ class StatusConfig(Section):
     port: int = Field(default=8081, ge=0, le=65535)
 
 
+class SelfMonitoring(Section):
+    """The edge watched as a device of its own, by the profile `edge`; its hazard source says who hears its alarms."""
+
+    hazard_source: Slug
+    name: Slug = "_edge"
+    points: "dict[Slug, PointOverride]" = Field(default_factory=dict)
+
+
 class PointOverride(Section):
     """What a site says otherwise than the profile about one point of one device."""
 
@@ -109,6 +117,7 @@ class EdgeConfig(Section):
     backlog_rate: float = Field(default=500.0, gt=0)
     """Records a second sent from the backlog, so that it never crowds out live data."""
     status: StatusConfig | None = None
+    self_monitoring: SelfMonitoring | None = None
     devices: tuple[DeviceConfig, ...]
 
     @field_validator("devices")

@@ -1,6 +1,6 @@
 """What is installed: each configured device with its profile's points, the site's overrides applied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from davylamp_wire.profile import COMM_OK, DetectorGroup, Limit, Point, Profile, comm_ok_point
@@ -87,6 +87,29 @@ def by_line(devices: Sequence[Installed]) -> list[list[Installed]]:
     for device in devices:
         lines.setdefault((device.config.driver, device.config.address), []).append(device)
     return list(lines.values())
+
+
+SELF, SELF_PROFILE = "self", "edge"
+"""The driver and the profile of the edge as a device of its own. It has no connection: the agent measures itself."""
+
+
+def install_self(config: EdgeConfig, profiles: Mapping[str, Profile], silent: Collection[str] = ()) -> Installed | None:
+    """Return the edge as a device, without the points it is silent about; None where nobody asked for it."""
+    own = config.self_monitoring
+    if own is None:
+        return None
+    device = DeviceConfig(
+        name=own.name,
+        profile=SELF_PROFILE,
+        driver=SELF,
+        hazard_source=own.hazard_source,
+        address=SELF,
+        points=own.points,
+    )
+    whole = _installed(device, profiles[SELF_PROFILE])
+    pairs = zip(whole.names, whole.points, strict=True)
+    kept = [(name, point) for name, point in pairs if address_of(point, SELF) not in silent]
+    return Installed(device, whole.profile, tuple(name for name, _ in kept), tuple(point for _, point in kept))
 
 
 def _installed(device: DeviceConfig, profile: Profile) -> Installed:

@@ -7,6 +7,7 @@
 Safe from several threads: one lock, one connection. A record number is given once in an epoch, whatever happens.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -251,6 +252,22 @@ class Journal(JournalFile):
             if lowest is None:
                 return len(self._spare)
             return self.confirmed.missing(lowest, self.last_record).count
+
+    def waiting(self) -> tuple[float, int | None]:
+        """Return the share of the bound that unconfirmed records take, 0 to 1, and when the oldest was read, in ms.
+
+        The share is reckoned by numbers, as if all records were of one size.
+        """
+        with self._lock, contextlib.suppress(sqlite3.DatabaseError):
+            lowest = self._db.execute("SELECT min(number) FROM records").fetchone()[0]
+            missing = Intervals() if lowest is None else self.confirmed.missing(lowest, self.last_record)
+            if not missing:
+                return 0.0, None
+            oldest = self._db.execute(rows.OLDEST_FROM, (next(iter(missing))[0],)).fetchone()
+            held = self.last_record - lowest + 1
+            share = self.size() * missing.count / held / self._budget.max_bytes
+            return min(1.0, share), None if oldest is None else oldest[0]
+        return 0.0, None
 
     def close(self) -> None:
         """Write what is still in memory, fold the log into the file, close."""

@@ -32,6 +32,10 @@ class Snapshot:
     refusal: str | None
     journal_bytes: int
     backlog: int
+    backlog_age_s: float
+    """How long the oldest unconfirmed record has waited."""
+    buffer_percent: float
+    """The share of the journal's bound that unconfirmed records take."""
     last_record: int
     holes: int
     damaged: int
@@ -48,6 +52,8 @@ class Snapshot:
     uplink: UplinkCounters
     published: Published
     devices: Sequence[DeviceStatus]
+    config: str = ""
+    """A fingerprint of the config that runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,8 @@ def _lines(now: Snapshot) -> Iterator[str]:
         "journal_waiting": now.waiting,
         "readings_unfit_total": now.unfit,
         "backlog_records": now.backlog,
+        "backlog_age_seconds": now.backlog_age_s,
+        "backlog_percent_of_journal": now.buffer_percent,
         "uplink_in_flight": now.in_flight,
         "uplink_resent": now.resent,
         "uplink_online": int(now.state == "online"),

@@ -10,7 +10,7 @@ from davylamp_wire.profile import Profile
 from davylamp_edge.birth import description_of
 from davylamp_edge.bus_load import BUSY, Load, load_of, loads
 from davylamp_edge.config import EdgeConfig
-from davylamp_edge.install import Installed, groups_of, install
+from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, install_self
 from davylamp_edge.opcua_settings import DEPRECATED
 
 BIRTH_LIMIT = 100_000
@@ -30,6 +30,11 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
         yield from _of_line(line)
     for device in devices:
         yield from _of_device(device)
+    own = install_self(config, profiles)
+    if own is not None:
+        size = birth_bytes(own) / 1000
+        yield f"  {own.name} ({SELF_PROFILE}, the edge itself): up to {len(own.points)} tags, birth {size:.1f} kB"
+        yield from _unsaid(own)
 
 
 def overloaded(config: EdgeConfig, profiles: Mapping[str, Profile]) -> None:

@@ -13,22 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from davylamp_edge.tls import tls_mistakes
 from davylamp_wire.payload import BD_SEQ
 from davylamp_wire.topic import MessageType
-from support.certificates import Authority, Files, private
+from support.certificates import Authority, Files, private, tls_broker
 from support.edge_host import EdgeHost, edge_host
 from support.edge_process import Process, came, config_of, edge_process, fetch
 from support.field import plc
-from support.services import Broker, broker, free_port
-
-# Mosquitto gives up root before it reads its key, and pytest's folders are root's alone.
-LISTENER = """\
-user root
-cafile {ca}
-certfile {cert}
-keyfile {key}
-require_certificate true
-use_identity_as_username true
-listener {plain} 127.0.0.1
-"""
+from support.services import Broker, free_port
 
 
 @dataclass
@@ -46,11 +35,8 @@ class Site:
 
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
-    authority, plain = Authority(folder), free_port()
-    server = authority.sign("broker", days=25)
-    extra = LISTENER.format(ca=authority.file, cert=server.cert, key=server.key, plain=plain)
-    with broker(folder, extra=extra, log_dest="stderr") as running, edge_host(Broker(folder, plain)) as host:
-        yield Site(authority, running, host)
+    with tls_broker(folder) as (authority, tls, plain), edge_host(plain) as host:
+        yield Site(authority, tls, host)
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
-"""An authority of a test's own, and what it signs."""
+"""An authority of a test's own, what it signs, and a broker that asks for it."""
 
 import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from support.services import Broker, broker, free_port
+
+# Mosquitto gives up root before it reads its key, and pytest's folders are root's alone.
+LISTENER = """\
+user root
+cafile {ca}
+certfile {cert}
+keyfile {key}
+require_certificate true
+use_identity_as_username true
+listener {plain} 127.0.0.1
+"""
 
 Key = ec.EllipticCurvePrivateKey
 
@@ -40,6 +55,16 @@ class Authority:
         files.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         files.key.write_bytes(private(key, serialization.NoEncryption()))
         return files
+
+
+@contextmanager
+def tls_broker(folder: Path) -> Iterator[tuple[Authority, Broker, Broker]]:
+    """An authority, a Mosquitto that asks every client for a certificate of it, and where it lets in anybody."""
+    authority, plain = Authority(folder), free_port()
+    server = authority.sign("broker", days=25)
+    extra = LISTENER.format(ca=authority.file, cert=server.cert, key=server.key, plain=plain)
+    with broker(folder, extra=extra, log_dest="stderr") as running:
+        yield authority, running, Broker(folder, plain)
 
 
 def private(key: Key, encryption: serialization.KeySerializationEncryption) -> bytes:

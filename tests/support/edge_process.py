@@ -69,7 +69,8 @@ def config_of(folder: Path, listening: Listening, address: str, **settings: Any)
     path.write_text(
         f'node = "edge-1"\nreport = "{given["report"]}"\nprofiles = "profiles"\nbacklog_rate = 5000\n'
         f'[broker]\nhost = "{listening.host}"\nport = {listening.port}\nkeepalive_s = {given["keepalive_s"]}\n'
-        f'{given.get("broker", "")}[journal]\npath = "journal.db"\nmax_bytes = {given["max_bytes"]}\n{status}'
+        f'{given.get("broker", "")}[journal]\npath = "journal.db"\nmax_bytes = {given["max_bytes"]}\n'
+        f"{status}{given.get('more', '')}"
         + "".join(
             f'[[devices]]\nname = "{name}"\nprofile = "rig"\ndriver = "modbus"\nhazard_source = "hall-1"\n'
             f'address = "{where}"\ntimeout_s = {given["timeout_s"]}\n'

@@ -1,0 +1,81 @@
+"""The edge as a device of its own: what it measures of itself goes the way of every other reading, alarms included.
+
+agent ─ snapshot, machine ─► figures ─► suppressor ─► sink ─► journal ─► cloud: profile `edge`, ordinary limits
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+from davylamp_wire.profile import COMM_OK
+from davylamp_wire.reading import Value
+
+from davylamp_edge.deadband import Suppressor
+from davylamp_edge.install import Installed
+from davylamp_edge.reply import Decoded
+from davylamp_edge.report import Clock, Post, Sink
+from davylamp_edge.status import Snapshot
+
+log = structlog.get_logger(__name__)
+
+LAST_DAY = 1.0
+
+
+class SelfMonitor:
+    """Reports what `figures` says, each point of the installed self, as often as the profile's fastest asks."""
+
+    def __init__(
+        self, installed: Installed, sink: Sink, figures: Callable[[], Mapping[str, Value]], now_ms: Clock
+    ) -> None:
+        self._names = installed.names
+        self._figures = figures
+        # The last point is `comm_ok`, which has no period of its own.
+        self._period_s = min(point.scan_s for point in installed.points[: installed.comm_ok])
+        self._post = Post(installed.name, sink, now_ms)
+        # One for each point: what is not known yet is not reported, and must not hold back what is.
+        self._suppressors = [
+            Suppressor([index], [point], period_ms=int(self._period_s * 1000))
+            for index, point in enumerate(installed.points)
+        ]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look and report until `stop` is set. An error is said, and the next look comes all the same."""
+        while not stop.is_set():
+            try:
+                self.report(await asyncio.to_thread(self._figures))
+            except Exception:
+                log.exception("the edge could not look at itself")
+            try:
+                await asyncio.wait_for(stop.wait(), self._period_s)
+            except TimeoutError:
+                continue
+
+    def report(self, figures: Mapping[str, Value]) -> None:
+        """Hand on what is known and new, or has been silent for too long."""
+        for name, suppressor in zip(self._names, self._suppressors, strict=True):
+            value = True if name == COMM_OK else figures.get(name)
+            if value is not None:
+                suppressor.report(Decoded([value], {}), self._post.arrival(), self._post.report)
+        self._post.send()
+
+
+def figures_of(now: Snapshot, machine: Mapping[str, Value]) -> dict[str, Value]:
+    """Return every figure by its point; None where it is not known."""
+    days = min(now.certificates.values(), default=None)
+    return {
+        **machine,
+        "uplink": now.state == "online",
+        "journal_size": round(now.journal_bytes / 1e6, 1),
+        "journal_refused": now.refusal is not None,
+        "backlog": now.backlog,
+        "backlog_age": now.backlog_age_s,
+        "buffer_depth": now.buffer_percent,
+        "records_lost": sum(now.lost.values()),
+        "records_damaged": now.damaged,
+        "late_scans": sum(device.late for device in now.devices),
+        "devices_silent": sum(device.lost_since_ms is not None for device in now.devices),
+        "clock_offset": now.clock_offset_ms,
+        "certificate_days": days,
+        "certificate_last_day": None if days is None else days <= LAST_DAY,
+        "config": now.config,
+    }
