@@ -60,6 +60,8 @@ class Suppressor:
 
     def report(self, decoded: Decoded, arrived_ms: int, into: Report) -> None:
         """Add to ``into`` what this reply has to say. The first reply is always sent whole."""
+        if arrived_ms < self._last_ms:
+            self._set_back(self._last_ms - arrived_ms)
         if decoded.times_ms is None:
             decoded.times_ms = [arrived_ms] * len(self._all)
         chosen: Sequence[int] = self._all
@@ -78,6 +80,12 @@ class Suppressor:
     def fail(self, reason: Reason, arrived_ms: int, into: Report) -> None:
         """Add what is known of points that could not be read: bad, for one reason."""
         self.report(Decoded([None] * len(self._all), dict.fromkeys(self._all, bad(reason))), arrived_ms, into)
+
+    def _set_back(self, by_ms: int) -> None:
+        """Follow a clock that was set back: what repeats itself must not wait until it has caught up."""
+        self._sent_ms = [sent_ms - by_ms for sent_ms in self._sent_ms]
+        self._last_ms -= by_ms
+        self._due_ms -= by_ms
 
     def _requalified(self, doubts: dict[int, int]) -> set[int]:
         before = self._last.doubts

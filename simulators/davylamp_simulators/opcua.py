@@ -1,4 +1,6 @@
-"""An OPC UA device on a real socket: asyncua's server, with each value made at the moment it is read.
+"""An OPC UA device on a real socket: asyncua's server, with each value made at the moment it is read or told.
+
+Whoever reads gets a value at each read; whoever subscribes is told once a second what has changed.
 
 asyncua cannot be slow or silent, so a relay stands between it and the wire::
 
@@ -7,6 +9,7 @@ asyncua cannot be slow or silent, so a relay stands between it and the wire::
 The relay holds back requests, never answers: what the ledger has is on its way to the edge.
 """
 
+import asyncio
 import logging
 import math
 import struct
@@ -105,6 +108,10 @@ def _node_id(text: str, namespace: int) -> ua.NodeId:
     return ua.NodeId(ua.String(text), ua.Int16(namespace))
 
 
+TELL_S = 1.0
+"""How often subscribed nodes are sampled, whatever a client asks for."""
+
+
 def _nothing() -> None:
     """Ignore a read."""
 
@@ -130,6 +137,9 @@ class OpcuaDevice:
         self._samples: Mapping[str, Sample] = {}
         self._server: Server | None = None
         self._relay: Relay | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._told: dict[ua.NodeId, tuple[Told, int]] = {}
+        """What each node was last told as; at first, as it was read by who subscribed."""
 
     def load(self, samples: Mapping[str, Sample]) -> None:
         """Show these samples from now on; a point without one has no value."""
@@ -156,6 +166,7 @@ class OpcuaDevice:
         await self._add_nodes(server)
         await server.start()
         self._server = server
+        self._telling = asyncio.create_task(self._tell(server), name="opcua telling")
         assert server.bserver is not None
         relay.aim("127.0.0.1", server.bserver.port)
 
@@ -171,8 +182,17 @@ class OpcuaDevice:
     def _read(self, node_id: ua.NodeId, _: AttributeIds) -> ua.DataValue:
         """Make a value at the moment it is read, and note it."""
         self._on_read()
+        shown = self._shown(node_id)
+        self._told.setdefault(node_id, shown)
+        return self._served(node_id, *shown)
+
+    def _shown(self, node_id: ua.NodeId) -> tuple[Told, int]:
         name, node = self._nodes[str(node_id.Identifier)]
-        told, status = node.shown(self._samples.get(name, NOTHING))
+        return node.shown(self._samples.get(name, NOTHING))
+
+    def _served(self, node_id: ua.NodeId, told: Told, status: int) -> ua.DataValue:
+        """Return a value as it goes out now, and note it."""
+        name, node = self._nodes[str(node_id.Identifier)]
         served_ms = now_ms()
         if self._ledger is not None:
             asked_ms = served_ms - round(1000 * self._line.delay_s)
@@ -182,8 +202,24 @@ class OpcuaDevice:
         variant = ua.Variant() if told is None else ua.Variant(told, node.variant)
         return ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), SourceTimestamp=stamp, ServerTimestamp=stamp)
 
+    async def _tell(self, server: Server) -> None:
+        """Tell subscribers what has changed since it last told."""
+        while True:
+            await asyncio.sleep(TELL_S)
+            for node_id in list(self._told):
+                monitors = server.iserver.aspace[node_id].attributes[AttributeIds.Value].datachange_callbacks
+                shown = self._shown(node_id)
+                if monitors and shown != self._told[node_id]:
+                    self._told[node_id] = shown
+                    value = self._served(node_id, *shown)
+                    for handle, callback in list(monitors.items()):
+                        await callback(handle, value)
+
     async def stop(self) -> None:
         """Close every connection and the ports."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
         if self._relay is not None:
             await self._relay.stop()
         if self._server is not None:

@@ -159,7 +159,7 @@ class Stage:
             "gap_registers": 0,
         }
         if part.protocol == "opcua":
-            device["opcua.mode"] = "poll"  # the simulator makes a value when it is read, and notes it then
+            device["opcua.mode"] = "poll"  # what is told may be repeated, and every reading is counted
         return self._write(
             f"{part.node}.toml",
             {"node": part.node, "group": GROUP, "report": "every"},

@@ -67,6 +67,16 @@ def test_s08_a_change_right_after_a_report_sends_nothing_twice() -> None:
     assert rig.scan(3.0) == [(0, 3000, 3.0, GOOD)]
 
 
+def test_s08_a_clock_set_back_by_an_hour_silences_no_gas_point() -> None:
+    rig = Rig({"kind": "gas"})
+    rig.now_ms = 7_200_000
+    rig.scan(1.0)
+    rig.now_ms -= 3_600_000
+    sent = [rig.now_ms for _ in range(60) if rig.scan(1.0)]
+    assert sent[0] <= 3_612_000
+    assert max(after - before for before, after in pairwise(sent)) <= 10_000
+
+
 def test_s08_a_gas_point_is_never_silent_for_more_than_10_s() -> None:
     rig = Rig({"kind": "gas"}, {})
     sent = [rig.now_ms for _ in range(60) for row in rig.scan(0.0, 0.0) if row[0] == 0]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import pytest_asyncio
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.status_codes import StatusCodes
+from davylamp_edge.datavalue import DataValueDecoder
+from davylamp_edge.deadband import Report, Suppressor
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable
 from davylamp_edge.drivers.opcua import OpcuaDriver, OpcuaRequest
 from davylamp_edge.drivers.opcua_session import CHUNK
@@ -111,6 +114,23 @@ async def test_source_timestamps_are_carried(plant: OpcuaPlant) -> None:
     assert confirmed is not None
     assert abs(confirmed[0] - now) < 5_000
     await driver.close()
+
+
+def test_s08_a_polled_stamp_that_stands_still_is_repeated_with_the_time_it_was_confirmed() -> None:
+    """Its server lives and says the same again: no staleness, however old the stamp is."""
+    gas = point(kind="gas", type="float64")
+    decoder, suppressor = DataValueDecoder([gas]), Suppressor([0], [gas], period_ms=1000)
+    yesterday = ua.DataValue(ua.Variant(1.5), SourceTimestamp=datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
+    now, sent = 1_800_000_000_000, list[int]()
+    for second in range(3600):
+        report: Report = {}
+        arrived_ms = now + 1000 * second
+        suppressor.report(decoder.decode([yesterday], arrived_ms, 0), arrived_ms, report)
+        for columns in report.values():
+            assert (columns.values, columns.qualities) == ([1.5], [GOOD])
+            assert second == 0 or columns.times_ms == [arrived_ms]
+            sent.append(arrived_ms)
+    assert max(after - before for before, after in pairwise(sent)) <= 10_000
 
 
 @in_one_loop

@@ -17,9 +17,10 @@ from davylamp_edge.drivers.opcua import settings_problems
 from davylamp_edge.drivers.opcua_session import Session
 from davylamp_edge.drivers.opcua_trust import TrustFolder, Untrusted, certificate_in, uris_of
 from davylamp_edge.opcua_settings import OpcuaSettings
+from davylamp_wire.quality import GOOD
 from pydantic import ValidationError
 from support import pki, services
-from support.field import opcua_plant
+from support.field import PLANT_URI, device, edge_config, opcua_plant, point, profile, scanning
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
@@ -134,6 +135,15 @@ async def test_a_user_is_known_by_a_certificate(secured: Secured, tmp_path: Path
     await session.open()
     assert secured.users.seen[-1] == "certificate"
     await session.close()
+
+
+@in_one_loop
+async def test_values_come_by_themselves_through_a_secured_session(secured: Secured) -> None:
+    level = point(type="float64", address={"opcua": f"nsu={PLANT_URI};s=level"})
+    settings = secured.settings(policy="Aes256Sha256RsaPss").model_dump(mode="json", exclude_none=True)
+    config = edge_config(device(secured.address, driver="opcua", opcua=settings))
+    async with scanning(config, {"rig": profile({"level": level})}) as (scanner, collector):
+        await collector.until(lambda: ("level", 1.5, GOOD) in collector.rows(scanner.devices[0]))
 
 
 def test_a_deprecated_policy_must_be_spelled_out() -> None:

@@ -1,6 +1,7 @@
 """Servers that tell by themselves, on real sockets: every value in order, and every way a subscription can be dead."""
 
 import itertools
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -290,6 +291,23 @@ async def test_a_killed_server_is_lost_at_once_and_found_with_its_new_namespaces
     for name in ("level", "other"):
         assert states(collector, scanner, name)[:3] == [(1.0, GOOD), (None, COMM), (2.0, GOOD)]
     assert states(collector, scanner, "comm_ok")[:3] == [(True, GOOD), (False, GOOD), (True, GOOD)]
+
+
+async def test_a_server_that_hangs_is_lost_after_its_heartbeat_and_comes_back(
+    free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("davylamp_edge.backoff.FIRST_S", 0.1)
+    monkeypatch.setattr("davylamp_edge.backoff.LONGEST_S", 0.5)
+    monkeypatch.setattr(push_line, "SETUP_S", 1.0)
+    port = free_port()
+    with serving(port, 1.0) as process:
+        async with scanning(edge_config(server(f"opc.tcp://127.0.0.1:{port}/plant")), rig(level=at("level"))) as pair:
+            scanner, collector = pair
+            await collector.until(lambda: (1.0, GOOD) in told(collector, scanner, "level"))
+            process.send_signal(signal.SIGSTOP)
+            await collector.until(lambda: (None, COMM) in told(collector, scanner, "level"))
+            process.send_signal(signal.SIGCONT)
+            await collector.until(lambda: told(collector, scanner, "level")[-1] == (1.0, GOOD))
 
 
 async def test_nobody_there_is_bad_at_once_and_tried_again(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from asyncua.client.client import Client
 from asyncua.common.node import Node
+from asyncua.common.subscription import DataChangeEvent
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError
 from davylamp_simulators.ledger import read_ledger
@@ -83,6 +84,23 @@ async def test_each_condition_has_its_status(tmp_path: Path) -> None:
     assert statuses["hh_switch"] == (StatusCodes.Good, False)
     noted = read_ledger(tmp_path / "ledger.jsonl")
     assert [noted["lpg-sphere", name][-1].value for name in ("gas_1", "gas_2", "press")] == [None, 110.0, None]
+
+
+async def test_a_subscriber_is_told_what_changes_and_each_telling_is_noted_once(tmp_path: Path) -> None:
+    site = small_site(tmp_path, SPHERE)
+    async with connected(site) as client:
+        subscription = await client.create_subscription(50)
+        await subscription.subscribe_data_change(await node(client, "level_a"))
+        came = []
+        async for event in subscription:
+            assert isinstance(event, DataChangeEvent)
+            came.append(event.value)
+            if len(came) == 3:
+                break
+        await subscription.delete()
+    noted = read_ledger(tmp_path / "ledger.jsonl")["lpg-sphere", "level_a"]
+    assert [one.value for one in noted][:3] == came
+    assert len(set(came)) == 3
 
 
 async def test_a_dead_line_holds_requests_back_so_nothing_is_served_unseen(tmp_path: Path) -> None:
