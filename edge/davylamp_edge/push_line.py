@@ -40,6 +40,8 @@ log = structlog.get_logger("davylamp_edge.scan")
 
 WATCH_S = 5.0
 """How often a server is asked whether it lives; each second, as asyncua does, a busy PLC looks dead."""
+WATCHDOG_S = 3600.0
+"""asyncua's own watch gives a session up as soon as one probe is late, though values keep coming; ours does not."""
 SETUP_S = 5.0
 """Least time for an answer: a small PLC takes seconds to open a secured session."""
 TICK_S = 1.0
@@ -103,7 +105,7 @@ class PushLine:
         first = devices[0].config
         timeout_s = max(SETUP_S, *(device.config.timeout_s for device in devices))
         self._settings = first.opcua
-        self._session = Session(first.address, timeout_s, first.opcua)
+        self._session = Session(first.address, timeout_s, first.opcua, watchdog_s=WATCHDOG_S)
         self._now_ms = now_ms
         self._backoff = Backoff(jitter)
         self._stop = asyncio.Event()
@@ -209,7 +211,14 @@ class PushLine:
         """
         silent = [(device, at) for device in self._devices for at in device.silent(now_s)]
         silent = [each for each in silent if each[0].first + each[1] not in self._refused][:CHUNK]
-        values = await self._session.values([self._session.resolved(device.nodes[at]) for device, at in silent])
+        if not silent and self._is_heard():
+            return
+        try:
+            values = await self._session.values([self._session.resolved(device.nodes[at]) for device, at in silent])
+        except DeviceUnreachable:
+            if self._is_heard():
+                return  # busy, not dead: it goes on publishing
+            raise
         for (device, at), value in zip(silent, values, strict=False):
             raw = value.Value.Value if value.Value is not None else None
             ((_, read, _, _),) = device.decoder.decode(
@@ -226,6 +235,10 @@ class PushLine:
                     f"{self._session.server}: {device.installed.name}/{device.names[at]} {told}: its subscription is"
                     ' dead; mode = "poll" suits a server that does this again and again'
                 )
+
+    def _is_heard(self) -> bool:
+        """Return whether the server has published lately, which it cannot do when it is dead."""
+        return self._heard_ms is not None and _monotonic_ms() - self._heard_ms < WATCH_S * 1000
 
     def _take(self, found: Notification) -> None:
         """Hand on one response: every value in it in its order, and at once (SAFETY S1, S8)."""

@@ -143,7 +143,7 @@ async def test_status_codes_are_qualities_and_an_overflow_of_the_servers_queue_i
         await plant.write("odd", double(2.0, 0x0480))
         await collector.until(lambda: (2.0, GOOD) in told(collector, scanner, "odd"))
     stale, fault = 1 << 8 | Reason.STALE, bad(Reason.DEVICE_FAULT)
-    assert told(collector, scanner, "odd") == [(0.0, GOOD), (1.0, stale), (None, fault), (2.0, GOOD)]
+    assert states(collector, scanner, "odd") == [(0.0, GOOD), (1.0, stale), (None, fault), (2.0, GOOD)]
     assert scanner.statuses["rig1"].dropped == 1
 
 

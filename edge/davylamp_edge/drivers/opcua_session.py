@@ -32,7 +32,8 @@ logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 CHUNK = 250
 """Nodes in one Read: decoding them takes 5 to 8 ms, and other lines wait meanwhile."""
 WATCHDOG_S = 10.0
-"""asyncua probes the server beside our reads; each second, as by default, a busy PLC looks dead."""
+"""asyncua probes the server beside our reads, which keeps a session alive that is seldom asked; each second, as by
+default, a busy PLC looks dead."""
 SESSION_MS = 60_000
 """A crashed gateway's session must not occupy a small PLC for asyncua's default hour."""
 APPLICATION_URI = "urn:davylamp:edge"
@@ -53,10 +54,13 @@ TOO_MANY = {
 class Session:
     """A session with a server, from `open` to `close`; `open` again makes a new one."""
 
-    def __init__(self, address: str, timeout_s: float, settings: OpcuaSettings) -> None:
+    def __init__(
+        self, address: str, timeout_s: float, settings: OpcuaSettings, *, watchdog_s: float = WATCHDOG_S
+    ) -> None:
         self._address = address
         self._timeout_s = timeout_s
         self._settings = settings
+        self._watchdog_s = watchdog_s
         self._client: Client | None = None
         self._namespaces: dict[str, int] = {}
         self.most_read = CHUNK
@@ -84,7 +88,9 @@ class Session:
     async def open(self) -> None:
         """Connect with a client of its own and learn the server's namespaces and limits. Raises: DeviceUnreachable."""
         await self.close()
-        client = Client(self._address, timeout=self._timeout_s, watchdog_intervall=WATCHDOG_S, auto_reconnect=False)
+        client = Client(
+            self._address, timeout=self._timeout_s, watchdog_intervall=self._watchdog_s, auto_reconnect=False
+        )
         client.session_timeout = SESSION_MS
         client.application_uri = APPLICATION_URI
         self._client = client
