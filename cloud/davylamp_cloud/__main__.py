@@ -119,6 +119,7 @@ def _check(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     startup = Startup()
+    sys.setswitchinterval(SWITCH_S)
     with _uncollected():
         app = _built(given, startup)
     return app if isinstance(app, int) else _until_signalled(app)
@@ -129,7 +130,6 @@ def _built(given: argparse.Namespace, startup: Startup) -> "App | int":
     config = load(given.file)
     _log_to_stderr(given.log_level)
     # Imported late: `--help` and a refused config need no web server.
-    from davylamp_cloud.api.gate import BindRefused
     from davylamp_cloud.app import App
     from davylamp_cloud.retention import FolderTaken
 
@@ -139,9 +139,6 @@ def _built(given: argparse.Namespace, startup: Startup) -> "App | int":
     except (FolderTaken, OSError, sqlite3.Error) as error:
         print(f"davylamp-cloud: {error}", file=sys.stderr)
         return FAILED
-    except BindRefused as error:
-        print(f"davylamp-cloud: {error}", file=sys.stderr)
-        return BAD_INPUT
 
 
 @contextlib.contextmanager
@@ -169,7 +166,6 @@ notices a second were all that got through while readings were evaluated.
 
 
 def _until_signalled(app: "App") -> int:
-    sys.setswitchinterval(SWITCH_S)
     with _signals(app):
         try:
             with _uncollected():

@@ -14,17 +14,16 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from davylamp_cloud.api import HttpServer, create_app
 from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig
-from davylamp_cloud.console import mount
 from davylamp_cloud.group_commit import GroupCommit
-from davylamp_cloud.historian import Historian, open_historian, stored_cursor
+from davylamp_cloud.historian import Historian, LogNames, open_historian
 from davylamp_cloud.historian.announce import Announcer, TakesLines
 from davylamp_cloud.historian.feed import Feed
 from davylamp_cloud.ingest import Ingest
@@ -74,11 +73,13 @@ class App:
         state = State(folder / "state.db")
         undo.callback(state.close)
         self._startup.mark("state")
-        log = Log(folder / "log.db", floor=max(state.cursor(), stored_cursor(config.historian, folder)))
+        names = LogNames()
+        historian = open_historian(config.historian, folder, names)
+        undo.callback(historian.close)
+        self._startup.mark("historian")
+        log = names.log = Log(folder / "log.db", floor=max(state.cursor(), historian.cursor()))
         undo.callback(log.close)
         self._startup.mark("log")
-        historian = open_historian(config.historian, folder, log)
-        undo.callback(historian.close)
         commits, recent = GroupCommit(log, self.fail), Recent()
         monitor = Monitor(
             log,
@@ -91,6 +92,15 @@ class App:
             failed=self.fail,
             recent=recent,
         )
+        with ThreadPoolExecutor(1, "restore") as beside:
+            restoring = beside.submit(monitor.restore)
+            # Imported while the engine is brought back, much of which is SQLite's work and not Python's.
+            from davylamp_cloud.api import HttpServer, create_app
+            from davylamp_cloud.console import mount
+
+            self._startup.mark("web")
+        restoring.result()
+        self._startup.mark("restore")
         outbox = Outbox(
             state,
             commits,

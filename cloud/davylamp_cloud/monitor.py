@@ -112,6 +112,7 @@ class Monitor:
         self._looking = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._evaluator: Evaluator | None = None
+        self._restored: Restored | None = None
         self._stored_s = self._snapshot_s = 0.0
         self._snapshot_seq = 0
         self._unknown = self._stored = self._replayed = self._set_aside = 0
@@ -177,13 +178,18 @@ class Monitor:
     # its life
 
     def start(self) -> None:
-        """Restore, which takes a second at most, then start the thread."""
-        began_s = time.monotonic()
-        restored = restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms()))
+        """Restore where nobody did, which takes a second at most, then start the thread."""
+        restored, self._restored = self._restored or self._restore(), None
         self._go_on_from(restored)
-        LOG.info("monitor restored", cursor=restored.cursor, replayed=restored.replayed,
-                 seconds=round(time.monotonic() - began_s, 3))  # fmt: skip
+        LOG.info("monitor restored", cursor=restored.cursor, replayed=restored.replayed)
         self._thread.start()
+
+    def restore(self) -> None:
+        """Bring engine, register and live values back beforehand, on any thread; `start` goes on from them."""
+        self._restored = self._restore()
+
+    def _restore(self) -> Restored:
+        return restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms()))
 
     def stop(self) -> None:
         """End the thread after the slice it is in; it leaves a snapshot, so that the next start replays nothing."""
@@ -285,7 +291,7 @@ class Monitor:
         LOG.error("evaluation failed", first=records[0].seq, last=records[-1].seq, error=repr(error))
         self._trying.failed(records)
         self._store(Work(self.position, self._now_ms()))
-        self._go_on_from(restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms())))
+        self._go_on_from(self._restore())
         if self._trying.spent(records):
             self._without(records[0], repr(error))
             if self._hopeless():

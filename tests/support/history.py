@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from davylamp_cloud.config import HistorianConfig
-from davylamp_cloud.historian import FOREVER_MS, Historian, Rows, Series, open_historian
+from davylamp_cloud.historian import FOREVER_MS, Historian, LogNames, Rows, Series, open_historian
 from davylamp_cloud.log import Beside, Log, NewRecord, RecordKind
 from davylamp_cloud.tags import Named, Said
 
@@ -105,7 +105,7 @@ class Store:
     def open(self) -> Historian:
         """Open the store, closing it first where it is open."""
         self.close()
-        self.opened.append(open_historian(self.config, self.data_dir, self.log))
+        self.opened.append(open_historian(self.config, self.data_dir, LogNames(self.log)))
         return self.opened[-1]
 
     def close(self) -> None:

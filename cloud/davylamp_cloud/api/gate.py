@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from davylamp_wire.config import ConfigError
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
@@ -27,7 +28,7 @@ FAILURES_A_MINUTE = 20
 REMEMBERED_CLIENTS = 10_000
 
 
-class BindRefused(Exception):
+class BindRefused(ConfigError):
     """The person at the keyboard asked to listen beyond loopback without a token."""
 
 
@@ -49,7 +50,7 @@ def refuse_open_bind(host: str, has_tokens: bool) -> None:
             mark("http.host {host} is reachable from other machines: add one of [[tokens]], or listen on 127.0.0.1."),
             host=host,
         )
-        raise BindRefused(f"{text.en} / {text.zh}")
+        raise BindRefused([f"{text.en} / {text.zh}"])
 
 
 class Gate:

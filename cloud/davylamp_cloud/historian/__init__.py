@@ -185,44 +185,32 @@ class HistorianClass(Protocol):
 
 
 class LogNames:
-    """The log's answers."""
+    """The log's answers, as soon as `log` is set.
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    A store is opened before the log, which must not give numbers again that the store has (`Log(floor=…)`): until
+    then it may be asked for its cursor alone.
+    """
+
+    def __init__(self, log: Log | None = None) -> None:
+        self.log = log
 
     def tag_id(self, tag: int) -> str:
         """Return a tag's id."""
-        return self._log.births.tag_ids[tag]
+        return self._opened().births.tag_ids[tag]
 
     def birth(self, identity: int) -> Birth:
         """Return a birth as it was stored."""
-        return self._log.birth(identity)
+        return self._opened().birth(identity)
+
+    def _opened(self) -> Log:
+        if self.log is None:
+            raise LookupError("this store was opened without a log")
+        return self.log
 
 
-class NoNames:
-    """Knows nothing: enough to ask a store for its cursor."""
-
-    def tag_id(self, tag: int) -> str:
-        """Refuse."""
-        raise LookupError(f"tag {tag}: this store was opened without a log")
-
-    def birth(self, identity: int) -> Birth:
-        """Refuse."""
-        raise LookupError(f"birth {identity}: this store was opened without a log")
-
-
-def open_historian(config: HistorianConfig, data_dir: Path, log: Log) -> Historian:
+def open_historian(config: HistorianConfig, data_dir: Path, names: Names) -> Historian:
     """Return the store the config names."""
-    return _class_of(config.kind).open(config, data_dir, LogNames(log))
-
-
-def stored_cursor(config: HistorianConfig, data_dir: Path) -> int:
-    """Return how far a store got, before there is a log: the log must not reuse those numbers (`Log(floor=…)`)."""
-    historian = _class_of(config.kind).open(config, data_dir, NoNames())
-    try:
-        return historian.cursor()
-    finally:
-        historian.close()
+    return _class_of(config.kind).open(config, data_dir, names)
 
 
 def _class_of(kind: str) -> HistorianClass:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from davylamp_cloud.config import HistorianConfig
-from davylamp_cloud.historian import Historian, open_historian, stored_cursor
+from davylamp_cloud.historian import Historian, LogNames, open_historian
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from davylamp_cloud.historian.feed import IDLE_RECORDS, Feed, rows_from, rows_of
 from davylamp_cloud.log import Beside, Log, NewRecord, RecordKind
@@ -37,7 +37,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 @pytest.fixture
 def historian(tmp_path: Path, log: Log) -> Iterator[Historian]:
-    historian = open_historian(HistorianConfig(), tmp_path, log)
+    historian = open_historian(HistorianConfig(), tmp_path, LogNames(log))
     yield historian
     historian.close()
 
@@ -105,11 +105,11 @@ def test_the_values_of_a_foreign_birth_are_readings(log: Log, historian: Histori
 def test_s26_a_feed_that_starts_again_goes_on_where_the_store_is(tmp_path: Path, log: Log) -> None:
     for last in (100, 250, 400):
         log.append(scans(last - 99, last) if last == 100 else scans(last - 149, last))
-        historian = open_historian(HistorianConfig(), tmp_path, log)
+        historian = open_historian(HistorianConfig(), tmp_path, LogNames(log))
         with feeding(log, historian) as feed:
             assert feed.wait(log.last_seq, SOON_S)
         historian.close()
-    historian = open_historian(HistorianConfig(), tmp_path, log)
+    historian = open_historian(HistorianConfig(), tmp_path, LogNames(log))
     assert everything(historian, 0).values.tolist() == [float(n) for n in range(1, 401)]
     historian.close()
 
@@ -128,7 +128,7 @@ def test_ticks_move_the_feed_and_trouble_the_store_only_now_and_then(log: Log, h
 
 def test_s26_influxdb_may_be_down_and_nothing_is_lost_or_doubled(influx: Influx, log: Log, tmp_path: Path) -> None:
     config = HistorianConfig(kind="influxdb", url=influx.url, bucket=create_bucket(influx.url))
-    historian = open_historian(config, tmp_path, log)
+    historian = open_historian(config, tmp_path, LogNames(log))
     with feeding(log, historian) as feed:
         log.append(scans(1, 300))
         assert feed.wait(log.last_seq, SOON_S)
@@ -146,7 +146,7 @@ def test_s26_influxdb_may_be_down_and_nothing_is_lost_or_doubled(influx: Influx,
 
 def test_a_feed_stops_at_once_though_its_store_is_down(influx: Influx, log: Log, tmp_path: Path) -> None:
     config = HistorianConfig(kind="influxdb", url=influx.url, bucket=create_bucket(influx.url))
-    historian = open_historian(config, tmp_path, log)
+    historian = open_historian(config, tmp_path, LogNames(log))
     influx.kill_database()
     with feeding(log, historian, backoff_s=(600.0,)) as feed:
         log.append(scans(1, 10))
@@ -162,7 +162,7 @@ def test_s27_a_log_restored_from_a_backup_is_filled_again_and_nothing_is_stored_
     shutil.copytree(tmp_path, tmp_path / "backup")
     log = Log(tmp_path / "log.db")
     log.append(scans(51, 100))
-    historian = open_historian(HistorianConfig(), tmp_path, log)
+    historian = open_historian(HistorianConfig(), tmp_path, LogNames(log))
     with feeding(log, historian) as feed:
         assert feed.wait(log.last_seq, SOON_S)
     historian.close()
@@ -171,8 +171,9 @@ def test_s27_a_log_restored_from_a_backup_is_filled_again_and_nothing_is_stored_
     for path in tmp_path.glob("log.db*"):
         path.unlink()
     shutil.copy(tmp_path / "backup" / "log.db", tmp_path / "log.db")
-    restored = Log(tmp_path / "log.db", floor=stored_cursor(HistorianConfig(), tmp_path))
-    historian = open_historian(HistorianConfig(), tmp_path, restored)
+    names = LogNames()
+    historian = open_historian(HistorianConfig(), tmp_path, names)
+    restored = names.log = Log(tmp_path / "log.db", floor=historian.cursor())
     with feeding(restored, historian) as feed:
         restored.append(scans(51, 90))  # 91 to 100 are gone at the edge
         restored.append(scans(101, 110))

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from davylamp_cloud.config import HistorianConfig
-from davylamp_cloud.historian import HistorianUnavailable, open_historian
+from davylamp_cloud.historian import HistorianUnavailable, LogNames, open_historian
 from davylamp_cloud.historian.influx import InfluxHistorian
 from davylamp_cloud.historian.influx_lines import Device, field_of, lines_of, split_fields
 from hypothesis import given
@@ -150,7 +150,7 @@ def foreign(url: str, folder: Path) -> Iterator[InfluxHistorian]:
     token.write_text("geheim\n")
     config = HistorianConfig(kind="influxdb", url=url, bucket="plant", org="works", token_file=token)
     store = Store.fresh(config, folder / "data")
-    historian = open_historian(config, folder / "data", store.log)
+    historian = open_historian(config, folder / "data", LogNames(store.log))
     assert isinstance(historian, InfluxHistorian)
     try:
         yield historian
