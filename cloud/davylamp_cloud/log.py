@@ -22,7 +22,7 @@ from urllib.parse import quote
 from davylamp_wire.intervals import Intervals
 
 from davylamp_cloud import faultpoints
-from davylamp_cloud.tags import Birth, BirthBook, birth_of
+from davylamp_cloud.tags import STORED, Birth, BirthBook, birth_of
 from davylamp_cloud.tail import Tail
 
 SCHEMA = """
@@ -170,7 +170,7 @@ class Log:
         self._writer = _connect(path, looking)
         if not looking:
             self._writer.executescript(SCHEMA)
-        self.births = BirthBook.load(self._writer)
+        self.births = BirthBook.load(self._writer, self._birth)
         self._last = max(floor, _scalar(self._writer, "SELECT coalesce(max(seq), 0) FROM records"))
 
     @property
@@ -256,6 +256,10 @@ class Log:
         """Return a birth as it was stored, payload and description included."""
         row = self._reader().execute("SELECT * FROM births WHERE id = ?", (identity,)).fetchone()
         return birth_of(row)
+
+    def _birth(self, identity: int) -> Sequence[object]:
+        row: Sequence[object] = self._reader().execute(STORED, (identity,)).fetchone()
+        return row
 
     def description(self, identity: int) -> str:
         """Return what a birth said of its device, JSON."""

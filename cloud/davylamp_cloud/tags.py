@@ -112,9 +112,9 @@ class Lookup:
 
 
 STORED = """
-SELECT id, node, device, digest, x'', '', aliases, indices, names, types, at_ms, own FROM births ORDER BY id
+SELECT id, node, device, digest, x'', '', aliases, indices, names, types, at_ms, own FROM births WHERE id = ?
 """
-"""Births as `birth_of` takes them, without payload and description."""
+"""A birth as `birth_of` takes it, without payload and description."""
 
 
 @dataclass(slots=True)
@@ -122,8 +122,8 @@ class BirthBook:
     """All tags and births, in memory. Only the thread that receives births may introduce new ones.
 
     Readers on other threads only look up ids that are already in records on disk, and a birth is in the book before
-    its record is. Births of the log's file are made into lookups when they are first asked for: a start must not wait
-    for all of them. Two threads that ask at once make the same.
+    its record is. Births of the log's file are read and made into lookups when they are first asked for: a start must
+    not wait for all of them. Two threads that ask at once make the same.
     """
 
     tag_ids: list[str] = field(default_factory=list)
@@ -132,20 +132,21 @@ class BirthBook:
     _lookups: dict[int, Lookup] = field(default_factory=dict)
     _types: dict[int, Lookup] = field(default_factory=dict)
     _by_digest: dict[str, int] = field(default_factory=dict)
-    _stored: dict[int, Sequence[object]] = field(default_factory=dict)
+    _unread: set[int] = field(default_factory=set)
+    _read: Callable[[int], Sequence[object]] | None = None
     _newest: int = 0
     _asked: dict[int, tuple[bytes, Int32s]] = field(default_factory=dict)
     """What each birth was asked last: a device says the same tags scan after scan."""
 
     @classmethod
-    def load(cls, connection: sqlite3.Connection) -> "BirthBook":
-        """Return the book as the log's file has it."""
-        book = cls()
+    def load(cls, connection: sqlite3.Connection, read: Callable[[int], Sequence[object]]) -> "BirthBook":
+        """Return the book as the log's file has it; `read` gives the row of a birth, on any thread."""
+        book = cls(_read=read)
         book.tag_ids = [tag for (tag,) in connection.execute("SELECT tag_id FROM tags ORDER BY idx")]
         book._index = {tag: place for place, tag in enumerate(book.tag_ids)}
-        for row in connection.execute(STORED):
-            book._stored[row[0]], book._by_digest[row[3]] = row, row[0]
-            book._newest = row[0]
+        book._by_digest = dict(connection.execute("SELECT digest, id FROM births"))
+        book._unread = set(book._by_digest.values())
+        book._newest = max(book._unread, default=0)
         return book
 
     def __len__(self) -> int:
@@ -162,12 +163,12 @@ class BirthBook:
 
     def latest(self) -> Mapping[tuple[str, str], Birth]:
         """Return the newest birth of each (node, device); a node's own birth has device ``""``."""
-        births = (self.get(number) for number in sorted({*self._births, *self._stored}))
+        births = (self.get(number) for number in sorted({*self._births, *self._unread}))
         return {(birth.node, birth.device): birth for birth in births}
 
     def indices(self, birth: int, aliases: Int64s) -> Int32s:
         """Return the tag index of each alias as that birth meant it, not to be written; NO_TAG where it has none."""
-        if birth in self._stored:
+        if birth in self._unread:
             self._made(birth)
         lookup = self._lookups.get(birth)
         if lookup is None:
@@ -183,7 +184,7 @@ class BirthBook:
 
     def datatypes(self, birth: int) -> Callable[[Int64s], Int32s] | None:
         """Return what tells the Sparkplug datatypes of aliases; only it tells a negative integer from a large one."""
-        if birth in self._stored:
+        if birth in self._unread:
             self._made(birth)
         lookup = self._types.get(birth)
         return None if lookup is None else lookup.values
@@ -235,11 +236,11 @@ class BirthBook:
             self._newest = births
 
     def _made(self, number: int) -> Birth:
-        """Make a stored birth's lookups; only then is it no longer among the stored ones."""
-        row = self._stored.get(number)
-        if row is not None:
-            self._keep(birth_of(row))
-            self._stored.pop(number, None)
+        """Make a stored birth's lookups; only then is it no longer among the unread ones."""
+        if number in self._unread:
+            assert self._read is not None
+            self._keep(birth_of(self._read(number)))
+            self._unread.discard(number)
         return self._births[number]
 
 
