@@ -268,7 +268,7 @@ def an_edge_that_was_born_leaves_when_its_host_does(recording: Recording) -> int
     """At once: a death, nothing but what was on its way before it, and a DISCONNECT. One that was not born waits."""
     for life, state in _left_by(recording):
         behind = [said for said in life.said if said.at > state.at]
-        assert behind[-1].type == "NDEATH", f"{[said.type for said in behind]}"
+        assert [said.type for said in behind][-1:] == ["NDEATH"], f"{[said.type for said in behind]}"
         assert life.goodbye is not None
         assert all(said.payload.timestamp <= state.at_ms + REACTION_MS for said in behind)
     unborn = [state for state in recording.host if not state.online and state.counts]
