@@ -15,10 +15,11 @@ from pydantic import ValidationError
 from davylamp_edge import opcua_settings
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride, SelfMonitoring
 from davylamp_edge.drivers import DRIVERS, Driver, driver_class
+from davylamp_edge.drivers.modbus_address import line_of
 from davylamp_edge.install import SELF, SELF_PROFILE, address_of, with_override
 from davylamp_edge.tls import tls_mistakes
 
-_OF_DRIVERS = ("gap_registers", "max_registers", "opcua")
+_OF_DRIVERS = ("address", "unit", "gap_registers", "max_registers", "opcua")
 """Settings of a device by which its driver judges addresses and files."""
 
 
@@ -107,9 +108,8 @@ def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path:
     if isinstance(own, dict):
         yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen))
     if isinstance(devices, list):
-        yield from (
-            f"{path}: {line}" for line in _shared_mistakes([each for each in devices if isinstance(each, dict)])
-        )
+        tables = [each for each in devices if isinstance(each, dict)]
+        yield from (f"{path}: {line}" for line in (*_shared_mistakes(tables), *_line_mistakes(tables)))
 
 
 def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -123,6 +123,20 @@ def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             if leader.get("opcua", {}) != device.get("opcua", {}):
                 where = f"devices.{device.get('name', '?')}.opcua"
                 yield f"{where}: shares its server with {leader.get('name', '?')} and must say the same as there"
+
+
+def _line_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield one line per device that spells a Modbus line otherwise than the first one on it: they must share it."""
+    first: dict[str, tuple[object, str]] = {}
+    for device in devices:
+        address = device.get("address")
+        line = line_of(address) if device.get("driver") == "modbus" and isinstance(address, str) else None
+        if line is None or not isinstance(address, str):
+            continue
+        leader, spelled = first.setdefault(line, (device.get("name", "?"), address))
+        if spelled != address:
+            where = f"devices.{device.get('name', '?')}.address"
+            yield f"{where}: {address!r} is the line of {leader}, which says {spelled!r}; write both the same"
 
 
 def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str]) -> Iterator[str]:

@@ -113,6 +113,21 @@ def test_two_devices_that_only_letter_case_tells_apart_are_a_mistake(write: Path
     assert "devices.Store1: only letter case tells it from 'store1'" in found
 
 
+def test_one_line_spelled_in_two_ways_is_a_mistake(write: Path) -> None:
+    other = DEVICE.replace("store1", "store2").replace("10.0.0.5:502", "tcp://10.0.0.5")
+    (found,) = mistakes(write, HEAD + DEVICE + other)
+    said = (
+        "devices.store2.address: 'tcp://10.0.0.5' is the line of store1, which says '10.0.0.5:502'; write both the same"
+    )
+    assert said in found
+
+
+def test_everybody_on_a_serial_line_is_no_device(write: Path) -> None:
+    text = DEVICE.replace("10.0.0.5:502", "serial:///dev/ttyS0?baud=9600&parity=none") + "unit = 0\n"
+    (found,) = mistakes(write, HEAD + text)
+    assert "devices.store1.unit: 0 is every device of a serial line" in found
+
+
 def test_a_mistake_of_shape_hides_no_mistake_of_sense_in_the_same_device(write: Path) -> None:
     found = mistakes(write, HEAD + DEVICE.replace('profile = "store"', 'profile = "none"\ncolour = "red"'))
     assert len(found) == 2, "\n".join(found)

@@ -6,6 +6,7 @@ of every answer is checked: what does not fit what was asked is refused, never d
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -15,7 +16,7 @@ from davylamp_wire.quality import Reason
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.decode import BitDecoder, Cell, RegisterDecoder
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
-from davylamp_edge.drivers.modbus_address import SerialLine, parse_address
+from davylamp_edge.drivers.modbus_address import SerialLine, numbers_answers, parse_address
 from davylamp_edge.drivers.modbus_bus import Bus, silence_of
 from davylamp_edge.drivers.modbus_frames import REFUSED, OutOfStep
 from davylamp_edge.plan import (
@@ -123,8 +124,10 @@ class ModbusDriver:
 
     @staticmethod
     def wrong_settings(device: DeviceConfig) -> Iterator[str]:
-        """Yield nothing: there is no setting that its model does not check."""
-        return iter(())
+        """Yield what the device's line does not carry."""
+        with suppress(ValueError):  # said of the address itself
+            if device.unit == 0 and not numbers_answers(parse_address(device.address)):
+                yield "unit: 0 is every device of a serial line, and nobody answers; give the device's own, 1 to 247"
 
     @staticmethod
     def wrong_address(address: str) -> str | None:

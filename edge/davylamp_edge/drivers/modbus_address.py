@@ -48,6 +48,20 @@ class SerialLine:
 Address = Port | SerialLine
 
 
+def numbers_answers(address: Address) -> bool:
+    """Return whether answers say which request they belong to: only Modbus TCP's do."""
+    return isinstance(address, Port) and not address.rtu
+
+
+def line_of(text: str) -> str | None:
+    """Return what two addresses of one line have in common, however they are spelled; None for no address."""
+    try:
+        address = parse_address(text)
+    except ValueError:
+        return None
+    return address.path if isinstance(address, SerialLine) else f"{address.host}:{address.port}"
+
+
 def parse_address(text: str) -> Address:
     """Return an address. Raises: ValueError that says what is wrong and how it should look."""
     scheme, found, _ = text.partition("://")

@@ -14,7 +14,7 @@ import asyncio
 import os
 from typing import BinaryIO
 
-from davylamp_edge.drivers.modbus_address import Address, Port, SerialLine
+from davylamp_edge.drivers.modbus_address import Address, Port, SerialLine, numbers_answers
 from davylamp_edge.drivers.modbus_frames import Asked, Frames, OutOfStep, RtuFrames, TcpFrames, fits
 
 SILENT_CHARACTERS = 3.5
@@ -40,7 +40,7 @@ class Bus(asyncio.Protocol):
         """The longest any answer took, late ones included."""
         self._address = address
         self._serial = address if isinstance(address, SerialLine) else None
-        self._frames: Frames = TcpFrames() if isinstance(address, Port) and not address.rtu else RtuFrames()
+        self._frames: Frames = TcpFrames() if numbers_answers(address) else RtuFrames()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.BaseTransport | None = None
         self._port: BinaryIO | None = None
