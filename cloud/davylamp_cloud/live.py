@@ -6,7 +6,7 @@ reading that matters: `read` copies the four cells of a tag under a lock that is
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,12 @@ class Live:
         with self._lock:
             n = self._count
             return self._value[:n].copy(), self._time[:n].copy(), self._quality[:n].copy(), self._arrival[:n].copy()
+
+    def doubted_for(self, reasons: Collection[Reason]) -> list[int]:
+        """Return the tags that are not good now for one of these reasons."""
+        with self._lock:
+            found = np.isin(self._quality[: self._count] & 0xFF, [int(reason) for reason in reasons])
+            return [int(index) for index in np.flatnonzero(found)]
 
     def text(self, tag: int) -> str | None:
         """Return a tag's newest exact text: a string, or an integer above 2**53."""

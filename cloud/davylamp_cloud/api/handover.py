@@ -1,15 +1,18 @@
 """The hand-over of a shift: all that is hidden or waits, so that who comes next decides anew (SAFETY S7, S19)."""
 
+import math
 from dataclasses import dataclass
 
 from davylamp_alarms.book import Out, Review
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Op
+from davylamp_wire.quality import Reason as Quality
 from fastapi import APIRouter, Response
 
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.alarms import Body, answered
 from davylamp_cloud.api.board import board, read_standing
+from davylamp_cloud.api.catalogue import Entry
 from davylamp_cloud.api.commands import Answer, ask, carry_out, command
 from davylamp_cloud.api.errors import not_found
 from davylamp_cloud.api.gate import Reader, Reviewer
@@ -17,6 +20,7 @@ from davylamp_cloud.api.hiding import MaskView, Reason, masks
 from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.parts import ACTS, REFUSALS, CloudParts, Parts, Slug
 from davylamp_cloud.api.views import AlarmView
+from davylamp_cloud.live import Now
 
 router = APIRouter(prefix="/api/v1", tags=["handover"], responses=REFUSALS)
 
@@ -39,6 +43,21 @@ class OutView:
     until_ms: int
 
 
+BYPASSES = (Quality.INHIBIT, Quality.CALIBRATION, Quality.MAINTENANCE)
+"""What a plant says of instruments that do not measure: by a switch in the PLC, or a loop current (SAFETY S9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BypassView:
+    """An instrument that the plant itself has bypassed; `quality` says how, `value` what it shows meanwhile."""
+
+    tag: str
+    hazard_source: str
+    quality: int
+    value: float | None
+    time_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewView:
     """An act by one person alone that the park has not reviewed yet."""
@@ -53,11 +72,12 @@ class ReviewView:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What the next shift must know: hidden alarms, open masks, what is out, standing reds, reviews that are owed."""
+    """What the next shift must know: what is hidden, masked, out or bypassed, standing reds, reviews that are owed."""
 
     shelved: list[AlarmView]
     masks: list[MaskView]
     out_of_service: list[OutView]
+    bypassed: list[BypassView]
     standing_reds: list[AlarmView]
     reviews: list[ReviewView]
 
@@ -100,6 +120,7 @@ def handover(parts: Parts, actor: Actor) -> Handover:
         shelved=[alarm for alarm in alarms if "shelved" in alarm.suppressions],
         masks=[mask for mask in masks(parts, actor) if mask.until_ms is not None],
         out_of_service=[_out(tag, seen[tag]) for tag in sorted(seen)],
+        bypassed=_bypassed(parts, actor),
         standing_reds=[alarm for alarm in alarms if alarm.level == "red" and alarm.active and not alarm.hidden],
         reviews=[_review(name, owed) for name, owed in reviews.items() if _concerns(parts, actor, owed)],
     )
@@ -115,6 +136,20 @@ def _concerns(parts: Parts, actor: Actor, owed: Review) -> bool:
     entry = parts.catalogue.some([owed.subject]).by_tag.get(owed.subject)
     about = alarm or entry
     return not actor.hazard_sources or (about is not None and actor.sees(about.hazard_source))
+
+
+def _bypassed(parts: Parts, actor: Actor) -> list[BypassView]:
+    """Return what the plant has bypassed; the register is only looked at where there is any."""
+    live = parts.cloud.monitor.live
+    indices = live.doubted_for(BYPASSES)
+    known = parts.catalogue.register().by_index if indices else {}
+    entries = [known[index] for index in indices if index in known and actor.sees(known[index].hazard_source)]
+    return [_bypass(entry, live.read(entry.index)) for entry in entries]
+
+
+def _bypass(entry: Entry, now: Now) -> BypassView:
+    value = now.value if math.isfinite(now.value) else None
+    return BypassView(entry.tag, entry.hazard_source, now.quality, value, now.time_ms)
 
 
 def _out(tag: str, out: Out) -> OutView:

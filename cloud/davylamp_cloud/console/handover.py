@@ -20,6 +20,7 @@ from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.parts import CloudParts, Parts, Slug, TagName
 from davylamp_cloud.api.permissions import Permission
 from davylamp_cloud.api.tags import entry_of, tag_view
+from davylamp_cloud.api.words import quality_words
 from davylamp_cloud.console.answers import Form, carried_out, reader_of
 from davylamp_cloud.console.render import Reader
 from davylamp_cloud.console.shelving import REASONS, mask_values, out_values
@@ -52,6 +53,7 @@ def handover_values(reader: Reader, parts: Parts, actor: Actor) -> dict[str, Any
         "all_masks": hiding.masks(parts, actor),
         "now": handover(parts, actor),
         "tag_name": tag_name,
+        "doubt": lambda quality: reader.say(quality_words(quality)),
         "reason": lambda reason: reader.translate(REASONS[OutReason(reason)]),
         "op": lambda op: reader.translate(OPS[Op(op)]),
         "can_act": actor.may(Permission.SHELVE),

@@ -11,6 +11,7 @@ from davylamp_cloud.config import MaskConfig, SiteConfig, TokenConfig
 from davylamp_cloud.site import site_change
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
+from davylamp_wire.quality import GOOD, Reason, bad
 from sqlalchemy import select
 from support.duty_room import DutyRoom, duty_room
 from support.speaker import Speaker, gas_point
@@ -122,6 +123,25 @@ def test_s17_a_mask_of_another_hazard_source_does_not_exist(client: Clients) -> 
     for act in ("open", "close", "preview"):
         assert north.post(f"/api/v1/masks/cleaning/{act}", json={"comment": "washing"}).status_code == 404
     assert client("viewer").post("/api/v1/masks/cleaning/open", json={"comment": "washing"}).status_code == 403
+
+
+def test_s09_what_the_plant_bypasses_is_in_the_hand_over_until_it_measures_again(
+    room: DutyRoom, client: Clients
+) -> None:
+    operator = client("operator")
+
+    def bypassed() -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = operator.get("/api/v1/handover").json()["bypassed"]
+        return listed
+
+    assert bypassed() == []
+    room.running.hear(room.edge.data([None, 1.0], quality=[bad(Reason.INHIBIT), GOOD]))
+    room.running.settle()
+    (shown,) = bypassed()
+    assert (shown["tag"], shown["quality"], shown["value"]) == (GAS, bad(Reason.INHIBIT), None)
+    assert client("north").get("/api/v1/handover").json()["bypassed"] == []
+    room.say(0.2, 1.0)
+    assert bypassed() == []
 
 
 def test_s19_an_instrument_goes_out_by_two_persons_and_returns_with_its_range(room: DutyRoom, client: Clients) -> None:

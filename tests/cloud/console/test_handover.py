@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from davylamp_cloud.config import MaskConfig, Role, SiteConfig, TokenConfig
 from davylamp_wire.profile import Point
+from davylamp_wire.quality import GOOD, Reason, bad
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import DutyRoom, duty_room
 from support.speaker import Speaker, gas_point
@@ -80,6 +81,14 @@ def test_s17_a_mask_that_cannot_be_opened_says_why_and_has_no_button(room: DutyR
     dialog = page.locator("#dialog[open]")
     expect(dialog).to_contain_text("somebody may be inside")
     expect(dialog.get_by_role("button")).to_have_count(1)
+
+
+def test_s09_what_the_plant_bypasses_is_seen(room: DutyRoom, sign_in: Opens) -> None:
+    room.running.hear(room.edge.data([None, 0, 1], quality=[bad(Reason.CALIBRATION), GOOD, GOOD]))
+    room.running.settle()
+    page = sign_in("zhang-wei")
+    expect(page.locator("#handover")).to_contain_text("现场已旁路")
+    expect(page.locator("#handover .unsure", has_text="标定")).to_be_visible()
 
 
 def test_s19_an_instrument_goes_out_under_a_permit_and_returns_only_with_its_range(
