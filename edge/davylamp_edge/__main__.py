@@ -33,7 +33,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
   davylamp-edge import points.xlsx --device tank-1 --hazard-source tank-1 --address 192.168.1.20:502
                                                   a device from an integrator's point list
   davylamp-edge check /etc/davylamp/edge.toml     find every mistake before the agent runs
-  davylamp-edge run /etc/davylamp/edge.toml       run until SIGTERM or Ctrl-C
+  davylamp-edge run /etc/davylamp/edge.toml       run until SIGTERM or Ctrl-C; SIGHUP reads the config again
   davylamp-edge browse opc.tcp://192.168.1.30:4840 --match 'Tank1/*' --write-profile profiles/tank/tank-1.toml
                                                   what an OPC UA server has, and a draft of a profile
   davylamp-edge certificate tls --uri urn:plant:edge-1      a certificate for OPC UA servers to trust
@@ -226,11 +226,11 @@ def _check(given: argparse.Namespace) -> int:
 def _run(given: argparse.Namespace) -> int:
     config, profiles = load_edge(given.file)
     _log_to(sys.stderr, given.log_level)
-    return asyncio.run(_until_signalled(config, profiles))
+    return asyncio.run(_until_signalled(config, profiles, given.file))
 
 
-async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile]) -> int:
-    """Run until SIGTERM or SIGINT asks for a clean stop."""
+async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile], file: Path) -> int:
+    """Run until SIGTERM or SIGINT asks for a clean stop; SIGHUP has the config read again."""
     # Imported late: `--help` and a refused config need neither MQTT nor a journal.
     from davylamp_edge.agent import Agent
     from davylamp_edge.database import JournalBusy
@@ -239,10 +239,11 @@ async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile]) 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        agent = Agent(config, profiles)
+        agent = Agent(config, profiles, load=lambda: load_edge(file))
     except (JournalBusy, OSError, sqlite3.Error) as error:
         print(f"journal {config.journal.path} cannot be opened: {error}", file=sys.stderr)
         return FAILED
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, agent.reloader.asked.set)
     await agent.run(stop)
     return OK
 

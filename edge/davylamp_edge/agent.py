@@ -6,11 +6,13 @@ scanner ─ScanResult─► encode ─Entry─► writer ─(on disk)─► upli
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
 import structlog
+from davylamp_wire.config import ConfigError
 from davylamp_wire.payload import metrics_body
 from davylamp_wire.profile import Profile
 from davylamp_wire.quality import Reason, bad, uncertain
@@ -18,13 +20,14 @@ from davylamp_wire.reading import Readings, Value
 
 from davylamp_edge.birth import Births, Tags
 from davylamp_edge.config import EdgeConfig
-from davylamp_edge.install import install_self
+from davylamp_edge.install import Installed, install, install_self
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.machine import MACHINE, Machine
 from davylamp_edge.records import Entry, JournalClass
+from davylamp_edge.reload import Load, Reloader, fixed_mistakes
 from davylamp_edge.report import ScanResult, utc_ms
-from davylamp_edge.scan import Scanner
+from davylamp_edge.scan import Plan, Scanner
 from davylamp_edge.self_monitoring import SelfMonitor, figures_of
 from davylamp_edge.status import Snapshot, StatusServer
 from davylamp_edge.tls import files_of
@@ -48,7 +51,12 @@ class Agent:
     """One edge node. Making it opens the journal; running it polls, journals and sends until told to stop."""
 
     def __init__(
-        self, config: EdgeConfig, profiles: Mapping[str, Profile], *, now_ms: Callable[[], int] = utc_ms
+        self,
+        config: EdgeConfig,
+        profiles: Mapping[str, Profile],
+        *,
+        load: Load | None = None,
+        now_ms: Callable[[], int] = utc_ms,
     ) -> None:
         self._config = config
         self._now_ms = now_ms
@@ -56,12 +64,13 @@ class Agent:
         self.scanner = Scanner(config, profiles, self._take, now_ms=now_ms)
         self.journal = Journal.open(config.journal.path, config.journal.max_bytes, now_ms=now_ms)
         self._machine = Machine(config.journal.path)
-        own = install_self(config, profiles, self._silent())
-        self._births = Births(self.journal, (*self.scanner.devices, *(() if own is None else (own,))))
-        self._self = None if own is None else SelfMonitor(own, self._take, self._figures, now_ms)
-        self._fingerprint = sha256(config.model_dump_json().encode()).hexdigest()[:12]
+        own = install_self(config, profiles, self._silent(config))
+        self._births = Births(self.journal, _with_self(self.scanner.devices, own))
+        self._self = SelfMonitor(own, self._take, self._figures, now_ms)
+        self._fingerprint = _fingerprint(config)
         self.uplink = Uplink(config, self.journal, self._births, now_ms=now_ms)
         self.writer = Writer(self.journal, self.uplink.offer)
+        self.reloader = Reloader(load or (lambda: (config, profiles)), self.follow)
         self.status = StatusServer(config.status, self.snapshot)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,10 +81,10 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.scanner.run(stop))
-                if self._self is not None:
-                    group.create_task(self._self.run(stop))
+                group.create_task(self._self.run(stop))
                 group.create_task(self._purge(stop))
                 group.create_task(self._look_at_certificates(stop))
+                group.create_task(self.reloader.run(stop))
                 group.create_task(self.status.run(stop))
                 group.create_task(Watchdog(self._parts).run(stop))
         finally:
@@ -88,17 +97,54 @@ class Agent:
         self.journal.close()
         log.info("edge stopped", node=self._config.node, last=self.journal.last_record)
 
-    def _silent(self) -> set[str]:
+    def _silent(self, config: EdgeConfig) -> set[str]:
         """Return what of itself this edge cannot tell: a board may have no thermometer, a broker no certificate."""
         silent = set(MACHINE) - self._machine.figures().keys()
-        if self._config.broker.tls is None:
+        if config.broker.tls is None:
             silent |= {"certificate_days", "certificate_last_day"}
-        if self._config.one_way:
+        if config.one_way:
             silent.add("clock_offset")  # nobody tells it the time
         return silent
 
     def _figures(self) -> Mapping[str, Value]:
         return figures_of(self.snapshot(), self._machine.figures())
+
+    async def follow(self, config: EdgeConfig, profiles: Mapping[str, Profile]) -> None:
+        """Do as another config says; lines it says nothing new about never notice.
+
+        The order is what keeps every record readable: the last records of the lines that end are on disk before the
+        births change, and those are told before the first record of a line that begins.
+
+        Raises: ConfigError where the config cannot be followed; nothing has changed then. Whatever else fails in the
+        middle ends the agent, and the service manager starts it with the new config.
+        """
+        plan, own, births = await asyncio.to_thread(self._prepared, config, profiles)
+        await self.scanner.end(plan)
+        await asyncio.to_thread(self.writer.flush)
+        births.inherit(self._births)
+        self._births, self._config, self._fingerprint = births, config, _fingerprint(config)
+        self._self.become(own)
+        self.uplink.follow(config, births)
+        self.scanner.begin(plan)
+        await asyncio.to_thread(self._look)
+        kept = len(plan.lines) - len(plan.beginning)
+        log.info("config reloaded", lines_kept=kept, lines_ended=len(plan.ending), lines_begun=len(plan.beginning))
+
+    def _prepared(self, config: EdgeConfig, profiles: Mapping[str, Profile]) -> tuple[Plan, Installed | None, Births]:
+        """Do all of it that can be refused, in a thread: aliases of new points take the disk."""
+        mistakes = list(fixed_mistakes(self._config, config))
+        try:
+            config.broker.password()
+        except ConfigError as error:
+            mistakes.extend(error.mistakes)
+        if mistakes:
+            raise ConfigError(mistakes)
+        devices, own = install(config, profiles), install_self(config, profiles, self._silent(config))
+        try:
+            births = Births(self.journal, _with_self(devices, own))
+        except sqlite3.Error as error:
+            raise ConfigError([f"journal.path: the disk takes nothing now ({error}); reload when it does"]) from error
+        return self.scanner.planned(devices, every=config.report == "every"), own, births
 
     def _parts(self) -> list[Part]:
         """Return what must move on for the edge to be of use: its lines, and the thread that writes."""
@@ -107,20 +153,20 @@ class Agent:
 
     async def _purge(self, stop: asyncio.Event) -> None:
         """Let confirmed records go once they have been kept long enough (SAFETY S27)."""
-        keep_ms = int(self._config.journal.confirmed_hours * HOUR_MS)
         while not await _waited(stop, PURGE_EVERY_S):
+            keep_ms = int(self._config.journal.confirmed_hours * HOUR_MS)
             with contextlib.suppress(JournalUnreadable):  # said already; the disk may be back in a minute
                 while await asyncio.to_thread(self.journal.purge, self._now_ms() - keep_ms):
                     pass
 
     async def _look_at_certificates(self, stop: asyncio.Event) -> None:
         """Read when the certificates on the way to the broker end, now and again and again: somebody may renew them."""
-        tls = self._config.broker.tls
-        files = files_of(tls)
-        while tls is not None:
-            await asyncio.to_thread(self.uplink.certificates.look, files, self._now_ms())
-            if await _waited(stop, LOOK_EVERY_S):
-                return
+        while not stop.is_set():
+            await asyncio.to_thread(self._look)
+            await _waited(stop, LOOK_EVERY_S)
+
+    def _look(self) -> None:
+        self.uplink.certificates.look(files_of(self._config.broker.tls), self._now_ms())
 
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
@@ -178,9 +224,18 @@ class Agent:
             certificates=self.uplink.certificates.days(self._now_ms()),
             uplink=self.uplink.counters,
             published=self.uplink.published,
+            reloads=self.reloader.count,
             devices=tuple(self.scanner.statuses.values()),
             config=self._fingerprint,
         )
+
+
+def _with_self(devices: Sequence[Installed], own: Installed | None) -> Sequence[Installed]:
+    return devices if own is None else (*devices, own)
+
+
+def _fingerprint(config: EdgeConfig) -> str:
+    return sha256(config.model_dump_json().encode()).hexdigest()[:12]
 
 
 async def _waited(stop: asyncio.Event, seconds: float) -> bool:

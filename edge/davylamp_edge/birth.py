@@ -16,6 +16,7 @@ from davylamp_wire.payload import (
     SparkplugType,
     bd_seq_metric,
 )
+from davylamp_wire.profile import Point
 from davylamp_wire.quality import Reason, bad
 from davylamp_wire.reading import Value
 
@@ -95,8 +96,32 @@ class Births:
         self._former = journal.former_devices(self.tags) if journal.backlog() else {}
         self._with_former_points = journal.backlog() > 0
         self.clock_alias = journal.alias(NODE, CLOCK, SparkplugType.INT64)
+        self._descriptions = {name: description_of(tags.installed).encode() for name, tags in self.tags.items()}
+        for name, description in self._descriptions.items():
+            journal.describe(name, description)
+
+    def inherit(self, before: "Births") -> None:
+        """Take over what points last said under the config before, where they are measured as they were."""
         for name, tags in self.tags.items():
-            journal.describe(name, description_of(tags.installed).encode())
+            if name in before.tags:
+                _inherit(tags, before.tags[name])
+
+    def follow(self, before: "Births") -> list[str]:
+        """Take the place of other births in the middle of a session; return the devices that must be born anew.
+
+        What was taken out since stays born, as after a restart, until everything up to now is confirmed.
+        """
+        taken_out = {name: text for name, text in before._descriptions.items() if name not in self.tags}
+        before_that = {name: text for name, text in before._former.items() if name not in self.tags}
+        self._former = {**before_that, **taken_out}
+        self._until = self._journal.last_record
+        self._with_former_points = True
+        return [name for name in self.tags if self._says(name) != before._says(name)]
+
+    def _says(self, name: str) -> tuple[object, ...]:
+        """Return everything a device's birth says but its values."""
+        tags = self.tags.get(name)
+        return () if tags is None else (self._descriptions[name], tags.installed.names, tags.aliases)
 
     def node(self, bd_seq: int, keepalive_s: int, clock_offset_ms: int | None) -> list[BirthMetric]:
         """Return the metrics of the NBIRTH."""
@@ -114,11 +139,16 @@ class Births:
 
     def devices(self) -> Iterator[tuple[str, list[BirthMetric]]]:
         """Yield each device with the metrics of its DBIRTH."""
-        for name, tags in self.tags.items():
-            former = self._former_points(name, tags.installed.names) if self._with_former_points else []
-            yield name, [*self._own(name, description_of(tags.installed).encode()), *_points(tags), *former]
+        for name in self.tags:
+            yield name, self.device(name)
         for name, description in self._former.items():
             yield name, [*self._own(name, description), *self._former_points(name, ())]
+
+    def device(self, name: str) -> list[BirthMetric]:
+        """Return the metrics of an installed device's DBIRTH."""
+        tags = self.tags[name]
+        former = self._former_points(name, tags.installed.names) if self._with_former_points else []
+        return [*self._own(name, self._descriptions[name]), *_points(tags), *former]
 
     def settled(self) -> list[str]:
         """Return former devices whose last records are confirmed now, each once; their death may be told."""
@@ -143,6 +173,21 @@ class Births:
         taken = {*installed, RECORD, DESCRIPTION}
         had = {name: (datatype, alias) for name, datatype, alias in self._journal.aliases_of(device)}
         return [BirthMetric(name, *had[name], None) for name in had if name not in taken]
+
+
+def _inherit(tags: Tags, before: Tags) -> None:
+    places = {alias: place for place, alias in enumerate(before.aliases)}
+    for place, alias in enumerate(tags.aliases):
+        had = places.get(alias)
+        if had is not None and _measured_alike(tags.installed.points[place], before.installed.points[had]):
+            tags.values[place] = before.values[had]
+            tags.qualities[place] = before.qualities[had]
+            tags.times_ms[place] = before.times_ms[had]
+
+
+def _measured_alike(point: Point, before: Point) -> bool:
+    """Return whether a value read under one definition says the same under the other: all but limits must agree."""
+    return point == before or point == before.model_copy(update={"limits": point.limits})
 
 
 def _points(tags: Tags) -> list[BirthMetric]:

@@ -134,6 +134,12 @@ class Link:
         self._failures = 0
         self._client: mqtt.Client | None = None
 
+    def change(self, config: EdgeConfig) -> None:
+        """Connect as another config says, from the next `start` on."""
+        self._config = config
+        self._tls = None
+        self._failures = 0
+
     def _make_client(self) -> mqtt.Client:
         broker = self._config.broker
         client = mqtt.Client(

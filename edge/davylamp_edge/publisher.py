@@ -54,23 +54,24 @@ class Publisher:
         session: EdgeSession,
         link: Link,
         now_ms: Callable[[], int],
+        count: Published | None = None,
     ) -> None:
         self._config = config
         self._journal = journal
-        self._births = births
+        self.births = births
         self._session = session
         self._link = link
         self._now_ms = now_ms
         self._record_aliases: dict[str, int] = {}
         self._last_s = 0.0
-        self.count = Published()
+        self.count = count or Published()
 
     def be_born(self, clock_offset_ms: int | None) -> None:
         """Publish the NBIRTH and every DBIRTH."""
         keepalive_s = self._config.broker.keepalive_s
-        node = self._births.node(self._session.bd_seq, keepalive_s, clock_offset_ms)
+        node = self.births.node(self._session.bd_seq, keepalive_s, clock_offset_ms)
         self._birth(self._topic(MessageType.NBIRTH), node)
-        for device, metrics in self._births.devices():
+        for device, metrics in self.births.devices():
             self._birth(self._topic(MessageType.DBIRTH, device), metrics)
         self.count.births += 1
 
@@ -80,6 +81,11 @@ class Publisher:
     def node_death(self) -> None:
         """Publish the NDEATH ourselves: a broker drops the will of a client that disconnects in good order."""
         self._link.publish(self._topic(MessageType.NDEATH).text, death_payload(self._session.bd_seq, self._now_ms()))
+
+    def device_birth(self, device: str) -> None:
+        """Publish one device's DBIRTH in the middle of a session: something else is to be said about it."""
+        self._birth(self._topic(MessageType.DBIRTH, device), self.births.device(device))
+        self.count.births += 1
 
     def device_death(self, device: str) -> None:
         """Publish a DDEATH: the device was taken out of the config and its last records are confirmed."""
@@ -100,7 +106,7 @@ class Publisher:
         """Say the clock's offset when there has been nothing else to say: silence is how the cloud notices a death."""
         if time.monotonic() < self.beat_due_s:
             return
-        alias = self._births.clock_alias
+        alias = self.births.clock_alias
         reading = Readings([alias], [self._now_ms()], [clock_offset_ms or 0], [GOOD])
         self.count.beats += self._data(NODE, metrics_body(reading, {alias: SparkplugType.INT64}))
 

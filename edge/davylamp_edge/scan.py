@@ -3,11 +3,14 @@
 ::
 
     config ─► install ─► one line per connection, one task each ─► sink(ScanResult) ─► journal
+
+Another config leaves the lines alone whose devices it says nothing new about: `planned`, `end`, `begin`.
 """
 
 import asyncio
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from davylamp_wire.profile import Profile
@@ -26,6 +29,33 @@ __all__ = ["DeviceStatus", "ScanResult", "Scanner", "Sink", "utc_ms"]
 SPREAD_S = 1.0
 """Over how long the first scans are spread."""
 
+END_S = 5.0
+"""How long a line that ends may go on with its last request before it is cut off: others wait for it to begin."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """A line, what it was made of, and the task it runs in."""
+
+    sharing: Sequence[Installed]
+    every: bool
+    line: "Line | PushLine"
+    task: asyncio.Task[None] | None = None
+
+    def reads(self, sharing: Sequence[Installed], every: bool) -> bool:
+        """Return whether it does already what is asked for; texts about a device are the births' business."""
+        return self.every == every and _read_of(self.sharing) == _read_of(sharing)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of the lines under another config; those it begins are made, and connected to nothing."""
+
+    devices: tuple[Installed, ...]
+    lines: Sequence[Run]
+    ending: Sequence[Run]
+    beginning: Sequence[Run]
+
 
 class Scanner:
     """Reads all devices of one edge until told to stop.
@@ -43,30 +73,77 @@ class Scanner:
         now_ms: Clock = utc_ms,
         jitter: Jitter = random.random,
     ) -> None:
-        self.devices: tuple[Installed, ...] = install(config, profiles)
-        every = config.report == "every"
-        self._lines = [
-            _kind_of(sharing)(sharing, every=every, sink=sink, now_ms=now_ms, jitter=jitter)
-            for sharing in by_line(self.devices)
-        ]
-        self.statuses: dict[str, DeviceStatus] = {
-            status.name: status for line in self._lines for status in line.statuses
-        }
+        self._sink = sink
+        self._now_ms = now_ms
+        self._jitter = jitter
+        self._group: asyncio.TaskGroup | None = None
+        self.devices: tuple[Installed, ...] = ()
+        self._lines: Sequence[Run] = ()
+        self.statuses: dict[str, DeviceStatus] = {}
+        self.begin(self.planned(install(config, profiles), every=config.report == "every"))
 
     def lines(self) -> Iterator[tuple[str, int, bool]]:
         """Yield each line by its first device: how many steps it has made, and whether it is in the middle of one."""
-        for line in self._lines:
-            yield line.statuses[0].name, line.steps, line.busy
+        for run in self._lines:
+            yield run.line.statuses[0].name, run.line.steps, run.line.busy
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scan until ``stop`` is set; then close every connection and return."""
-        step_s = SPREAD_S / len(self._lines)
         async with asyncio.TaskGroup() as group:
-            for i, line in enumerate(self._lines):
-                group.create_task(line.run(i * step_s))
+            self._group = group
+            self._start(self._lines)
             await stop.wait()
-            for line in self._lines:
-                line.stop()
+            self._group = None
+            for run in self._lines:
+                run.line.stop()
+
+    def planned(self, devices: tuple[Installed, ...], *, every: bool) -> Plan:
+        """Return what becomes of the lines where these devices are to be read; nothing has happened yet."""
+        before = {_key(run.sharing): run for run in self._lines}
+        lines = [self._kept_or_made(before.get(_key(sharing)), sharing, every) for sharing in by_line(devices)]
+        kept = {*self._lines} & {*lines}
+        ending = [run for run in self._lines if run not in kept]
+        return Plan(devices, lines, ending, [run for run in lines if run not in kept])
+
+    def _kept_or_made(self, before: Run | None, sharing: Sequence[Installed], every: bool) -> Run:
+        if before is not None and before.reads(sharing, every):
+            return before
+        make = _kind_of(sharing)
+        return Run(
+            sharing, every, make(sharing, every=every, sink=self._sink, now_ms=self._now_ms, jitter=self._jitter)
+        )
+
+    async def end(self, plan: Plan) -> None:
+        """Stop the lines that a plan ends, and return once their connections are closed."""
+        for run in plan.ending:
+            run.line.stop()
+        tasks = [run.task for run in plan.ending if run.task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=END_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def begin(self, plan: Plan) -> None:
+        """Go on with the lines of a plan, and start those it begins; the others never notice."""
+        self.devices, self._lines = plan.devices, plan.lines
+        self.statuses = {status.name: status for run in plan.lines for status in run.line.statuses}
+        self._start(plan.beginning)
+
+    def _start(self, lines: Sequence[Run]) -> None:
+        """Start lines, each a little later than the one before; none before `run`, and none once it stops."""
+        for i, run in enumerate(lines):
+            if self._group is not None:
+                run.task = self._group.create_task(run.line.run(i * SPREAD_S / len(lines)))
+
+
+def _key(sharing: Sequence[Installed]) -> tuple[str, str]:
+    return sharing[0].config.driver, sharing[0].config.address
+
+
+def _read_of(sharing: Sequence[Installed]) -> list[object]:
+    """Return what of some devices decides how they are read."""
+    return [(device.config, device.names, device.points) for device in sharing]
 
 
 def _kind_of(sharing: Sequence[Installed]) -> "type[Line] | type[PushLine]":

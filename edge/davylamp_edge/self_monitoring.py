@@ -4,7 +4,7 @@ agent ─ snapshot, machine ─► figures ─► suppressor ─► sink ─► 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from davylamp_wire.profile import COMM_OK
@@ -20,18 +20,32 @@ log = structlog.get_logger(__name__)
 
 LAST_DAY = 1.0
 
+IDLE_S = 10.0
+"""How often to see whether somebody asks for it meanwhile."""
+
 
 class SelfMonitor:
     """Reports what `figures` says, each point of the installed self, as often as the profile's fastest asks."""
 
     def __init__(
-        self, installed: Installed, sink: Sink, figures: Callable[[], Mapping[str, Value]], now_ms: Clock
+        self, installed: Installed | None, sink: Sink, figures: Callable[[], Mapping[str, Value]], now_ms: Clock
     ) -> None:
-        self._names = installed.names
+        self._sink = sink
+        self._now_ms = now_ms
         self._figures = figures
+        self._installed: Installed | None = None
+        self._period_s = IDLE_S
+        self._suppressors: Sequence[Suppressor] = ()
+        self.become(installed)
+
+    def become(self, installed: Installed | None) -> None:
+        """Report as another config says from now on; the same points go on as they were. None reports nothing."""
+        before, self._installed = self._installed, installed
+        if installed is None or (before is not None and _told_alike(before, installed)):
+            return
         # The last point is `comm_ok`, which has no period of its own.
         self._period_s = min(point.scan_s for point in installed.points[: installed.comm_ok])
-        self._post = Post(installed.name, sink, now_ms)
+        self._post = Post(installed.name, self._sink, self._now_ms)
         # One for each point: what is not known yet is not reported, and must not hold back what is.
         self._suppressors = [
             Suppressor([index], [point], period_ms=int(self._period_s * 1000))
@@ -41,22 +55,32 @@ class SelfMonitor:
     async def run(self, stop: asyncio.Event) -> None:
         """Look and report until `stop` is set. An error is said, and the next look comes all the same."""
         while not stop.is_set():
-            try:
-                self.report(await asyncio.to_thread(self._figures))
-            except Exception:
-                log.exception("the edge could not look at itself")
+            if self._installed is not None:
+                await self._look()
             try:
                 await asyncio.wait_for(stop.wait(), self._period_s)
             except TimeoutError:
                 continue
 
+    async def _look(self) -> None:
+        try:
+            self.report(await asyncio.to_thread(self._figures))
+        except Exception:
+            log.exception("the edge could not look at itself")
+
     def report(self, figures: Mapping[str, Value]) -> None:
         """Hand on what is known and new, or has been silent for too long."""
-        for name, suppressor in zip(self._names, self._suppressors, strict=True):
+        if self._installed is None:
+            return
+        for name, suppressor in zip(self._installed.names, self._suppressors, strict=True):
             value = True if name == COMM_OK else figures.get(name)
             if value is not None:
                 suppressor.report(Decoded([value], {}), self._post.arrival(), self._post.report)
         self._post.send()
+
+
+def _told_alike(before: Installed, now: Installed) -> bool:
+    return (before.name, before.names, before.points) == (now.name, now.names, now.points)
 
 
 def figures_of(now: Snapshot, machine: Mapping[str, Value]) -> dict[str, Value]:

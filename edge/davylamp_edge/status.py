@@ -15,6 +15,7 @@ import structlog
 from davylamp_edge.config import StatusConfig
 from davylamp_edge.line import DeviceStatus
 from davylamp_edge.publisher import Published
+from davylamp_edge.reload import Reloads
 from davylamp_edge.uplink import UplinkCounters
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class Snapshot:
     """Days left of the certificates on the way to the broker."""
     uplink: UplinkCounters
     published: Published
+    reloads: Reloads
     devices: Sequence[DeviceStatus]
     config: str = ""
     """A fingerprint of the config that runs."""
@@ -128,6 +130,7 @@ def health(now: Snapshot) -> Page:
         "uplink": now.state,
         "journal": now.refusal or "ok",
         "devices_silent": silent,
+        "config": list(now.reloads.mistakes) or "ok",
     }
     if now.certificates:
         told["certificate_days"] = now.certificates
@@ -153,6 +156,9 @@ def _lines(now: Snapshot) -> Iterator[str]:
         "backlog_records": now.backlog,
         "backlog_age_seconds": now.backlog_age_s,
         "backlog_percent_of_journal": now.buffer_percent,
+        "config_reloads_total": now.reloads.taken,
+        "config_refused_total": now.reloads.refused,
+        "config_refused": int(bool(now.reloads.mistakes)),
         "uplink_in_flight": now.in_flight,
         "uplink_resent": now.resent,
         "uplink_online": int(now.state == "online"),

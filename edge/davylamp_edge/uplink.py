@@ -28,6 +28,7 @@ from davylamp_edge.link import Arrived, Connected, Connecting, Drained, Event, L
 from davylamp_edge.outgoing import Fetch, Outgoing, Read, Rest, Send
 from davylamp_edge.publisher import Published, Publisher
 from davylamp_edge.records import Record
+from davylamp_edge.reload import uplink_differs
 from davylamp_edge.report import utc_ms
 
 log = structlog.get_logger(__name__)
@@ -61,13 +62,14 @@ class Uplink:
         self._births = births
         self._now_ms = now_ms
         self._session = _session_of(config)
-        self._outgoing = Outgoing(config.backlog_rate, config.repeats if config.one_way else None)
+        self._outgoing = _outgoing_of(config)
         self.certificates = Certificates()
         self._link = Link(config, journal.next_bd_seq, self._post, now_ms, certificates=self.certificates)
         self._changed = threading.Condition()
         self._events: list[Event] = []
         self._commands: deque[Arrived] = deque(maxlen=COMMANDS)
         self._offered: list[Record] = []
+        self._news: list[tuple[EdgeConfig, Births]] = []
         self._online = False
         self._stopping = False
         self._publisher = Publisher(config, journal, births, self._session, self._link, now_ms)
@@ -89,6 +91,12 @@ class Uplink:
             if self._online:
                 self._offered.extend(records)
                 self._changed.notify()
+
+    def follow(self, config: EdgeConfig, births: Births) -> None:
+        """Say what another config says, before any record that is offered from now on."""
+        with self._changed:
+            self._news.append((config, births))
+            self._changed.notify()
 
     def stop(self) -> None:
         """Send what is live, say goodbye with an NDEATH, disconnect."""
@@ -130,7 +138,7 @@ class Uplink:
 
     @property
     def _something_came(self) -> bool:
-        return bool(self._events or self._offered or self._commands)
+        return bool(self._news or self._events or self._offered or self._commands)
 
     # The publisher's thread
 
@@ -155,6 +163,7 @@ class Uplink:
 
     def _turn(self) -> float | None:
         """Do everything there is to do; return when to wake at the latest."""
+        self._follow_news()
         with self._changed:
             events: list[Event] = [*self._events, *self._commands]
             self._events = []
@@ -168,6 +177,47 @@ class Uplink:
             return None
         self._publisher.beat(self.clock.ms)
         return self._publish_what_is_due()
+
+    def _follow_news(self) -> None:
+        with self._changed:
+            news, self._news = self._news, []
+        for config, births in news:
+            changed = births.follow(self._births)
+            self._births = self._publisher.births = births
+            running, self._config = self._config, config
+            if uplink_differs(running, config):
+                self._connect_anew()
+            for device in changed if self._session.may_send else ():
+                self._publisher.device_birth(device)
+            self._tell_deaths()
+
+    def _connect_anew(self) -> None:
+        """End the session as it was, and begin another with the broker and the settings of the new config."""
+        log.info("broker settings changed, connecting anew", node=self._config.node)
+        self._go_offline()
+        self._publisher.node_death()
+        self._link.end()
+        with self._changed:
+            self._events.clear()
+            self._commands.clear()
+        self._session = _session_of(self._config)
+        self._outgoing = _outgoing_of(self._config)
+        self._link.change(self._config)
+        self._publisher = Publisher(
+            self._config,
+            self._journal,
+            self._births,
+            self._session,
+            self._link,
+            self._now_ms,
+            self._publisher.count,
+        )
+        self._link.start()
+
+    def _tell_deaths(self) -> None:
+        """Tell the death of devices taken out of the config whose last records are confirmed now."""
+        for device in self._births.settled() if self._session.may_send else ():
+            self._publisher.device_death(device)
 
     def _publish_what_is_due(self) -> float | None:
         wake_s = self._publisher.beat_due_s
@@ -208,6 +258,7 @@ class Uplink:
             for number in settled:
                 confirmed = confirmed.add(number)
             self._journal.confirm(confirmed)
+            self._tell_deaths()
 
     # Events
 
@@ -275,8 +326,7 @@ class Uplink:
         self._journal.confirm(confirmed)
         if self._session.may_send:
             self._outgoing.confirm(confirmed, self._journal.last_record)
-        for device in self._births.settled() if self._session.may_send else ():
-            self._publisher.device_death(device)
+        self._tell_deaths()
 
     # Sessions
 
@@ -325,3 +375,7 @@ def _session_of(config: EdgeConfig) -> EdgeSession:
     if config.one_way:
         return EdgeSession(None, birth_every_ms=BIRTH_EVERY_MS)
     return EdgeSession(config.primary_host)
+
+
+def _outgoing_of(config: EdgeConfig) -> Outgoing:
+    return Outgoing(config.backlog_rate, config.repeats if config.one_way else None)

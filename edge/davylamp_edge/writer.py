@@ -20,6 +20,9 @@ WAITING_BYTES = 16 * 1024 * 1024
 RETRY_S = 1.0
 """How often records held in memory are offered to a disk that refused them."""
 
+FLUSH_S = 10.0
+"""Longest a reload waits for the disk."""
+
 UNNUMBERED = 0
 
 
@@ -30,7 +33,11 @@ class Writer:
         self._journal = journal
         self._durable = durable
         self._waiting = Spare(WAITING_BYTES)
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        self._written = threading.Condition(lock)
+        self._taken = self._done = 0
+        """Batches taken from the queue, and those of them that are dealt with."""
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal-writer")
         self.appended = 0
@@ -49,6 +56,12 @@ class Writer:
         with self._changed:
             self._waiting.hold(record)
             self._changed.notify()
+
+    def flush(self) -> None:
+        """Return once everything submitted before has its record number, or the disk has hung for `FLUSH_S`."""
+        with self._changed:
+            wanted = self._taken + bool(self._waiting)
+            self._written.wait_for(lambda: self._done >= wanted, FLUSH_S)
 
     @property
     def waiting(self) -> int:
@@ -72,6 +85,9 @@ class Writer:
                 self.busy = True
                 self._append(batch)
                 self.busy = False
+            with self._changed:
+                self._done = self._taken
+                self._written.notify_all()
             if stopping and not batch:
                 return
 
@@ -81,6 +97,7 @@ class Writer:
                 self._changed.wait(RETRY_S if self._journal.refusal is not None else None)
             for loss in self._waiting.losses:
                 self._journal.note(loss, LossReason.MEMORY_FULL)
+            self._taken += 1
             held = self._waiting.records()
             self._waiting.clear()
             return [Entry(r.device, r.journal_class, r.body, r.first_ms) for r in held], self._stopping

@@ -165,7 +165,13 @@ async def test_the_status_pages_tell_how_it_is(tmp_path: Path, mosquitto: Broker
         with edge_host(mosquitto) as host, edge_process(config) as edge:
             await came(host, lambda: host.records, "a record")
             _, text = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/healthz")
-            assert json.loads(text) == {"node": "edge-1", "uplink": "online", "journal": "ok", "devices_silent": []}
+            assert json.loads(text) == {
+                "node": "edge-1",
+                "uplink": "online",
+                "journal": "ok",
+                "devices_silent": [],
+                "config": "ok",
+            }
             _, metrics = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics")
             assert 'davylamp_edge_uplink_online{node="edge-1"} 1' in metrics
             assert 'davylamp_edge_device_answers{node="edge-1",device="rig"} 1' in metrics

@@ -99,6 +99,9 @@ class Process:
         self.running.kill()
         self.running.wait(10)
 
+    def reload(self) -> None:
+        self.running.send_signal(signal.SIGHUP)
+
     def terminate(self) -> int:
         self.running.send_signal(signal.SIGTERM)
         return self.running.wait(15)
