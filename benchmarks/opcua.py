@@ -32,15 +32,18 @@ class Found:
     losses: float
     served: int
     stored: int
+    rate: float
+    """Values the server managed to change a second."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what a run can be told."""
     parser.add_argument("--points", type=int, default=POINTS)
     parser.add_argument("--seconds", type=float, default=WINDOW_S)
+    parser.add_argument("--peer", choices=("asyncua",), help="measure a bare client beside it, one after the other")
 
 
-def run(points: int = POINTS, seconds: float = WINDOW_S) -> Report:
+def run(points: int = POINTS, seconds: float = WINDOW_S, peer: str | None = None) -> Report:
     """Measure one server with every value changed each second."""
     report = Report("opcua")
     if shutil.which("mosquitto") is None:
@@ -58,7 +61,35 @@ def run(points: int = POINTS, seconds: float = WINDOW_S) -> Report:
         at_most(f"{points:,} items a second: queues of the server that overflowed", found.dropped, "times", 0),
         at_most(f"{points:,} items a second: server lost", found.losses, "times", 0),
     ]
+    if peer is not None:
+        with tempfile.TemporaryDirectory() as name, stage(Path(name)) as site:
+            cores, came = _bare(site, points, seconds)
+        edge_us, bare_us = found.cores / found.rate * 1e6, cores / came * 1e6
+        report.figures += [
+            Figure("asyncua's client alone, receiving only: values", came, "a second"),
+            Figure("asyncua's client alone, receiving only: CPU", bare_us, "us a value"),
+            Figure("the edge, from socket to confirmed record: CPU", edge_us, "us a value"),
+            at_least("the edge takes less than that client, by", bare_us / edge_us, "times", 1),
+        ]
     return report
+
+
+def _bare(site: Stage, points: int, seconds: float) -> tuple[float, float]:
+    """Return the cores a bare client takes, and the values a second it gets."""
+    plant = site.begin("plant", "benchmarks.opcua_plant", str(points))
+    bare = site.begin("bare", "benchmarks.opcua_bare", f"opc.tcp://127.0.0.1:{plant.hear()['port']}/bench", str(points))
+    bare.hear()
+    plant.say("go")
+    time.sleep(WARM_S)
+    bare.say("count")
+    before, load = bare.hear()["count"], Load.of(bare.pid)
+    time.sleep(seconds)
+    cores = load.cores()
+    bare.say("count")
+    came = (bare.hear()["count"] - before) / seconds
+    plant.say("freeze")
+    plant.hear()
+    return cores, came
 
 
 def _measured(site: Stage, points: int, seconds: float) -> Found:
@@ -81,5 +112,5 @@ def _measured(site: Stage, points: int, seconds: float) -> Found:
     stored = cloud.stored(NO_POINT, "DISTINCT (tag, value)")  # repeats and what stood before a jump count once
     return Found(
         cores, told["cores"], busy, rss_mb, after["davylamp_edge_device_dropped_total"],
-        after["davylamp_edge_device_losses_total"], int(told["served"]), stored,
+        after["davylamp_edge_device_losses_total"], int(told["served"]), stored, told["rate"],
     )  # fmt: skip

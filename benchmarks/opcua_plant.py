@@ -58,7 +58,7 @@ async def serve(points: int) -> None:
                     if moving is not None:
                         await moving
                     await asyncio.sleep(2.0)  # a publishing interval or two: what was set last has been sent
-                    _say(served=(plant.rounds + 1) * points, cores=plant.cores())
+                    _say(served=(plant.rounds + 1) * points, cores=plant.cores(), rate=plant.rate() * points)
 
 
 class _Plant:
@@ -70,6 +70,7 @@ class _Plant:
         self.rounds = 0
         self.stopping = False
         self._began = (time.process_time(), time.monotonic())
+        self._ended_s = 0.0
 
     async def move(self) -> None:
         """Set every value once a second, a little at a time, until told to stop."""
@@ -87,6 +88,11 @@ class _Plant:
                     await asyncio.sleep(0)  # writing never waits, and a server that does not answer is no plant
             due_s = max(due_s + PERIOD_S, loop.time() + PERIOD_S / 10)
             await asyncio.sleep(due_s - loop.time())
+        self._ended_s = time.monotonic()
+
+    def rate(self) -> float:
+        """Return how many rounds a second it has managed, on a machine that has other things to do."""
+        return self.rounds / (self._ended_s - self._began[1])
 
     def cores(self) -> float:
         """Return how many cores it has taken since it began to move."""
