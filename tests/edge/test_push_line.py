@@ -192,13 +192,10 @@ async def test_devices_behind_one_server_share_a_session_and_keep_their_own_tags
 
 
 @in_one_loop
-async def test_a_tag_its_subscription_has_forgotten_is_found_and_the_client_built_anew(
-    plant: OpcuaPlant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_tag_its_subscription_has_forgotten_is_found_and_the_client_built_anew(plant: OpcuaPlant) -> None:
     """Trap: after a failed recreate asyncua reports a reconnect and 0 monitored items; keepalives go on."""
     await plant.add("lost", 1.0, ua.VariantType.Double)
     quiet = at("lost", max_silence_s=0.1)
-    monkeypatch.setattr(push_line, "FIRST_S", 0.2)
     async with scanning(edge_config(server(plant.address)), rig(lost=quiet)) as (scanner, collector):
         await collector.until(lambda: told(collector, scanner, "lost"))
         for subscription in plant.server.iserver.subscription_service.subscriptions.values():
@@ -217,7 +214,6 @@ async def test_s08_a_value_that_stands_is_read_back_and_never_taken_for_dead(
     plant: OpcuaPlant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stamp stands still for ever; what confirms the value is the living subscription."""
-    monkeypatch.setattr(push_line, "FIRST_S", 0.1)
     monkeypatch.setattr(opcua_subscription, "KEEPALIVES", 1)
     monkeypatch.setattr("davylamp_edge.changes.REPEAT_EARLY_MS", 0)
     still = at("level", max_silence_s=0.1)
