@@ -167,6 +167,23 @@ async def test_a_driver_that_was_never_connected_says_so() -> None:
         await ModbusDriver("127.0.0.1:502", 0.3).read(request)
 
 
+async def test_a_timeout_says_that_somebody_else_answered() -> None:
+    """As where the unit in the config is not the one the device has."""
+
+    async def answer(frame: bytes) -> bytes:
+        reply = bytearray(reply_to(frame, b"\0\1"))
+        reply[6] = 255
+        return bytes(reply)
+
+    async with rogue(answer) as address:
+        driver = await connected(address)
+        (request,) = plan({"a": at("holding:0", type="uint16")}, timeout_s=0.05)
+        said = "no answer within 0.05 s; 1 came that answer another unit or an older request"
+        with pytest.raises(DeviceUnreachable, match=said):
+            await driver.read(request)
+        await driver.close()
+
+
 async def test_a_peer_that_hangs_up_in_the_middle_of_a_request_is_noticed_at_once() -> None:
     async def answer(frame: bytes) -> bytes:
         return b""

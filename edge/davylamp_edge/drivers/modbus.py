@@ -190,8 +190,7 @@ class ModbusDriver:
             await bus.open(self._timeout_s)
         except (OSError, TimeoutError) as error:
             await self.close()
-            why = error.strerror if isinstance(error, OSError) and error.strerror else "nobody answers"
-            raise DeviceUnreachable(f"{self._address} does not accept a connection: {why}") from None
+            raise DeviceUnreachable(f"{self._address} does not accept a connection: {_why(error)}") from None
         except BaseException:
             await self.close()
             raise
@@ -218,8 +217,8 @@ class ModbusDriver:
                 request.size,
                 request.unit.timeout_s,
             )
-        except TimeoutError:
-            raise self._unreachable(request, f"no answer within {request.unit.timeout_s:g} s") from None
+        except TimeoutError as error:
+            raise self._unreachable(request, str(error)) from None
         except (OSError, OutOfStep) as error:
             await self.close()
             raise self._unreachable(request, str(error)) from None
@@ -256,6 +255,13 @@ class ModbusDriver:
 
     def _unreachable(self, request: ModbusRequest, why: str) -> DeviceUnreachable:
         return DeviceUnreachable(f"unit {request.unit.number} at {self._address}: {why}")
+
+
+def _why(error: OSError | TimeoutError) -> str:
+    """Return why a line did not open, and what to do where that is known."""
+    if isinstance(error, PermissionError):
+        return "the agent may not open it; add its user to the port's group, on most systems dialout"
+    return error.strerror or "nobody answers"
 
 
 def _payload(request: ModbusRequest, pdu: bytes) -> bytes:

@@ -85,8 +85,13 @@ class Bus(asyncio.Protocol):
         self._asked_s = self._loop.time()
         self._send(frame)
         patience = self._loop.call_later(timeout_s + self._on_wire_s(len(frame) + size + 5), _expire, self._answer)
+        before = self._frames.set_aside
         try:
             pdu = await self._answer
+        except TimeoutError:
+            others = self._frames.set_aside - before
+            late = f"; {others} came that answer another unit or an older request" if others else ""
+            raise TimeoutError(f"no answer within {timeout_s:g} s{late}") from None
         finally:
             patience.cancel()
             self._answer = None

@@ -41,6 +41,8 @@ class Frames(Protocol):
 
     numbered: bool
     """True where an answer says which request it belongs to."""
+    set_aside: int
+    """Whole frames that answered nobody: late, or of a unit that was not asked. Only grows."""
 
     def request(self, asked: Asked, start: int, count: int) -> bytes:
         """Return the frame that asks for ``count`` addresses from ``start``."""
@@ -56,6 +58,9 @@ class TcpFrames:
     """Modbus TCP."""
 
     numbered = True
+
+    def __init__(self) -> None:
+        self.set_aside = 0
 
     def request(self, asked: Asked, start: int, count: int) -> bytes:
         """Return a frame with the header of Modbus TCP."""
@@ -74,6 +79,7 @@ class TcpFrames:
             del buffer[:end]
             if transaction == asked.transaction and unit == asked.unit:
                 return pdu
+            self.set_aside += 1
         return None
 
 
@@ -81,6 +87,9 @@ class RtuFrames:
     """Modbus RTU, on a serial line or through a serial server's TCP port."""
 
     numbered = False
+
+    def __init__(self) -> None:
+        self.set_aside = 0
 
     def request(self, asked: Asked, start: int, count: int) -> bytes:
         """Return a frame with a CRC, its low byte first."""
