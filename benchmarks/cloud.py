@@ -21,10 +21,21 @@ from davylamp_simulators.regulator import Received, read_received
 from benchmarks.generator import DELAY_S, crossings
 from benchmarks.processes import CloudPart, Part, Stage, stage, until
 from benchmarks.report import Figure, Report, at_least, at_most
+from benchmarks.sampler import Profile
 from benchmarks.timing import Load, Machine
 
 EDGES, POINTS, SECONDS, RATES = 100, 100, 20, (100_000,)
 PROFILE_S = 5
+STAGES = {
+    "paho-mqtt-client": "receive",
+    "group-commit": "log",
+    "monitor": "decode, engine, alarms",
+    "snapshot": "decode, engine, alarms",
+    "historian-feed": "history",
+    "libraries": "history",
+    "outbox": "notices",
+}
+"""What the cloud's threads do, by the beginning of their names; DuckDB's threads have none of their own."""
 BIRTHS_S = 900.0
 DRAIN_S = 30.0
 SECRET = "webhook_secret"
@@ -115,7 +126,21 @@ def _run(report: Report, site: Stage, shape: Shape, rates: tuple[int, ...]) -> N
     lost = (sent + went) * shape.points - cloud.stored()
     report.add(at_most("sent and not in history, all in all", lost, "readings", 0))
     report.add(Figure("peak resident", peak_mb, "MB"))
-    report.notes += cloud.part.profile().notes("the cloud")
+    profile = cloud.part.profile()
+    report.notes += [*profile.notes("the cloud"), _shares(profile)]
+
+
+def _shares(profile: Profile) -> str:
+    """Return each stage's share of the cloud's CPU, and which is the next bottleneck: the one that holds most of it."""
+    found: dict[str, float] = {}
+    for thread, used in profile.threads.items():
+        stage = next((stage for name, stage in STAGES.items() if thread.startswith(name)), "all else")
+        found[stage] = found.get(stage, 0.0) + used
+    total = sum(found.values()) or 1.0
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{stage} {used / total:.0%}" for stage, used in ordered)
+    bottleneck = next((stage for stage, _ in ordered if stage != "all else"), "unknown")
+    return f"stages of the cloud: {shares}; next bottleneck: {bottleneck}"
 
 
 def _born(report: Report, cloud: CloudPart, edges: Part, devices: int, shape: Shape) -> None:
