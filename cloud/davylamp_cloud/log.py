@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS quarantine(
   reason TEXT NOT NULL, payload BLOB NOT NULL);
 """
 
-TAIL_BYTES = 16 << 20
+TAIL_BYTES = 32 << 20
 """Of the newest records so much stays in memory for readers that keep up."""
 
 QUARANTINE_ROWS = 10_000
