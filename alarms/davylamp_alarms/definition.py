@@ -53,12 +53,16 @@ class Priority(IntEnum):
     @property
     def word(self) -> str:
         """The level as profiles and notices write it: "red"."""
-        return self.name.lower()
+        return WORDS[self]
 
     @classmethod
     def of(cls, word: str) -> "Priority":
         """Return the priority a profile's word means."""
         return cls[word.upper()]
+
+
+WORDS = ("", *(priority.name.lower() for priority in Priority))
+"""The word of each priority by its number, as asking an enum for its name takes longer than a notice has."""
 
 
 class PointKind(StrEnum):

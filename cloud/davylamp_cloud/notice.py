@@ -13,7 +13,7 @@ from davylamp_cloud.config import SiteConfig
 from davylamp_cloud.handling import Handling, general
 from davylamp_cloud.register import Register, Tag
 from davylamp_cloud.settings import Settings
-from davylamp_cloud.telling import Subject, tell
+from davylamp_cloud.telling import Sentence, Subject, tell
 
 SCHEME = "monitoring"
 """Automatic notices never use a government's colours (SAFETY S21)."""
@@ -32,7 +32,7 @@ def handling_data(handling: Handling) -> dict[str, Any]:
     }
 
 
-def _both(text: Text) -> dict[str, str]:
+def _both(text: Text | Sentence) -> dict[str, str]:
     return {"zh": text.zh, "en": text.en}
 
 

@@ -7,6 +7,7 @@ transition of the same tag always reads the same. No text orders an evacuation (
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind, Priority
 from davylamp_alarms.transition import Event, Transition
@@ -85,7 +86,14 @@ COUNTING = ("失去监视：", "BLIND:", "表决：", "VOTE:")
 """How the part of a sentence begins that counts points."""
 
 
-def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Text:
+class Sentence(NamedTuple):
+    """What was told. No `Text`: checking it again costs as much as finding the words."""
+
+    zh: str
+    en: str
+
+
+def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Sentence:
     """Return one transition as a sentence in each language; times are of the site's clock."""
     counted_zh, counted_en = _counted(step, subject)
     against = _against(step, subject)
@@ -110,7 +118,7 @@ def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Text:
         _since_en(step, zone),
         action.en,
     )
-    return Text(zh=" · ".join(filter(None, zh)), en=" · ".join(filter(None, en)))
+    return Sentence(" · ".join(filter(None, zh)), " · ".join(filter(None, en)))
 
 
 def _counted(step: Transition, subject: Subject) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 from typing import Any
 
-from davylamp_alarms.definition import Priority, position_of
+from davylamp_alarms.definition import WORDS, position_of
 from davylamp_alarms.performance.firsts import Candidate, Firsts
 from davylamp_alarms.performance.heard import Heard
 
@@ -15,10 +15,6 @@ BEGINS_ABOVE, ENDS_BELOW = 10, 5
 (ISA-18.2 and EEMUA 191 by secondary sources; the end is from memory: unverified)."""
 
 WORST = 3
-WORDS = ("", *(priority.word for priority in Priority))
-"""The word of each priority by its number, as looking it up takes longer than all the rest."""
-
-
 Sounded = tuple[str, Candidate]
 """An annunciation: how loud, and since when it may be a cause."""
 

@@ -5,6 +5,7 @@ Values are what the columns' types would take: enums and booleans as they are, J
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -16,7 +17,7 @@ Names = tuple[str, ...]
 
 
 def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows; each has what the first one has."""
+    """Insert rows of two columns at least; each has what the first one has."""
     if rows:
         names = tuple(rows[0])
         connection.exec_driver_sql(_inserted(table, names), _values(table, names, rows))
@@ -30,15 +31,17 @@ def put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 
 def _values(table: Table, names: Names, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    found = list(map(itemgetter(*names), rows))
     places = [place for place, name in enumerate(names) if isinstance(table.c[name].type, JsonText)]
-    return [_row(row, names, places) for row in rows]
+    return [_written(values, places) for values in found] if places else found
 
 
-def _row(row: Row, names: Names, places: Sequence[int]) -> tuple[Any, ...]:
-    values = [row[name] for name in names]
+def _written(values: tuple[Any, ...], places: Sequence[int]) -> tuple[Any, ...]:
+    """Return a row with its JSON as text."""
+    texts = list(values)
     for place in places:
-        values[place] = json_text(values[place])
-    return tuple(values)
+        texts[place] = json_text(texts[place])
+    return tuple(texts)
 
 
 @lru_cache
