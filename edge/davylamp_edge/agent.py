@@ -29,10 +29,12 @@ from davylamp_edge.reload import Load, Reloader, fixed_mistakes
 from davylamp_edge.report import ScanResult, utc_ms
 from davylamp_edge.scan import Plan, Scanner
 from davylamp_edge.self_monitoring import SelfMonitor, figures_of
+from davylamp_edge.standby import watch
 from davylamp_edge.status import Snapshot, StatusServer
 from davylamp_edge.tls import files_of
 from davylamp_edge.uplink import Uplink
 from davylamp_edge.watchdog import Part, Watchdog
+from davylamp_edge.ways import ways_of
 from davylamp_edge.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -86,6 +88,7 @@ class Agent:
                 group.create_task(self._look_at_certificates(stop))
                 group.create_task(self.reloader.run(stop))
                 group.create_task(self.status.run(stop))
+                group.create_task(watch(self.uplink.ways, lambda: self._config, stop))
                 group.create_task(Watchdog(self._parts).run(stop))
         finally:
             await asyncio.shield(asyncio.to_thread(self.close))
@@ -100,8 +103,10 @@ class Agent:
     def _silent(self, config: EdgeConfig) -> set[str]:
         """Return what of itself this edge cannot tell: a board may have no thermometer, a broker no certificate."""
         silent = set(MACHINE) - self._machine.figures().keys()
-        if config.broker.tls is None:
+        if all(way.tls is None for way in ways_of(config.broker)):
             silent |= {"certificate_days", "certificate_last_day"}
+        if config.broker.standby is None:
+            silent |= {"ways_lost", "on_standby"}
         if config.one_way:
             silent.add("clock_offset")  # nobody tells it the time
         return silent
@@ -166,7 +171,7 @@ class Agent:
             await _waited(stop, LOOK_EVERY_S)
 
     def _look(self) -> None:
-        self.uplink.certificates.look(files_of(self._config.broker.tls), self._now_ms())
+        self.uplink.certificates.look(files_of(self._config.broker), self._now_ms())
 
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
@@ -227,6 +232,8 @@ class Agent:
             reloads=self.reloader.count,
             devices=tuple(self.scanner.statuses.values()),
             config=self._fingerprint,
+            ways=self.uplink.ways.fares(),
+            way_changes=self.uplink.ways.changes,
         )
 
 

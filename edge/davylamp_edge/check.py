@@ -33,7 +33,9 @@ def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
     profiles = _profiles(table, mistakes)
     config = _config(table, path, mistakes)
     mistakes.extend(mistakes_in(table, profiles, path))
-    mistakes.extend(f"{path}: {line}" for line in tls_mistakes(_tls_of(table)))
+    for sections in (("broker", "tls"), ("broker", "standby", "tls")):
+        found = tls_mistakes(_inner(table, sections), ".".join(sections))
+        mistakes.extend(f"{path}: {line}" for line in found)
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return config, profiles
@@ -69,22 +71,24 @@ _PATHS = (
     ("broker", "tls", "ca_file"),
     ("broker", "tls", "cert_file"),
     ("broker", "tls", "key_file"),
+    ("broker", "standby", "tls", "ca_file"),
+    ("broker", "standby", "tls", "cert_file"),
+    ("broker", "standby", "tls", "key_file"),
 )
 
 
-def _tls_of(table: dict[str, Any]) -> dict[str, Any]:
-    broker = table.get("broker")
-    tls = broker.get("tls") if isinstance(broker, dict) else None
-    return tls if isinstance(tls, dict) else {}
+def _inner(table: dict[str, Any], sections: Sequence[str]) -> dict[str, Any]:
+    """Return the table under these keys; an empty one where there is none."""
+    inner: Any = table
+    for section in sections:
+        inner = inner.get(section) if isinstance(inner, dict) else None
+    return inner if isinstance(inner, dict) else {}
 
 
 def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a table whose relative paths start at the config file's folder, wherever the process was started."""
     for *sections, key in _PATHS:
-        inner: Any = table
-        for section in sections:
-            inner = inner.get(section) if isinstance(inner, dict) else None
-        _root(inner, key, folder)
+        _root(_inner(table, sections), key, folder)
     devices = table.get("devices")
     for device in devices if isinstance(devices, list) else ():
         for key in opcua_settings.PATHS:

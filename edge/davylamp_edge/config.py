@@ -3,12 +3,13 @@
 `davylamp_edge.check.load_edge` reads the file and checks it whole before anything connects.
 """
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from davylamp_wire.config import Section, secret_from
 from davylamp_wire.profile import Limit, LimitKind, Order, Slug
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from davylamp_edge.opcua_settings import OpcuaSettings
 
@@ -31,15 +32,58 @@ class Tls(Section):
         return self
 
 
+def _an_address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("is no IP address; give one of this machine's own, such as 192.0.2.7") from None
+
+
+Interface = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")]
+"""A network interface's name, as `ip link` lists it. Source: Linux, IFNAMSIZ."""
+
+Source = Annotated[str, AfterValidator(_an_address)]
+"""An address of this machine to send from."""
+
+
+class Standby(Section):
+    """A second way to the same broker. What it leaves out (host, port, tls) is as in `[broker]`."""
+
+    interface: Interface | None = None
+    source: Source | None = None
+    host: str | None = Field(default=None, min_length=1)
+    port: int | None = Field(default=None, ge=1, le=65535)
+    tls: Tls | None = None
+    silence_s: float = Field(default=5.0, ge=1, le=60)
+    """A way that has acknowledged nothing for so long is left for the other."""
+    probe_s: float = Field(default=60.0, ge=0.1, le=3600)
+    """How often the way that is not taken is tried."""
+    back_after_s: float = Field(default=300.0, ge=0)
+    """How long the first way is well before it is taken again."""
+
+
 class BrokerConfig(Section):
-    """The MQTT broker. `keepalive_s` decides how soon a lost link is noticed (1.5 times it)."""
+    """The MQTT broker. `keepalive_s` decides how soon a lost link is noticed (1.5 times it), a standby sooner."""
 
     host: str = Field(min_length=1)
     port: int = Field(default=1883, ge=1, le=65535)
+    interface: Interface | None = None
+    source: Source | None = None
+    standby: Standby | None = None
     username: str | None = None
     password_file: Path | None = None
     tls: Tls | None = None
     keepalive_s: int = Field(default=15, ge=1, le=600)
+
+    @model_validator(mode="after")
+    def _two_ways(self) -> Self:
+        if self.standby is not None and self._leads_the_same_way(self.standby):
+            raise ValueError("standby is the same way again; give it an interface, a source or a host of its own")
+        return self
+
+    def _leads_the_same_way(self, other: Standby) -> bool:
+        same = other.interface == self.interface and other.source == self.source
+        return same and other.host in (None, self.host) and other.port in (None, self.port)
 
     def password(self) -> SecretStr | None:
         """Return the password from its file; it prints as ``***``."""

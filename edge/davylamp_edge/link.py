@@ -25,8 +25,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from davylamp_edge.backoff import FIRST_S, LONGEST_S
 from davylamp_edge.config import EdgeConfig
+from davylamp_edge.dial import dial
 from davylamp_edge.expiry import Certificates
 from davylamp_edge.tls import context_of, load_own
+from davylamp_edge.ways import Ways
 
 log = structlog.get_logger(__name__)
 
@@ -100,13 +102,25 @@ def pause_s(failures: int, jitter: float) -> float:
     return max(FIRST_S, longest_s * (0.5 + jitter / 2))
 
 
+class _Client(mqtt.Client):
+    """paho's client on sockets of ours: it could bind its own to no interface, and never changes the server."""
+
+    def __init__(self, opened: Callable[[], socket.socket], client_id: str) -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=mqtt.MQTTv311)
+        self._opened = opened
+
+    def _create_socket(self) -> socket.socket:
+        return self._opened()
+
+
 class Link:
-    """One connection to the broker, kept up until stopped.
+    """One connection to the broker, kept up until stopped, by whichever way is to be taken.
 
     Args:
         bd_seq: Gives the bdSeq of each CONNECT, on disk before it returns.
         post: Takes events, from paho's thread.
         certificates: Learns when the broker's certificate ends.
+        ways: Says which way to take, and learns how it went.
     """
 
     def __init__(
@@ -117,10 +131,12 @@ class Link:
         now_ms: Callable[[], int],
         jitter: Callable[[], float] = random.random,
         certificates: Certificates | None = None,
+        ways: Ways | None = None,
     ) -> None:
         self._config = config
         self._certificates = certificates or Certificates()
-        self._tls: ssl.SSLContext | None = None
+        self._ways = ways or Ways(config.broker)
+        self._tls: dict[str, ssl.SSLContext] = {}
         self._bd_seq = bd_seq
         self._post = post
         self._now_ms = now_ms
@@ -132,6 +148,7 @@ class Link:
         self._outstanding = 0
         self._full = False
         self._failures = 0
+        self._given_up = False
         self._client: mqtt.Client | None = None
 
     def change(self, config: EdgeConfig) -> None:
@@ -142,21 +159,12 @@ class Link:
 
     def _make_client(self) -> mqtt.Client:
         broker = self._config.broker
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"davylamp-edge-{self._config.group}-{self._config.node}",
-            clean_session=True,
-            protocol=mqtt.MQTTv311,
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        client = _Client(self._dial, f"davylamp-edge-{self._config.group}-{self._config.node}")
         password = broker.password()
         if broker.username is not None:
             client.username_pw_set(broker.username, password.get_secret_value() if password else None)
-        if broker.tls is not None:
-            self._tls = context_of(broker.tls)
-            client.tls_set_context(self._tls)
+        self._tls = {way.name: context_of(way.tls) for way in self._ways.all if way.tls is not None}
         client.on_pre_connect = self._on_pre_connect
-        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -218,7 +226,7 @@ class Link:
         with self._gate:
             self._close()
         # paho closes its pair of sockets when it is collected, and its callbacks are what keeps it from that.
-        client.on_pre_connect = client.on_socket_open = client.on_connect = client.on_connect_fail = None
+        client.on_pre_connect = client.on_connect = client.on_connect_fail = None
         client.on_disconnect = client.on_message = client.on_publish = None
 
     def _join(self, client: mqtt.Client) -> None:
@@ -238,11 +246,16 @@ class Link:
 
     # In paho's thread
 
+    def _dial(self) -> socket.socket:
+        way = self._ways.current
+        return dial(way, self._tls.get(way.name), CONNECT_TIMEOUT_S)
+
     @guarded
     def _on_pre_connect(self, client: mqtt.Client, _userdata: Any) -> None:
         with self._gate:
             self._close()
         client.drop_out_messages()
+        self._given_up = False
         self._renew()
         bd_seq = self._bd_seq()
         topic = Topic(MessageType.NDEATH, self._config.group, self._config.node).text
@@ -251,19 +264,13 @@ class Link:
 
     def _renew(self) -> None:
         """Take our certificate from its file again: a renewed one counts from this connection on."""
-        tls = self._config.broker.tls
-        if self._tls is None or tls is None:
+        way = self._ways.current
+        if way.tls is None:
             return
         try:
-            load_own(self._tls, tls)
+            load_own(self._tls[way.name], way.tls)
         except OSError as error:
             log.warning("certificate cannot be loaded, going on with the one before", error=str(error))
-
-    @guarded
-    def _on_socket_open(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
-        # Small messages must not wait for the acknowledgement of the ones before them (Nagle).
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @guarded
     def _on_connect(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -271,6 +278,7 @@ class Link:
             self._failed(client, str(reason))
             return
         self._failures = 0
+        self._ways.connected()
         self._post(Connected(self._connection))
         sock = client.socket()
         if isinstance(sock, ssl.SSLSocket) and (der := sock.getpeercert(binary_form=True)):
@@ -284,16 +292,24 @@ class Link:
 
     @guarded
     def _on_disconnect(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self._failed(client, str(reason))
+        # paho drops what the socket said and calls every loss unspecified.
+        self._failed(client, "connection lost" if reason.getName() == "Unspecified error" else str(reason))
 
     def _failed(self, client: mqtt.Client, reason: str) -> None:
         with self._gate:
             self._close()
-        pause = pause_s(self._failures, self._jitter())
+        # A refusal is told twice, as an answer and as an end; an end of our own is no fault of the way.
+        if not self._given_up and client is self._client:
+            self._given_up = True
+            self._rest(client, at_once=self._ways.failed(reason))
+        self._post(Lost(reason))
+
+    def _rest(self, client: mqtt.Client, at_once: bool) -> None:
+        """Tell paho how long to wait before it connects again."""
+        pause = 0.0 if at_once else pause_s(self._failures, self._jitter())
+        self._failures += not at_once
         # Equal ends make paho take this value as it is; it is annotated int and only ever added to a clock.
         client.reconnect_delay_set(pause, pause)  # type: ignore[arg-type]  # typed int, takes any number
-        self._failures += 1
-        self._post(Lost(reason))
 
     @guarded
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:

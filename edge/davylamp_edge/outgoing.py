@@ -118,6 +118,13 @@ class Outgoing:
         """Records sent and not confirmed."""
         return len(self._flights)
 
+    @property
+    def grave_waits(self) -> bool:
+        """Whether alarms or events wait to be sent."""
+        graver = [kind for kind in GRAVEST_FIRST if kind >= JournalClass.EVENT]
+        waiting = any(self._live[kind] or kind in self._passes for kind in graver)
+        return waiting or any(record.journal_class >= JournalClass.EVENT for record in self._ready)
+
     # What happens
 
     def born(self, last_record: int, confirmed: Intervals, now_ms: int) -> None:

@@ -15,6 +15,7 @@ from davylamp_edge.install import Installed
 from davylamp_edge.reply import Decoded
 from davylamp_edge.report import Clock, Post, Sink
 from davylamp_edge.status import Snapshot
+from davylamp_edge.ways import STANDBY
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +90,8 @@ def figures_of(now: Snapshot, machine: Mapping[str, Value]) -> dict[str, Value]:
     return {
         **machine,
         "uplink": now.state == "online",
+        "ways_lost": sum(fares.well is False for fares in now.ways),
+        "on_standby": any(fares.taken and fares.way.name == STANDBY for fares in now.ways),
         "journal_size": round(now.journal_bytes / 1e6, 1),
         "journal_refused": now.refusal is not None,
         "backlog": now.backlog,

@@ -17,6 +17,7 @@ from davylamp_edge.line import DeviceStatus
 from davylamp_edge.publisher import Published
 from davylamp_edge.reload import Reloads
 from davylamp_edge.uplink import UplinkCounters
+from davylamp_edge.ways import Fares
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,9 @@ class Snapshot:
     devices: Sequence[DeviceStatus]
     config: str = ""
     """A fingerprint of the config that runs."""
+    ways: Sequence[Fares] = ()
+    """How each way to the broker fares, where there are two."""
+    way_changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,14 @@ def health(now: Snapshot) -> Page:
     }
     if now.certificates:
         told["certificate_days"] = now.certificates
+    if now.ways:
+        told["ways"] = {fares.way.name: _in_words(fares) for fares in now.ways}
     return Page(status, "application/json", json.dumps(told, ensure_ascii=False) + "\n")
+
+
+def _in_words(fares: Fares) -> str:
+    state = {None: "not tried yet", True: "ok", False: f"lost: {fares.reason}"}[fares.well]
+    return f"{state}, taken" if fares.taken else state
 
 
 def metrics(now: Snapshot) -> str:
@@ -177,7 +188,22 @@ def _lines(now: Snapshot) -> Iterator[str]:
         yield "# TYPE davylamp_edge_certificate_days gauge"
     for name, days in now.certificates.items():
         yield f'davylamp_edge_certificate_days{{node="{now.node}",certificate="{name}"}} {days}'
+    yield from _way_lines(now)
     yield from _device_lines(now)
+
+
+def _way_lines(now: Snapshot) -> Iterator[str]:
+    if now.ways:
+        yield "# TYPE davylamp_edge_way_changes_total counter"
+        yield f'davylamp_edge_way_changes_total{{node="{now.node}"}} {now.way_changes}'
+        yield "# TYPE davylamp_edge_way_taken gauge"
+    for fares in now.ways:
+        yield f'davylamp_edge_way_taken{{node="{now.node}",way="{fares.way.name}"}} {int(fares.taken)}'
+    tried = [fares for fares in now.ways if fares.well is not None]
+    if tried:
+        yield "# TYPE davylamp_edge_way_well gauge"
+    for fares in tried:
+        yield f'davylamp_edge_way_well{{node="{now.node}",way="{fares.way.name}"}} {int(bool(fares.well))}'
 
 
 def _device_lines(now: Snapshot) -> Iterator[str]:

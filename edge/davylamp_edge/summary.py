@@ -1,5 +1,6 @@
 """What a config means, for the person at the keyboard: devices, tags, load on each device, size of the births."""
 
+import socket
 from collections.abc import Iterator, Mapping
 
 from davylamp_wire.config import ConfigError
@@ -9,9 +10,10 @@ from davylamp_wire.profile import Profile
 
 from davylamp_edge.birth import description_of
 from davylamp_edge.bus_load import BUSY, Load, load_of, loads
-from davylamp_edge.config import EdgeConfig
+from davylamp_edge.config import BrokerConfig, EdgeConfig
 from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, install_self
 from davylamp_edge.opcua_settings import DEPRECATED
+from davylamp_edge.ways import ways_of
 
 BIRTH_LIMIT = 100_000
 """Some brokers take no message beyond 128 KB (AWS IoT Core), and the connection then oscillates (docs.chariot.io)."""
@@ -26,6 +28,7 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
     yield f"{config.group}/{config.node}: {len(devices)} devices, {tags} tags, {rate:g} requests/s"
     yield f"journal: {config.journal.path}, at most {config.journal.max_bytes / (1 << 20):g} MiB"
     yield f"broker: {config.broker.host}:{config.broker.port}, {_listener(config)}"
+    yield from _of_ways(config.broker)
     for line in lines:
         yield from _of_line(line)
     for device in devices:
@@ -53,6 +56,19 @@ def _of_line(line: Load) -> Iterator[str]:
         yield f"line {line}"
     if line.busy > BUSY:
         yield f"    warning: a line above {BUSY:.0%} has no room for slow answers; scan less often or split the line"
+
+
+def _of_ways(broker: BrokerConfig) -> Iterator[str]:
+    """Yield a line for each way where there are two, and a warning for an interface this machine does not have now."""
+    ways = ways_of(broker)
+    present = {name for _, name in socket.if_nameindex()}
+    for way in ways:
+        bound = [f"interface {way.interface}"] if way.interface else []
+        bound += [f"from {way.source}"] if way.source else []
+        if bound or len(ways) > 1:
+            yield f"  {way.name}: {', '.join([f'{way.host}:{way.port}', *bound])}"
+        if way.interface and way.interface not in present:
+            yield f"    warning: this machine has no interface {way.interface!r} now; `ip link` lists what it has"
 
 
 def _listener(config: EdgeConfig) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from davylamp_edge.config import Tls
+from davylamp_edge.config import BrokerConfig, Tls
 from davylamp_edge.expiry import first_end_in
 
 
@@ -45,24 +45,26 @@ def _no_password() -> str:
     raise _Encrypted
 
 
-def files_of(tls: Tls | None) -> dict[str, Path]:
+def files_of(broker: BrokerConfig) -> dict[str, Path]:
     """Return the files whose certificates end one day, by what they are."""
-    if tls is None:
-        return {}
-    found = {"client": tls.cert_file, "ca": tls.ca_file}
+    found: dict[str, Path | None] = {}
+    if broker.tls is not None:
+        found |= {"client": broker.tls.cert_file, "ca": broker.tls.ca_file}
+    if broker.standby is not None and broker.standby.tls is not None:
+        found |= {"standby_client": broker.standby.tls.cert_file, "standby_ca": broker.standby.tls.ca_file}
     return {name: file for name, file in found.items() if file is not None}
 
 
-def tls_mistakes(table: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one line per mistake in the files that a ``broker.tls`` table names. Its shape is looked at elsewhere."""
+def tls_mistakes(table: Mapping[str, Any], where: str = "broker.tls") -> Iterator[str]:
+    """Yield one line per mistake in the files that a table of TLS names. Its shape is looked at elsewhere."""
     sound = True
     for name in ("ca_file", "cert_file"):
         if isinstance(table.get(name), str) and (wrong := _wrong_certificate(Path(table[name]))):
             sound = False
-            yield f"broker.tls.{name}: {table[name]} {wrong}"
+            yield f"{where}.{name}: {table[name]} {wrong}"
     cert, key = table.get("cert_file"), table.get("key_file")
     if sound and isinstance(cert, str) and isinstance(key, str) and (wrong := _wrong_key(Path(cert), Path(key))):
-        yield f"broker.tls.key_file: {key} {wrong}"
+        yield f"{where}.key_file: {key} {wrong}"
 
 
 def _wrong_certificate(file: Path) -> str | None:

@@ -30,6 +30,7 @@ from davylamp_edge.publisher import Published, Publisher
 from davylamp_edge.records import Record
 from davylamp_edge.reload import uplink_differs
 from davylamp_edge.report import utc_ms
+from davylamp_edge.ways import Ways
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,10 @@ class Uplink:
         self._session = _session_of(config)
         self._outgoing = _outgoing_of(config)
         self.certificates = Certificates()
-        self._link = Link(config, journal.next_bd_seq, self._post, now_ms, certificates=self.certificates)
+        self.ways = Ways(config.broker)
+        self._link = Link(
+            config, journal.next_bd_seq, self._post, now_ms, certificates=self.certificates, ways=self.ways
+        )
         self._changed = threading.Condition()
         self._events: list[Event] = []
         self._commands: deque[Arrived] = deque(maxlen=COMMANDS)
@@ -173,7 +177,7 @@ class Uplink:
         for event in events:
             self._take(event)
         self._act(self._session.tick(self._now_ms()))
-        if not self._session.may_send:
+        if not self._session.may_send or self._went_back():
             return None
         self._publisher.beat(self.clock.ms)
         return self._publish_what_is_due()
@@ -280,7 +284,8 @@ class Uplink:
             return
         self.counters.connects += 1
         away_s = None if self._lost_s is None else round(time.monotonic() - self._lost_s, 1)
-        log.info("broker connected", node=self._config.node, bd_seq=self._session.bd_seq, away_s=away_s)
+        way = self.ways.current.name if self.ways.idle else None
+        log.info("broker connected", node=self._config.node, bd_seq=self._session.bd_seq, away_s=away_s, way=way)
         self._lost_s = None
         self._act(self._session.connected())
 
@@ -360,6 +365,15 @@ class Uplink:
         self._link.end()
         self._session.lost()
         self._link.start()
+
+    def _went_back(self) -> bool:
+        """Take the first way again where it has been well for a while, and no alarm has to wait for it."""
+        if not self.ways.due_back() or self._outgoing.grave_waits:
+            return False
+        log.info("going back to the first way to the broker", node=self._config.node)
+        self.ways.go_back()
+        self._begin_anew()
+        return True
 
     def _say_goodbye(self) -> None:
         deadline = time.monotonic() + LAST_WORDS_S

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +52,7 @@ DEFAULTS: dict[str, Any] = {
     "report": "every",
     "max_bytes": 1 << 26,
     "status": 0,
+    "status_host": "127.0.0.1",
     "profile": PROFILE,
     "keepalive_s": 15,
     "timeout_s": 1.0,
@@ -64,7 +65,7 @@ def config_of(folder: Path, listening: Listening, address: str, **settings: Any)
     devices: Mapping[str, str] = {"rig": address, **given.get("others", {})}
     (folder / "profiles/test").mkdir(parents=True, exist_ok=True)
     (folder / "profiles/test/rig.toml").write_text(given["profile"])
-    status = f"[status]\nport = {given['status']}\n" if given["status"] else ""
+    status = f'[status]\nhost = "{given["status_host"]}"\nport = {given["status"]}\n' if given["status"] else ""
     path = folder / "edge.toml"
     path.write_text(
         f'node = "edge-1"\nreport = "{given["report"]}"\nprofiles = "profiles"\nbacklog_rate = 5000\n'
@@ -81,10 +82,11 @@ def config_of(folder: Path, listening: Listening, address: str, **settings: Any)
 
 
 class Process:
-    """A running `davylamp-edge`."""
+    """A running `davylamp-edge`; `within` is a command that runs it somewhere, such as in a network namespace."""
 
-    def __init__(self, config: Path, **environment: str) -> None:
+    def __init__(self, config: Path, within: Sequence[str] = (), **environment: str) -> None:
         self.config = config
+        self._within = within
         self._environment = {**os.environ, **environment}
         self.log = config.with_suffix(".log")
         self.start()
@@ -92,7 +94,7 @@ class Process:
     def start(self) -> None:
         with open(self.log, "ab") as log:
             self.running = subprocess.Popen(
-                [*EDGE, "run", str(self.config)], stdout=log, stderr=log, env=self._environment
+                [*self._within, *EDGE, "run", str(self.config)], stdout=log, stderr=log, env=self._environment
             )
 
     def kill(self) -> None:
@@ -108,9 +110,9 @@ class Process:
 
 
 @contextmanager
-def edge_process(config: Path, **environment: str) -> Iterator[Process]:
+def edge_process(config: Path, within: Sequence[str] = (), **environment: str) -> Iterator[Process]:
     """A running edge for the length of a with block; its log is printed where the block fails."""
-    process = Process(config, **environment)
+    process = Process(config, within, **environment)
     try:
         yield process
     except BaseException:

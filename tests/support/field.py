@@ -90,6 +90,7 @@ async def plc(
     coils: Sequence[bool] = (),
     discretes: Sequence[bool] = (),
     units: Sequence[int] = (1,),
+    host: str = "127.0.0.1",
     port: int = 0,
     action: Any = None,
     rtu: bool = False,
@@ -107,11 +108,11 @@ async def plc(
     )
     devices = [SimDevice(unit, tables, action=action) for unit in units]
     framer = FramerType.RTU if rtu else FramerType.SOCKET
-    server = ModbusTcpServer(devices, framer=framer, address=("127.0.0.1", port))
+    server = ModbusTcpServer(devices, framer=framer, address=(host, port))
     await server.serve_forever(background=True)
     try:
         bound = server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # an asyncio.Server
-        yield Plc(server, f"{'rtu-tcp://' if rtu else ''}127.0.0.1:{bound}")
+        yield Plc(server, f"{'rtu-tcp://' if rtu else ''}{host}:{bound}")
     finally:
         await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it untyped
         await asyncio.sleep(0)

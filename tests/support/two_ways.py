@@ -1,0 +1,142 @@
+"""A gateway with two uplinks: a network namespace with three cables to this machine, of which two lead to the broker.
+
+    this machine                     gateway (namespace)
+    plant   198.18.N.1 ────────────  198.18.N.2    field
+    broker  198.18.N.5 ────────────  198.18.N.6    fibre
+    broker  198.18.N.9 ────────────  198.18.N.10   mobile
+
+A cut leaves the carrier up and drops every packet in silence, as a digger does three switches away: each end sends to
+a hardware address nobody has. 198.18.0.0/15 is for benchmarks (RFC 2544).
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.services import Broker, binary, free_port
+
+NOBODY = "02:00:00:00:00:99"
+CABLES = ("field", "fibre", "mobile")
+
+
+@dataclass(frozen=True)
+class Cable:
+    """One cable: this machine's end and the gateway's."""
+
+    near: str
+    far: str
+    here: str
+    there: str
+
+
+class Gateway:
+    """A namespace and its cables by name."""
+
+    def __init__(self, number: int) -> None:
+        self.name = f"davylamp-{number}"
+        self.within = [binary("ip", "iproute2"), "netns", "exec", self.name]
+        net = f"198.18.{number % 250}"
+        self.cables = {
+            name: Cable(f"dl{number}{name[:5]}", name, f"{net}.{4 * at + 1}", f"{net}.{4 * at + 2}")
+            for at, name in enumerate(CABLES)
+        }
+
+    def lay(self, name: str) -> None:
+        """Lay a cable, both ends up and addressed."""
+        cable = self.cables[name]
+        ip("link", "add", cable.near, "type", "veth", "peer", "name", cable.far, "netns", self.name)
+        for end, address, where in ((cable.near, cable.here, ()), (cable.far, cable.there, ("-n", self.name))):
+            ip(*where, "address", "add", f"{address}/30", "dev", end)
+            ip(*where, "link", "set", end, "up")
+
+    def cut(self, name: str) -> None:
+        """Let every packet on a cable vanish, both ways."""
+        cable = self.cables[name]
+        silent = ("lladdr", NOBODY, "nud", "permanent", "dev")
+        ip("neigh", "replace", cable.there, *silent, cable.near)
+        ip("-n", self.name, "neigh", "replace", cable.here, *silent, cable.far)
+
+    def mend(self, name: str) -> None:
+        """Let packets through again."""
+        cable = self.cables[name]
+        ip("neigh", "del", cable.there, "dev", cable.near)
+        ip("-n", self.name, "neigh", "del", cable.here, "dev", cable.far)
+
+
+def ip(*arguments: str) -> None:
+    """Run iproute2's `ip`; its words are in the error where it fails."""
+    done = subprocess.run([binary("ip", "iproute2"), *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+@contextmanager
+def gateway() -> Iterator[Gateway]:
+    """A gateway for the length of a with block. Skips where this process may make no network namespace."""
+    made = Gateway(os.getpid())
+    with ExitStack() as undo:
+        try:
+            ip("netns", "add", made.name)
+        except RuntimeError as error:
+            pytest.skip(f"needs root and CAP_SYS_ADMIN to make a network namespace: {error}")
+        # The cables end with the namespace; this end of each goes with the other.
+        undo.callback(ip, "netns", "del", made.name)
+        ip("-n", made.name, "link", "set", "lo", "up")
+        for name in CABLES:
+            made.lay(name)
+        yield made
+
+
+PROFILE = """
+zh = "试验台"
+en = "rig"
+[points.event]
+zh = "事件"
+en = "event"
+unit = ""
+type = "uint16"
+scan_s = {scan_s}
+journal_class = "event"
+address = {{modbus = "holding:0"}}
+[points.live]
+zh = "实时"
+en = "live"
+unit = ""
+type = "uint16"
+scan_s = {scan_s}
+address = {{modbus = "holding:10"}}
+[points.bulk]
+zh = "批量"
+en = "bulk"
+unit = ""
+type = "uint16"
+scan_s = {scan_s}
+journal_class = "bulk"
+address = {{modbus = "holding:20"}}
+"""
+"""A point of each class that a profile may name."""
+
+
+@contextmanager
+def broker_of(folder: Path, site: Gateway) -> Iterator[Broker]:
+    """A broker on loopback and at the near end of both uplinks."""
+    port = free_port()
+    ends = "".join(f"listener {port} {site.cables[name].here}\n" for name in ("fibre", "mobile"))
+    folder.mkdir()
+    running = Broker(folder, port, extra=ends)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def two_ways_of(site: Gateway, **standby: float) -> str:
+    """Return the rest of a `[broker]` table whose host is the near end of the fibre."""
+    other = {"host": f'"{site.cables["mobile"].here}"', "interface": '"mobile"', **standby}
+    return 'interface = "fibre"\n[broker.standby]\n' + "".join(f"{key} = {value}\n" for key, value in other.items())
