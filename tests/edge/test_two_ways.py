@@ -20,6 +20,8 @@ from support.two_ways import PROFILE, Gateway, broker_of, gateway, two_ways_of
 EVENT, LIVE, BULK = 1, 2, 3
 """What each point reads: it tells a record's class."""
 
+OWN = '[self_monitoring]\nhazard_source = "gateways"\n[self_monitoring.points.ways_lost]\nscan_s = 0.2\n'
+
 
 @dataclass
 class Fibre:
@@ -76,6 +78,7 @@ async def two_ways(folder: Path, scan_s: float, **standby: float) -> AsyncIterat
                 keepalive_s=600,
                 status=8081,
                 status_host=field.there,
+                more=OWN,
                 broker=two_ways_of(cables, silence_s=2, probe_s=0.5, **standby),
             )
             with edge_host(broker) as host, edge_process(config, cables.within) as edge:
@@ -100,8 +103,10 @@ async def test_s26_a_cut_fibre_loses_nothing_and_the_gravest_comes_first_over_th
 
         site.gateway.cut("mobile")
         await site.fares(first="ok, taken", standby="lost: no answer")
+        await came(site.host, lambda: site.host.newest("_edge", "ways_lost") == 1, "the reading that raises its alarm")
         site.gateway.mend("mobile")
         await site.fares(standby="ok")
+        await came(site.host, lambda: site.host.newest("_edge", "ways_lost") == 0, "the reading that ends it")
         assert len(site.host.of(MessageType.NBIRTH)) == 3, "a dead standby is no reason to leave the first way"
         assert site.edge.terminate() == 0
         said = site.edge.log.read_text()
@@ -134,7 +139,7 @@ def assert_gravest_first(records: list[Delivered]) -> None:
     kinds = [
         kind
         for kind, _ in itertools.groupby(
-            record.values[0] for record in records if not isinstance(record.values[0], bool)
+            record.values[0] for record in records if record.device == "rig" and not isinstance(record.values[0], bool)
         )
     ]
     assert kinds == [EVENT, LIVE, BULK], kinds

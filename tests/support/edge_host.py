@@ -185,6 +185,16 @@ class EdgeHost:
         with self._changed:
             return [seen for seen in self.seen if seen.topic.type in types]
 
+    def newest(self, device: str, name: str) -> object:
+        """Return the value that came last of a device's point; None where none did."""
+        with self._changed:
+            for seen in reversed(self.seen):
+                if seen.topic.type is MessageType.DDATA and seen.topic.device == device:
+                    for metric in seen.message.metrics:
+                        if self._aliases.get(metric.alias or 0) == name:
+                            return metric.value
+        return None
+
     def numbers(self) -> list[int]:
         """Return the record numbers in the order they came, repeats included."""
         with self._changed:
