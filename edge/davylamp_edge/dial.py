@@ -24,6 +24,7 @@ def dial(way: Way, context: ssl.SSLContext | None, timeout_s: float) -> socket.s
             prepare(sock, way)
             sock.settimeout(timeout_s)
             sock.connect(address)
+            # The wrapped socket shakes hands here and closes itself where that fails.
             return sock if context is None else context.wrap_socket(sock, server_hostname=way.host)
         except OSError:
             sock.close()

@@ -154,7 +154,7 @@ class Link:
     def change(self, config: EdgeConfig) -> None:
         """Connect as another config says, from the next `start` on."""
         self._config = config
-        self._tls = None
+        self._ways.become(config.broker)
         self._failures = 0
 
     def _make_client(self) -> mqtt.Client:

@@ -7,6 +7,7 @@ node for it.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 import structlog
 
@@ -20,6 +21,9 @@ log = structlog.get_logger(__name__)
 PROBE_S = 10.0
 """A whole probe's time."""
 
+NOT_YET_S = 60.0
+"""How often an edge with one way looks whether a new config has given it another."""
+
 DISCONNECT = b"\xe0\x00"
 _REFUSALS = {
     1: "protocol version",
@@ -32,25 +36,23 @@ _CLEAN_SESSION, _PASSWORD, _USER_NAME = 0x02, 0x40, 0x80
 _KEEPALIVE_S = 10
 
 
-async def watch(ways: Ways, config: EdgeConfig, stop: asyncio.Event) -> None:
-    """Probe the idle way now and every `probe_s` until `stop` is set; does nothing where there is one way."""
-    if config.broker.standby is None:
-        return
+async def watch(ways: Ways, config: Callable[[], EdgeConfig], stop: asyncio.Event) -> None:
+    """Probe the idle way now and every `probe_s` of the config that holds, until `stop` is set."""
     async with asyncio.TaskGroup() as group:
-        probing = group.create_task(_probe_again_and_again(ways, config, config.broker.standby.probe_s))
+        probing = group.create_task(_probe_again_and_again(ways, config))
         await stop.wait()
         probing.cancel()
 
 
-async def _probe_again_and_again(ways: Ways, config: EdgeConfig, every_s: float) -> None:
+async def _probe_again_and_again(ways: Ways, config: Callable[[], EdgeConfig]) -> None:
     while True:
-        way = ways.idle
+        now, way = config(), ways.idle
         try:
             if way is not None:
-                ways.probed(way, await probe(way, config))
+                ways.probed(way, await probe(way, now))
         except Exception:
             log.exception("the standby could not be probed")
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(NOT_YET_S if now.broker.standby is None else now.broker.standby.probe_s)
 
 
 async def probe(way: Way, config: EdgeConfig) -> str:

@@ -13,21 +13,9 @@ class _Encrypted(Exception):
     """A key asks for a pass phrase, and nobody is there to give one."""
 
 
-class _Socket(ssl.SSLSocket):
-    """Closes itself where its handshake fails: paho 2.2 leaves it open, one for every attempt."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
-
-
 def context_of(tls: Tls) -> ssl.SSLContext:
     """Return a context that trusts the given authority, the system's where none is given, and says who we are."""
     context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
-    context.sslsocket_class = _Socket
     load_own(context, tls)
     return context
 

@@ -67,30 +67,42 @@ class Ways:
     def __init__(self, broker: BrokerConfig, now_s: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._now_s = now_s
-        self._fares = [Fares(way) for way in ways_of(broker)]
-        self._taken = 0
-        self._carried: int | None = None
-        self._connected_s: float | None = None
-        self._failures = 0
-        self._least_back_s = 0.0 if broker.standby is None else broker.standby.back_after_s
-        self._back_s = self._least_back_s
-        self._went_back_s: float | None = None
+        self._broker: BrokerConfig | None = None
         self.changes = 0
+        self.become(broker)
+
+    def become(self, broker: BrokerConfig) -> None:
+        """Begin with the first way of these settings; go on as before where they are the same."""
+        with self._lock:
+            if broker == self._broker:
+                return
+            self._broker = broker
+            self._fares = [Fares(way) for way in ways_of(broker)]
+            self._taken = 0
+            self._carried: int | None = None
+            self._connected_s: float | None = None
+            self._failures = 0
+            self._least_back_s = 0.0 if broker.standby is None else broker.standby.back_after_s
+            self._back_s = self._least_back_s
+            self._went_back_s: float | None = None
 
     @property
     def all(self) -> tuple[Way, ...]:
         """Every way, the first one first."""
-        return tuple(fares.way for fares in self._fares)
+        with self._lock:
+            return tuple(fares.way for fares in self._fares)
 
     @property
     def current(self) -> Way:
         """The way that is taken, or tried next."""
-        return self._fares[self._taken].way
+        with self._lock:
+            return self._fares[self._taken].way
 
     @property
     def idle(self) -> Way | None:
         """The way that is not taken; None where there is one way only."""
-        return None if len(self._fares) == 1 else self._fares[1 - self._taken].way
+        with self._lock:
+            return None if len(self._fares) == 1 else self._fares[1 - self._taken].way
 
     def fares(self) -> tuple[Fares, ...]:
         """Return how each way fares; nothing where there is no choice."""
@@ -134,9 +146,9 @@ class Ways:
     def probed(self, way: Way, reason: str) -> None:
         """Note what a probe of the idle way found, "" for nothing wrong; of the way taken its session tells more."""
         with self._lock:
-            at = self._fares.index(next(fares for fares in self._fares if fares.way == way))
-            if at != self._taken:
-                self._mark(at, reason)
+            for at, fares in enumerate(self._fares):
+                if fares.way == way and at != self._taken:
+                    self._mark(at, reason)
 
     def due_back(self) -> bool:
         """Return whether the first way has been well for long enough to be taken again."""

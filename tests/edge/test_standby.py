@@ -63,7 +63,7 @@ async def test_a_stop_waits_for_no_probe() -> None:
     with socket.create_server((LOOPBACK, 0)) as silent:
         edge = config(LOOPBACK, silent.getsockname()[1])
         ways, stop = Ways(edge.broker), asyncio.Event()
-        watching = asyncio.create_task(watch(ways, edge, stop))
+        watching = asyncio.create_task(watch(ways, lambda: edge, stop))
         peer, _ = await asyncio.to_thread(silent.accept)
         with peer:
             stop.set()

@@ -141,3 +141,14 @@ def test_a_standby_that_leads_nowhere_else_is_refused(standby: dict[str, Any], w
     with pytest.raises(ValidationError) as error:
         broker(**standby)
     assert words in str(error.value)
+
+
+def test_a_config_that_says_nothing_new_about_the_broker_changes_no_way(clock: Clock) -> None:
+    ways = on_standby(clock)
+    ways.become(broker(back_after_s=BACK_S))
+    assert ways.current.name == STANDBY
+    ways.become(broker(back_after_s=BACK_S, interface="wwan1"))
+    assert (ways.current.name, [fares.well for fares in ways.fares()]) == (FIRST, [None, None])
+    ways.become(BrokerConfig(host="192.0.2.1"))
+    ways.probed(Ways(broker()).all[1], "an answer about a way that is no more")
+    assert ways.fares() == ()
