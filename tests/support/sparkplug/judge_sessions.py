@@ -11,7 +11,7 @@ from support.sparkplug.packets import Connack, Publish, Subscribe
 from support.sparkplug.recording import DATA, HOST, NAMESPACE, HostSaid, Life, Recording, Said
 
 INT64 = 4
-REACTION_MS = 500
+REACTION_MS = 1_000
 """How long the edge may take to hear: what it has handed to the line before is on its way."""
 DEBOUNCE_MS = 1_000
 

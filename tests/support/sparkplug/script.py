@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from davylamp_edge.birth import Births
+from davylamp_edge.check import load_edge
+from davylamp_edge.install import install
+from davylamp_edge.journal import Journal
+from davylamp_edge.records import Entry, JournalClass
+from davylamp_wire.payload import metrics_body
+from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType, Topic
 
 from support.edge_host import DEADLINE_S, EdgeHost, edge_host
@@ -29,7 +36,7 @@ zh = "计数"
 en = "count"
 unit = ""
 type = "uint16"
-scan_s = 0.01
+scan_s = 0.02
 address = {modbus = "holding:0"}
 [points.level]
 zh = "液位"
@@ -38,7 +45,7 @@ unit = "m"
 range = [0, 5]
 scale = 0.001
 type = "int16"
-scan_s = 0.01
+scan_s = 0.02
 max_silence_s = 1.5
 address = {modbus = "holding:1"}
 [points.cold]
@@ -46,7 +53,7 @@ zh = "低温"
 en = "cold"
 unit = "°C"
 type = "int16"
-scan_s = 0.01
+scan_s = 0.02
 address = {modbus = "holding:2"}
 [points.switch]
 zh = "开关"
@@ -61,7 +68,8 @@ address = {modbus = "coil:0"}
 NOTHING_S = 0.3
 """How long the edge is given to do what it must not do."""
 
-MORE_THAN_SEQS = 270
+BACKLOG = 260
+"""Records in the journal from before: the first session is longer than there are seqs without waiting for a plant."""
 
 
 @dataclass
@@ -94,7 +102,7 @@ class Stage:
         """Let the plant move once."""
         self.number = (self.number + 1) % 65_536
         await self.rig.write("holding", 0, [self.number, 2_500, 0xFFE9])
-        await asyncio.sleep(0.005)  # the plant's own pace
+        await asyncio.sleep(0.01)  # the plant's own pace
 
     async def move_until(self, enough: Callable[[], Any]) -> None:
         """Let the plant move until something has happened."""
@@ -145,6 +153,7 @@ async def record(folder: Path) -> Recording:
 
 async def _play(stage: Stage) -> None:
     config = stage.config(spare=f"127.0.0.1:{stage.spare_port}")
+    _read_before(config)
     async with AsyncExitStack() as spare:
         await spare.enter_async_context(_spare(stage))
         with edge_process(config) as edge:
@@ -160,6 +169,16 @@ async def _play(stage: Stage) -> None:
     with edge_process(stage.config()) as edge:
         await _device_is_taken_out(stage)
         await _killed_and_stopped(stage, edge)
+
+
+def _read_before(file: Path) -> None:
+    """Journal what an earlier run has read and the cloud has not confirmed."""
+    config, profiles = load_edge(file)
+    with Journal.open(config.journal.path, config.journal.max_bytes) as journal:
+        tags = Births(journal, install(config, profiles)).tags["rig"]
+        alias, now_ms = tags.aliases[tags.installed.names.index("count")], _now_ms()
+        bodies = [metrics_body(Readings([alias], [now_ms], [10_000 + n], [0]), tags.types) for n in range(BACKLOG)]
+        journal.append([Entry("rig", JournalClass.LIVE, body, now_ms) for body in bodies])
 
 
 @asynccontextmanager
@@ -180,9 +199,11 @@ async def _host_comes(stage: Stage) -> None:
 
 
 async def _data_flow_and_rest(stage: Stage) -> None:
-    """Data until seq has begun anew; then the plant stands still until the edge speaks of itself."""
-    await stage.move_until(lambda: len(stage.host.seen) > MORE_THAN_SEQS)
-    stage.stood, began_ms = stage.number, _now_ms()
+    """Backlog and data until seq has begun anew; then the plant stands still until the edge speaks of itself."""
+    await stage.move_until(lambda: len(stage.host.seen) > BACKLOG + 30)
+    stage.stood = stage.number
+    await stage.until(lambda: _heard_count(stage.host, stage.stood), "the last the plant did")
+    began_ms = _now_ms()
     quiet = time.monotonic() + 0.5
     for kind in (MessageType.NDATA, MessageType.DDATA):
         await stage.until(lambda kind=kind: _last(stage.host, kind) > quiet, f"{kind} while the plant stands still")  # type: ignore[misc]  # a default binds kind
@@ -249,6 +270,10 @@ async def _killed_and_stopped(stage: Stage, edge: Process) -> None:
     await stage.birth(8, "rig")
     await stage.move_until(lambda: stage.host.seen[-1].topic.type is MessageType.DDATA)
     await asyncio.to_thread(edge.terminate)
+
+
+def _heard_count(host: EdgeHost, number: int) -> bool:
+    return any(record.device == "rig" and number in record.values for record in host.records[-20:])
 
 
 def _last(host: EdgeHost, kind: MessageType) -> float:
