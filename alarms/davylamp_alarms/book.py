@@ -116,7 +116,12 @@ def occurrence_id(hazard_source: str, number: int, run: str) -> str:
     A system restored from a backup counts on from the copy: the run it began in tells an occurrence from the one that
     had the same number in the time that was lost (SAFETY S23).
     """
-    return f"{hazard_source}-{number}-{run}" if run else f"{hazard_source}-{number}"
+    return in_run(f"{hazard_source}-{number}", run)
+
+
+def in_run(name: str, run: str) -> str:
+    """Return a name of something that begins in a run, as only that run gives it."""
+    return f"{name}-{run}" if run else name
 
 
 def occurrence_number(occurrence: str) -> int:

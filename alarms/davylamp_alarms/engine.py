@@ -63,6 +63,11 @@ class Engine:
         return self._memory.register_version
 
     @property
+    def run(self) -> str:
+        """The name of the start since which things begin."""
+        return self._memory.book.run
+
+    @property
     def nbytes(self) -> int:
         """Bytes of numeric state; names and definitions in words come on top."""
         memory = self._memory
@@ -115,7 +120,7 @@ class Engine:
         return edits.redefine(self._memory, seq, changes)
 
     def begin_run(self, seq: int, run: str) -> None:
-        """Name the occurrences that begin from here on after a start, so that a restored system repeats no id (S23)."""
+        """Name the occurrences and reviews that begin from here on, so that a restored system repeats no id (S23)."""
         self._memory.seq = seq
         self._memory.book.run = run
 

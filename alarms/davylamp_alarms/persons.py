@@ -1,6 +1,6 @@
 """Who may hide what: acts that need two persons, and the one person alone on duty who breaks the glass (SAFETY S15)."""
 
-from davylamp_alarms.book import Facts, Review
+from davylamp_alarms.book import Facts, Review, in_run
 from davylamp_alarms.definition import CEILINGS, NO_TAG, PointKind, Priority, position_of
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.transition import Command, Refusal, Why
@@ -54,7 +54,8 @@ def owe_review(memory: Memory, seq: int, command: Command, subject: str) -> bool
     if two_persons(command.by, command.second):
         return False
     due_ms = command.at_ms + REVIEW_MS
-    memory.book.reviews[str(seq)] = Review(due_ms, command.by, str(command.op), subject, command.comment)
+    name = in_run(str(seq), memory.book.run)
+    memory.book.reviews[name] = Review(due_ms, command.by, str(command.op), subject, command.comment)
     return True
 
 

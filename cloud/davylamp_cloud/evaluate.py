@@ -283,7 +283,8 @@ class Evaluator:
         elif said["op"] in ("accept", "reject"):
             self._decide(record, said, work)
         elif said["op"] == "start":
-            self.engine.begin_run(record.seq, str(said["run"]))
+            self.register.run = str(said["run"])
+            self.engine.begin_run(record.seq, self.register.run)
         elif said["op"] == "shifts":
             self._redefined(record.seq, Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"])))
         elif said["op"] == "dismiss_advice":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+from davylamp_alarms.book import in_run
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Priority, guarded_priority
 from davylamp_wire.describe import DeviceDescription
 from davylamp_wire.profile import COMM_OK, DetectorGroup, Point, Text
@@ -103,8 +104,9 @@ class Introduced:
 class Register:
     """Tags by index, and how much each device and each link guards.
 
-    `switches` are the tags that switch masks on. `heard` is the birth each node and device said last, by its name: what
-    was heard last says nothing new when it is heard again, whatever persons decided in between.
+    `switches` are the tags that switch masks on, `run` names the start since which proposals are made. `heard` is the
+    birth each node and device said last, by its name: what was heard last says nothing new when it is heard again,
+    whatever persons decided in between.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Register:
         self._kept: dict[int, _Kept] = {}
         self._wanted: dict[tuple[int, str], _Wanted] = {}
         self.switches: frozenset[str] = frozenset()
+        self.run = ""
         if stored is not None:
             self._take_on(stored)
 
@@ -283,7 +286,7 @@ class Register:
             and keep_verified(known.settings, wanted.settings) != known.settings
             and not self._asked(known.idx, wanted.settings)
         ):
-            name = f"{known.idx}-{wanted.born_seq}"
+            name = in_run(f"{known.idx}-{wanted.born_seq}", self.run)
             what = differences(known.settings, wanted.settings)
             found.proposals.append(Proposal(name, known.idx, wanted.born_seq, wanted.settings, what, at_ms))
             self._propose(found.proposals[-1])

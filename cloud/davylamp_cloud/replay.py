@@ -183,6 +183,7 @@ def _begin(
         register = load_register(state, seq, log.births.index, bytes(snapshot[GUARDING]))
         register.heard = json.loads(bytes(snapshot[BIRTHS]))
         engine = Engine.restore(snapshot)
+        register.run = engine.run
         register.watch_switches(engine.masks().values())
         evaluator = Evaluator(engine, register, live, log)
         evaluator.performance = Performance.load(bytes(snapshot[PERFORMANCE]))

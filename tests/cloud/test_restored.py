@@ -17,12 +17,14 @@ import pytest
 from davylamp_alarms.book import occurrence_id, occurrence_number
 from davylamp_alarms.transition import Why
 from davylamp_cloud.monitor import Monitor
+from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
 from davylamp_simulators.regulator import read_received
+from sqlalchemy import select
 from support.cloud_process import CloudProcess, JournalingEdge, until
 from support.host import Host, host
 from support.services import Broker, free_port, stop, wait_for_port
-from support.speaker import Speaker
+from support.speaker import Speaker, gas_point, limit
 
 
 def leak(running: Host, edge: Speaker, *values: float) -> list[Mapping[str, Any]]:
@@ -100,6 +102,33 @@ def test_s23_an_acknowledgement_from_before_the_restore_is_unknown(tmp_path: Pat
         assert not running.standing()["L2 live"]["acknowledged"]
         own = running.act("acknowledge", occurrence=stands["occurrence"], version=stands["version"])
         assert own.refusal is None
+
+
+def wants(running: Host, edge: Speaker, level: float) -> Mapping[str, Any]:
+    """Let the edge be born with another limit; return what is proposed then."""
+    edge.points = {"gas": gas_point(limits={"L1": limit(level)})}
+    edge.now_ms = running.now_ms
+    running.hear(*edge.birth())
+    running.settle()
+    return running.state.rows(select(schema.PROPOSALS))[-1]
+
+
+def test_s23_a_proposal_from_before_the_restore_is_unknown(tmp_path: Path) -> None:
+    before, lost = tmp_path / "before", tmp_path / "lost"
+    edge = Speaker()
+    with host(before, run="ra") as running:
+        leak(running, edge, 0.1)
+        now_ms = running.now_ms
+    shutil.copytree(before, lost)
+    with host(lost, now_ms=now_ms + 1000, run="rb") as running:
+        seen = wants(running, deepcopy(edge), 0.7)
+    with host(before, now_ms=now_ms + 9000, run="rc") as running:
+        there = wants(running, deepcopy(edge), 0.8)
+        assert (there["tag"], there["seq"]) == (seen["tag"], seen["seq"])
+        refusal = running.change("accept", proposal=seen["id"], second="wang").refusal
+        assert refusal is not None
+        assert refusal.why is Why.UNKNOWN
+        assert running.change("accept", proposal=there["id"], second="wang").refusal is None
 
 
 def test_what_began_in_an_earlier_run_keeps_its_id(tmp_path: Path) -> None:

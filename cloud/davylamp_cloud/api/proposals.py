@@ -23,7 +23,8 @@ from davylamp_cloud.store.state import Row
 
 router = APIRouter(prefix="/api/v1", tags=["limits"], responses=REFUSALS)
 
-ProposalId = Annotated[str, Path(pattern=r"^[0-9]{1,12}-[0-9]{1,20}$", description="as /proposals lists it")]
+PROPOSAL = r"^[0-9]{1,12}-[0-9]{1,20}(-[a-z][a-z0-9]{0,20})?$"
+ProposalId = Annotated[str, Path(pattern=PROPOSAL, description="as /proposals lists it")]
 
 
 @router.get("/proposals")

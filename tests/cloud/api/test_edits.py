@@ -68,7 +68,7 @@ def test_s20_a_preview_names_what_would_end_and_changes_nothing(room: DutyRoom, 
     body = answer.json()
     assert body["two_persons"] is True
     alarm = body["alarms"][0]
-    assert (alarm["kind"], alarm["decision"], alarm["ending"]) == ("L1", "close", ["cl2-store-1"])
+    assert (alarm["kind"], alarm["decision"], alarm["ending"]) == ("L1", "close", ["cl2-store-1-run"])
     assert alarm["differences"] == [{"field": "limit", "before": 1.0, "after": 2.0}]
     assert room.running.log.last_seq == before, "nothing is written"
     assert engineer.get(LIMITS).json()["version"] == 1
