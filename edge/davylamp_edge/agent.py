@@ -19,6 +19,7 @@ from davylamp_wire.quality import Reason, bad, uncertain
 from davylamp_wire.reading import Readings, Value
 
 from davylamp_edge.birth import Births, Tags
+from davylamp_edge.boot_clock import BootClock, steady_ms
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import Installed, install, install_self
 from davylamp_edge.journal import Journal
@@ -39,8 +40,10 @@ from davylamp_edge.writer import Writer
 
 log = structlog.get_logger(__name__)
 
-CLOCK_SET_MS = 1_704_067_200_000
-"""2024-01-01: a machine that believes to be earlier has lost its clock, and its readings are doubtful (SAFETY S2)."""
+CLOCK_EVERY_S = 1.0
+CLOCK_KEPT = "clock"
+NEWEST = 9
+"""Records that tell what time it was last."""
 
 PURGE_EVERY_S = 60.0
 LOOK_EVERY_S = 3600.0
@@ -59,18 +62,27 @@ class Agent:
         *,
         load: Load | None = None,
         now_ms: Callable[[], int] = utc_ms,
+        steady_ms: Callable[[], int] = steady_ms,
     ) -> None:
         self._config = config
         self._now_ms = now_ms
         self._unfit = 0
         self.scanner = Scanner(config, profiles, self._take, now_ms=now_ms)
         self.journal = Journal.open(config.journal.path, config.journal.max_bytes, now_ms=now_ms)
+        self.boot_clock = BootClock(
+            self.journal.kept(CLOCK_KEPT),
+            lambda text: self.journal.keep(CLOCK_KEPT, text),
+            self.journal.newest(NEWEST),
+            self.journal.last_record,
+            wall_ms=now_ms,
+            steady_ms=steady_ms,
+        )
         self._machine = Machine(config.journal.path)
         own = install_self(config, profiles, self._silent(config))
         self._births = Births(self.journal, _with_self(self.scanner.devices, own))
         self._self = SelfMonitor(own, self._take, self._figures, now_ms)
         self._fingerprint = _fingerprint(config)
-        self.uplink = Uplink(config, self.journal, self._births, now_ms=now_ms)
+        self.uplink = Uplink(config, self.journal, self._births, now_ms=now_ms, stamped=self.boot_clock.stamped)
         self.writer = Writer(self.journal, self.uplink.offer)
         self.reloader = Reloader(load or (lambda: (config, profiles)), self.follow)
         self.status = StatusServer(config.status, self.snapshot)
@@ -85,6 +97,7 @@ class Agent:
                 group.create_task(self.scanner.run(stop))
                 group.create_task(self._self.run(stop))
                 group.create_task(self._purge(stop))
+                group.create_task(self._watch_clock(stop))
                 group.create_task(self._look_at_certificates(stop))
                 group.create_task(self.reloader.run(stop))
                 group.create_task(self.status.run(stop))
@@ -164,6 +177,18 @@ class Agent:
                 while await asyncio.to_thread(self.journal.purge, self._now_ms() - keep_ms):
                     pass
 
+    async def _watch_clock(self, stop: asyncio.Event) -> None:
+        """Compare the wall clock with the steady one, each second."""
+        while not await _waited(stop, CLOCK_EVERY_S):
+            await asyncio.to_thread(self.look_at_clock)
+
+    def look_at_clock(self) -> None:
+        """Notice a clock that is wrong, or that was set; what was stamped before must have its number by then."""
+        if self.boot_clock.wrong:
+            self.writer.flush()
+        if self.boot_clock.look(self.journal.last_record, self.uplink.clock.ms):
+            self.uplink.clock.forget()
+
     async def _look_at_certificates(self, stop: asyncio.Event) -> None:
         """Read when the certificates on the way to the broker end, now and again and again: somebody may renew them."""
         while not stop.is_set():
@@ -176,11 +201,11 @@ class Agent:
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
         tags = self._births.tags[result.device]
-        tags.remember(result.points, result.values, result.qualities, result.times_ms)
         aliases = [tags.aliases[point] for point in result.points]
         qualities = result.qualities
-        if result.arrived_ms < CLOCK_SET_MS:
+        if result.arrived_ms < self.boot_clock.right_from_ms:
             qualities = [quality or uncertain(Reason.CLOCK) for quality in qualities]
+        tags.remember(result.points, result.values, qualities, result.times_ms)
         readings = Readings(aliases, result.times_ms, result.values, qualities)
         journal_class = JournalClass[result.journal_class.upper()]
         self.writer.submit(Entry(result.device, journal_class, self._body(readings, tags), min(result.times_ms)))
@@ -206,7 +231,8 @@ class Agent:
 
     def snapshot(self) -> Snapshot:
         """Return how everything is doing."""
-        share, oldest_ms = self.journal.waiting()
+        share, oldest = self.journal.waiting()
+        oldest_ms = None if oldest is None else self.boot_clock.right_ms(*oldest)
         return Snapshot(
             node=self._config.node,
             state=self.uplink.state,
@@ -226,6 +252,7 @@ class Agent:
             in_flight=self.uplink.in_flight,
             resent=self.uplink.resent,
             clock_offset_ms=self.uplink.clock.ms,
+            clock_wrong=self.boot_clock.wrong,
             certificates=self.uplink.certificates.days(self._now_ms()),
             uplink=self.uplink.counters,
             published=self.uplink.published,

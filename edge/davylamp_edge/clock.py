@@ -20,6 +20,10 @@ class ClockOffset:
         if sent_ms:
             self._seen.append(arrived_ms - sent_ms)
 
+    def forget(self) -> None:
+        """Forget what was seen: this clock was set."""
+        self._seen.clear()
+
     @property
     def ms(self) -> int | None:
         """Edge clock minus host clock."""

@@ -253,8 +253,8 @@ class Journal(JournalFile):
                 return len(self._spare)
             return self.confirmed.missing(lowest, self.last_record).count
 
-    def waiting(self) -> tuple[float, int | None]:
-        """Return the share of the bound that unconfirmed records take, 0 to 1, and when the oldest was read, in ms.
+    def waiting(self) -> tuple[float, tuple[int, int] | None]:
+        """Return the share of the bound that unconfirmed records take, 0 to 1, and the oldest's number and stamp.
 
         The share is reckoned by numbers, as if all records were of one size.
         """
@@ -266,8 +266,14 @@ class Journal(JournalFile):
             oldest = self._db.execute(rows.OLDEST_FROM, (next(iter(missing))[0],)).fetchone()
             held = self.last_record - lowest + 1
             share = self.size() * missing.count / held / self._budget.max_bytes
-            return min(1.0, share), None if oldest is None else oldest[0]
+            return min(1.0, share), oldest
         return 0.0, None
+
+    def newest(self, count: int) -> list[tuple[int, int]]:
+        """Return number and stamp of the newest records on disk; none where it cannot be read."""
+        with self._lock, contextlib.suppress(sqlite3.DatabaseError):
+            return self._db.execute(rows.NEWEST, (count,)).fetchall()
+        return []
 
     def close(self) -> None:
         """Write what is still in memory, fold the log into the file, close."""

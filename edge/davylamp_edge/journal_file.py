@@ -157,6 +157,19 @@ class JournalFile:
                 self._refused(error)
             return self._names.bd_seq
 
+    def kept(self, name: str) -> str:
+        """Return a text that was kept under a name; empty where there is none."""
+        with self._lock:
+            return str(database.read_meta(self._db).get(name, ""))
+
+    def keep(self, name: str, text: str) -> None:
+        """Keep a text for the next start; a disk that refuses says so, and the text is lost with this process."""
+        with self._lock:
+            try:
+                database.write_meta(self._db, name, text)
+            except sqlite3.DatabaseError as error:
+                self._refused(error)
+
     # What the disk says
 
     def _refused(self, error: sqlite3.Error) -> None:

@@ -49,6 +49,7 @@ class Snapshot:
     in_flight: int
     resent: int
     clock_offset_ms: int | None
+    clock_wrong: bool
     certificates: Mapping[str, float]
     """Days left of the certificates on the way to the broker."""
     uplink: UplinkCounters
@@ -134,6 +135,7 @@ def health(now: Snapshot) -> Page:
         "uplink": now.state,
         "journal": now.refusal or "ok",
         "devices_silent": silent,
+        "clock": "wrong" if now.clock_wrong else "ok",
         "config": list(now.reloads.mistakes) or "ok",
     }
     if now.certificates:
@@ -167,6 +169,7 @@ def _lines(now: Snapshot) -> Iterator[str]:
         "backlog_records": now.backlog,
         "backlog_age_seconds": now.backlog_age_s,
         "backlog_percent_of_journal": now.buffer_percent,
+        "clock_wrong": int(now.clock_wrong),
         "config_reloads_total": now.reloads.taken,
         "config_refused_total": now.reloads.refused,
         "config_refused": int(bool(now.reloads.mistakes)),

@@ -52,16 +52,30 @@ class UplinkCounters:
     dropped_commands: int = 0
 
 
+def _as_it_is(record: Record) -> Record:
+    return record
+
+
 class Uplink:
-    """Sends what the journal holds, live first, and keeps what the cloud confirms."""
+    """Sends what the journal holds, live first, and keeps what the cloud confirms.
+
+    `stamped` gives a record the stamps it should have, at the moment it is sent.
+    """
 
     def __init__(
-        self, config: EdgeConfig, journal: Journal, births: Births, *, now_ms: Callable[[], int] = utc_ms
+        self,
+        config: EdgeConfig,
+        journal: Journal,
+        births: Births,
+        *,
+        now_ms: Callable[[], int] = utc_ms,
+        stamped: Callable[[Record], Record] = _as_it_is,
     ) -> None:
         self._config = config
         self._journal = journal
         self._births = births
         self._now_ms = now_ms
+        self._stamped = stamped
         self._session = _session_of(config)
         self._outgoing = _outgoing_of(config)
         self.certificates = Certificates()
@@ -238,7 +252,7 @@ class Uplink:
 
     def _do(self, choice: Send | Read | Fetch, now_ms: int) -> None:
         if isinstance(choice, Send):
-            if self._publisher.record(choice.record, choice.historical):
+            if self._publisher.record(self._stamped(choice.record), choice.historical):
                 self._outgoing.sent(choice.record, now_ms)
             return
         try:

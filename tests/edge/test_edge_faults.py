@@ -170,6 +170,7 @@ async def test_the_status_pages_tell_how_it_is(tmp_path: Path, mosquitto: Broker
                 "uplink": "online",
                 "journal": "ok",
                 "devices_silent": [],
+                "clock": "ok",
                 "config": "ok",
             }
             _, metrics = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics")

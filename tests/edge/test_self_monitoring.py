@@ -119,12 +119,13 @@ def test_the_journal_says_how_much_waits_and_since_when(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db", 1 << 20) as journal:
         assert journal.waiting() == (0.0, None)
         journal.append([Entry("rig", JournalClass.LIVE, bytes(1000), 1000 + n) for n in range(100)])
-        share, oldest_ms = journal.waiting()
-        assert oldest_ms == 1000
+        share, oldest = journal.waiting()
+        assert oldest is not None
+        assert oldest[1] == 1000
         assert 0.1 < share <= 1
         journal.confirm(Intervals([(1, 50)]))
-        half, oldest_ms = journal.waiting()
-        assert oldest_ms == 1050
+        half, oldest = journal.waiting()
+        assert oldest == (51, 1050)
         assert half == pytest.approx(share / 2, rel=0.1)
         journal.confirm(Intervals([(1, 100)]))
         assert journal.waiting() == (0.0, None)

@@ -223,6 +223,14 @@ def mark_historical(body: bytes) -> bytes:
     return payload.SerializeToString()
 
 
+def restamped(body: bytes, moved: Callable[[int], int]) -> bytes:
+    """Return a body with every metric's time moved: it was made under a clock that has been set since."""
+    payload = sparkplug_pb2.Payload.FromString(body)
+    for metric in payload.metrics:
+        metric.timestamp = moved(metric.timestamp)
+    return payload.SerializeToString()
+
+
 def record_metric(alias: int, record: int, time_ms: int) -> bytes:
     """Return the `Davylamp/Record` metric, the first of every body of ours.
 

@@ -9,7 +9,7 @@ from davylamp_wire.births import (
     device_death_payload,
 )
 from davylamp_wire.decode import Message, Metric, PayloadError, decode
-from davylamp_wire.encode import data_payload, mark_historical, metrics_body, record_metric
+from davylamp_wire.encode import data_payload, mark_historical, metrics_body, record_metric, restamped
 from davylamp_wire.names import (
     BD_SEQ,
     CLOCK,
@@ -58,4 +58,5 @@ __all__ = [
     "mark_historical",
     "metrics_body",
     "record_metric",
+    "restamped",
 ]
