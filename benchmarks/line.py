@@ -1,20 +1,22 @@
-"""One RTU line behind a serial server: 32 units polled, then the same with one of them dead.
+"""Two RTU lines behind serial servers, side by side: 32 units polled, and the same with one of them dead.
 
-The line is a process of its own that answers one request at a time, and takes for each answer what its bytes take at
-the line's speed. Each run begins with the unit dead or alive, so that the first tries, the dearest ones, are in it.
+Each line is a process of its own that answers one request at a time, and takes for each answer what its bytes take at
+the line's speed. Side by side, because whatever else the machine does must slow both. The unit is dead from the start,
+so that the first tries, the dearest ones, are in it.
 """
 
 import argparse
 import asyncio
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.scan import Scanner
 from davylamp_simulators.fleet import profile_text
-from davylamp_wire.profile import load_profile
+from davylamp_wire.profile import Profile, load_profile
 
 from benchmarks.processes import Part
 from benchmarks.report import Figure, Report, at_least, at_most
@@ -42,12 +44,12 @@ class Found:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
-    parser.add_argument("--seconds", type=float, default=WINDOW_S, help="how long each of the two runs lasts")
+    parser.add_argument("--seconds", type=float, default=WINDOW_S, help="how long both lines are polled")
 
 
 def run(seconds: float = WINDOW_S) -> Report:
     """Measure the line whole, then with a dead unit."""
-    whole, broken = _measured(seconds, NOBODY), _measured(seconds, DEAD)
+    whole, broken = asyncio.run(_side_by_side(seconds))
     others, slowest = (100 * rate / whole.scans_s for rate in (broken.scans_s, broken.slowest_s))
     report = Report("line")
     report.add(Figure("32 units alive: each polled", whole.scans_s, "scans/s"))
@@ -58,24 +60,26 @@ def run(seconds: float = WINDOW_S) -> Report:
     return report
 
 
-def _measured(seconds: float, dead: int) -> Found:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        arguments = [str(UNITS), str(dead), str(REPLY_S)]
-        line = Part(folder, "line", [sys.executable, "-m", "benchmarks.serial_line", *arguments])
-        try:
-            return asyncio.run(_scanned(folder, int(line.hear()["port"]), seconds, dead))
-        finally:
-            line.end()
+async def _side_by_side(seconds: float) -> tuple[Found, Found]:
+    with ExitStack() as undo:
+        folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+        lines = []
+        for dead in (NOBODY, DEAD):
+            arguments = [str(UNITS), str(dead), str(REPLY_S)]
+            lines.append(Part(folder, f"line{dead}", [sys.executable, "-m", "benchmarks.serial_line", *arguments]))
+            undo.callback(lines[-1].end)
+        path = folder / "bench" / "bench.toml"
+        path.parent.mkdir()
+        path.write_text(profile_text(POINTS), encoding="utf-8")
+        whole, broken = (int(line.hear()["port"]) for line in lines)
+        profile = load_profile(path)
+        return await asyncio.gather(_scanned(profile, whole, seconds, NOBODY), _scanned(profile, broken, seconds, DEAD))
 
 
-async def _scanned(folder: Path, port: int, seconds: float, dead: int) -> Found:
+async def _scanned(profile: Profile, port: int, seconds: float, dead: int) -> Found:
     """Scan for so long, with the agent's own scanner and its default settings."""
-    path = folder / "bench" / "bench.toml"
-    path.parent.mkdir()
-    path.write_text(profile_text(POINTS), encoding="utf-8")
     stop = asyncio.Event()
-    scanner = Scanner(_config(port), {"bench": load_profile(path)}, lambda result: None)
+    scanner = Scanner(_config(port), {"bench": profile}, lambda result: None)
     running = asyncio.create_task(scanner.run(stop), name="scanner")
     await asyncio.sleep(seconds)
     rates = [status.scans / seconds for name, status in scanner.statuses.items() if name != f"u{dead}"]

@@ -15,7 +15,7 @@ from davylamp_edge.drivers.modbus import ModbusDriver, ModbusRequest
 from davylamp_edge.drivers.modbus_address import Port, SerialLine, parse_address
 from davylamp_edge.drivers.modbus_frames import Asked, RtuFrames, crc
 from davylamp_wire.reading import Value
-from support.field import Answer, plc, point, rogue, settings, wanted
+from support.field import Answer, device, edge_config, plc, point, profile, rogue, scanning, settings, wanted
 from support.serial import rtu, rtu_reply, serial_device, start_of
 
 TIMEOUT_S = 0.05
@@ -103,6 +103,27 @@ async def test_a_late_answer_is_never_taken_for_the_next_ones(line: Line, late_s
         await driver.close()
     assert {start: got for start, got in found.items() if got is not None and got != start} == {}
     assert any(got is not None for got in found.values())
+
+
+async def test_a_unit_that_is_always_late_is_lost_and_gives_nobody_a_wrong_value(line: Line) -> None:
+    async def answer(frame: bytes) -> bytes:
+        if frame[0] == 2:
+            await asyncio.sleep(0.08)
+        return rtu_reply(frame, struct.pack(">H", 1000 * frame[0] + start_of(frame)))
+
+    points = {f"r{at}": point(address={"modbus": f"holding:{at}"}, type="uint16", scan_s=0.02) for at in (3, 400)}
+    async with line(answer) as address:
+        units = [device(address, name=f"u{unit}", unit=unit, timeout_s=TIMEOUT_S) for unit in (1, 2, 3)]
+        config = edge_config(*units, report="every")
+        async with scanning(config, {"rig": profile(points)}, jitter=lambda: -0.4) as (scanner, collector):
+            await collector.until(lambda: all(scanner.statuses[name].scans > 20 for name in ("u1", "u3")))
+    for unit, installed in enumerate(scanner.devices, start=1):
+        said = {
+            (name, value) for name, value, _ in collector.rows(installed) if name != "comm_ok" and value is not None
+        }
+        right = {(f"r{at}", 1000 * unit + at) for at in (3, 400)}
+        assert said <= right
+        assert said or unit == 2
 
 
 async def test_a_serial_server_that_passes_late_answers_to_a_new_connection_fools_nobody() -> None:
