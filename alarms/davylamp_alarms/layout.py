@@ -5,7 +5,7 @@ arithmetic. What many tags or rows share (delays, priority, hazard source …) i
 """
 
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -32,6 +32,7 @@ class Interned(Generic[T]):
     def __init__(self, values: Iterable[T] = ()) -> None:
         self.values: list[T] = list(values)
         self._numbers = {value: number for number, value in enumerate(self.values)}
+        self._said: tuple[int, bytes] = (-1, b"")
 
     def number(self, value: T) -> int:
         """Return the value's number, a new one if it was never seen."""
@@ -44,6 +45,12 @@ class Interned(Generic[T]):
     def find(self, value: T) -> int | None:
         """Return the value's number, or None."""
         return self._numbers.get(value)
+
+    def said(self, plain: Callable[[T], Any]) -> bytes:
+        """Return the values as JSON, made anew only where some came: a snapshot need not spell out each name again."""
+        if self._said[0] != len(self.values):
+            self._said = len(self.values), json.dumps([plain(value) for value in self.values]).encode()
+        return self._said[1]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -308,13 +315,12 @@ class Layout:
     def dump(self) -> dict[str, NDArray[Any] | bytes]:
         """Return columns as arrays, names and classes as JSON."""
         names = {"tags": self.names, "nodes": self.nodes, "sources": self.sources}
-        tables: dict[str, list[Any]] = {key: list(names[key].values) for key in names}
-        tables["tag_classes"] = [astuple(c) for c in self.tag_classes.values]
-        tables["row_classes"] = [astuple(c) for c in self.row_classes.values]
         return {
             **self.tags.dump("tags"),
             **self.rows.dump("rows"),
-            **{f"register/{key}": json.dumps(table).encode() for key, table in tables.items()},
+            **{f"register/{key}": found.said(str) for key, found in names.items()},
+            "register/tag_classes": self.tag_classes.said(astuple),
+            "register/row_classes": self.row_classes.said(astuple),
         }
 
     def load(self, dumped: Mapping[str, Any]) -> None:

@@ -409,3 +409,13 @@ def test_an_edit_survives_a_restart_as_it_was() -> None:
     twin = Engine.restore(plant.engine.snapshot())
     assert same(plant.engine.snapshot(), twin.snapshot())
     assert twin.definition(BASE.id) == replace(BASE, on_delay_ms=9_000)
+
+
+def test_a_snapshot_names_what_came_after_the_one_before() -> None:
+    plant = Plant([LEVEL], [BASE])
+    plant.engine.snapshot()
+    later = tag_def("LT-1102")
+    assert plant.engine.redefine(plant.seq, Changes(plant.now_ms, tags=(later,))) == []
+    twin = Engine.restore(plant.engine.snapshot())
+    assert twin.explain(later.id, plant.now_ms) == plant.engine.explain(later.id, plant.now_ms)
+    assert same(plant.engine.snapshot(), twin.snapshot())
