@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 COMMANDS = 1_000
 """Most commands held; beyond it the oldest are dropped and counted, for the newest confirmation says it all."""
 
+FAILED_S = 1.0
+"""How long to leave it alone after an error."""
+
 LAST_WORDS_S = 2.0
 """How long a stop goes on sending what is live before it says goodbye."""
 
@@ -50,6 +53,8 @@ class UplinkCounters:
     confirmations: int = 0
     refused_commands: int = 0
     dropped_commands: int = 0
+    failures: int = 0
+    """Errors that ended the session from within, a config's secret that cannot be read included."""
 
 
 def _as_it_is(record: Record) -> Record:
@@ -90,6 +95,7 @@ class Uplink:
         self._news: list[tuple[EdgeConfig, Births]] = []
         self._online = False
         self._stopping = False
+        self._failed = False
         self._publisher = Publisher(config, journal, births, self._session, self._link, now_ms)
         self._thread = threading.Thread(target=self._run, name="uplink")
         self._lost_s: float | None = None
@@ -164,18 +170,29 @@ class Uplink:
         rest_until_s: float | None = None
         while not self._wait(rest_until_s):
             try:
+                if self._failed:
+                    self._begin_anew()
+                    self._failed = False
                 rest_until_s = self._turn()
             except Exception:
                 # An error nobody foresaw must not leave the edge mute: end the session, begin a new one.
-                log.exception("uplink failed, starting its session anew")
-                self._begin_anew()
-                rest_until_s = time.monotonic() + 1.0
+                self._fail()
+                rest_until_s = time.monotonic() + FAILED_S
         self._say_goodbye()
+
+    def _fail(self) -> None:
+        """Say it once, and have the session begin anew: again and again, for what failed may be the beginning."""
+        if not self._failed:
+            self.counters.failures += 1
+            log.exception("uplink failed, starting its session anew")
+        self._failed = True
+        self._go_offline()
+        self._session.lost()
 
     def _wait(self, until_s: float | None) -> bool:
         """Wait for something to happen or fall due; return whether to stop."""
         with self._changed:
-            if not (self._something_came or self._stopping):
+            if not (self._stopping or (self._something_came and not self._failed)):
                 self._changed.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
             return self._stopping
 

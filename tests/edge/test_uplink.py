@@ -36,7 +36,12 @@ class Edge:
     def __init__(self, folder: Path, broker: Broker, **settings: Any) -> None:
         table = {
             "node": "edge-1",
-            "broker": {"host": broker.host, "port": broker.port, "keepalive_s": settings.pop("keepalive_s", 15)},
+            "broker": {
+                "host": broker.host,
+                "port": broker.port,
+                "keepalive_s": settings.pop("keepalive_s", 15),
+                **settings.pop("login", {}),
+            },
             "journal": {"path": str(folder / "journal.db"), "max_bytes": settings.pop("max_bytes", 1 << 26)},
             "devices": [
                 {
@@ -320,3 +325,22 @@ def test_s26_a_record_made_while_the_births_go_out_is_sent(
         running.append(edge)
         with edge_host(mosquitto) as host:
             host.wait(lambda: 7.0 in values(host), "the record made meanwhile")
+
+
+def test_a_password_file_that_is_gone_for_a_while_does_not_leave_the_edge_mute(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """Somebody renews it while the session begins anew: remove, then write."""
+    password = tmp_path / "password"
+    password.write_text("first")
+    login = {"username": "edge", "password_file": str(password)}
+    with edge_host(mosquitto) as host, edge_on(tmp_path, mosquitto, login=login) as edge:
+        host.wait(lambda: host.of(MessageType.NBIRTH), "the first birth")
+        password.unlink()
+        host.say(False, 1)
+        host.wait(lambda: edge.uplink.counters.failures == 1, "that it cannot begin anew")
+        host.say(True, 2)
+        password.write_text("second")
+        host.wait(lambda: len(host.of(MessageType.NBIRTH)) == 2, "the second birth")
+        edge.read(2.5)
+        host.wait(lambda: host.stored.highest, "a record")
