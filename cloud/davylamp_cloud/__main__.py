@@ -119,7 +119,6 @@ def _check(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     startup = Startup()
-    sys.setswitchinterval(SWITCH_S)
     with _uncollected():
         app = _built(given, startup)
     return app if isinstance(app, int) else _until_signalled(app)
@@ -166,6 +165,7 @@ notices a second were all that got through while readings were evaluated.
 
 
 def _until_signalled(app: "App") -> int:
+    sys.setswitchinterval(SWITCH_S)
     with _signals(app):
         try:
             with _uncollected():

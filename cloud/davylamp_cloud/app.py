@@ -14,14 +14,15 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
+from davylamp_cloud.api import HttpServer, create_app
 from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig
+from davylamp_cloud.console import mount
 from davylamp_cloud.group_commit import GroupCommit
 from davylamp_cloud.historian import Historian, LogNames, open_historian
 from davylamp_cloud.historian.announce import Announcer, TakesLines
@@ -92,15 +93,6 @@ class App:
             failed=self.fail,
             recent=recent,
         )
-        with ThreadPoolExecutor(1, "restore") as beside:
-            restoring = beside.submit(monitor.restore)
-            # Imported while the engine is brought back, much of which is SQLite's work and not Python's.
-            from davylamp_cloud.api import HttpServer, create_app
-            from davylamp_cloud.console import mount
-
-            self._startup.mark("web")
-        restoring.result()
-        self._startup.mark("restore")
         outbox = Outbox(
             state,
             commits,

@@ -112,7 +112,6 @@ class Monitor:
         self._looking = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._evaluator: Evaluator | None = None
-        self._restored: Restored | None = None
         self._stored_s = self._snapshot_s = 0.0
         self._snapshot_seq = 0
         self._unknown = self._stored = self._replayed = self._set_aside = 0
@@ -178,15 +177,13 @@ class Monitor:
     # its life
 
     def start(self) -> None:
-        """Restore where nobody did, which takes a second at most, then start the thread."""
-        restored, self._restored = self._restored or self._restore(), None
+        """Restore, which takes a second at most, then start the thread."""
+        began_s = time.monotonic()
+        restored = self._restore()
         self._go_on_from(restored)
-        LOG.info("monitor restored", cursor=restored.cursor, replayed=restored.replayed)
+        LOG.info("monitor restored", cursor=restored.cursor, replayed=restored.replayed,
+                 seconds=round(time.monotonic() - began_s, 3))  # fmt: skip
         self._thread.start()
-
-    def restore(self) -> None:
-        """Bring engine, register and live values back beforehand, on any thread; `start` goes on from them."""
-        self._restored = self._restore()
 
     def _restore(self) -> Restored:
         return restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms()))
