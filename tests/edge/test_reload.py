@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from davylamp_cloud.log import Log
 from davylamp_edge.agent import Agent
 from davylamp_edge.birth import Births
 from davylamp_edge.config import EdgeConfig
@@ -21,6 +22,7 @@ from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import DESCRIPTION
 from davylamp_wire.profile import LimitKind, load_profiles, shipped_profiles
 from davylamp_wire.topic import MessageType
+from support.cloud_process import CloudProcess, until
 from support.edge_host import EdgeHost, edge_host
 from support.edge_process import PROFILE, Process, came, config_of, counting, edge_process, fetch
 from support.field import Collector, device, edge_config, plc, point, profile
@@ -152,6 +154,33 @@ async def test_what_a_new_config_says_nothing_about_goes_on_without_a_gap(tmp_pa
     assert story.index((MessageType.DBIRTH, "new")) < story.index((MessageType.DDATA, "new"))
     death = story.index((MessageType.DDEATH, "gone"))
     assert (MessageType.DDATA, "gone") not in story[death:]
+
+
+async def test_a_real_cloud_takes_a_new_point_and_a_new_device_from_births_in_the_middle(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    def values() -> dict[str, Any]:
+        return {row["tag"]: row["value"] for row in cloud.get("/api/v1/tags?limit=100")["items"]}
+
+    cloud = CloudProcess(tmp_path, mosquitto).start()
+    try:
+        async with plc(holding=[7, 8, 0, 0], coils=[True] * 8) as rig:
+            config = config_of(tmp_path, mosquitto, rig.address)
+            with edge_process(config) as edge:
+                await asyncio.to_thread(until, lambda: values().get("davylamp/edge-1/rig/count") == 7, "a value")
+                second = PROFILE[PROFILE.index("[points.count]") : PROFILE.index("[points.switch]")]
+                with_profile(tmp_path, "rig", PROFILE + second.replace("count", "second").replace(":0", ":1"))
+                rewritten(config, lambda text: text + text[text.rindex("[[devices]]") :].replace('"rig"', '"new"', 1))
+                rewritten(config, of_device("new", 'profile = "new"', 'profile = "rig"'))
+                edge.reload()
+                wanted = {f"davylamp/edge-1/{name}/second" for name in ("rig", "new")}
+                await asyncio.to_thread(until, lambda: {t for t, v in values().items() if v == 8} >= wanted, "both")
+                assert edge.terminate() == 0
+    finally:
+        cloud.stop()
+    log = Log(cloud.folder / "log.db")
+    assert list(log.quarantined(10)) == []
+    log.close()
 
 
 async def test_a_bad_config_is_refused_whole_and_the_old_one_runs_on(tmp_path: Path, mosquitto: Broker) -> None:
