@@ -34,6 +34,13 @@ def test_each_thing_a_stranger_may_add_has_a_page(thing: str) -> None:
     assert len(text.splitlines()) < 120, "it fits a page"
 
 
+def test_decisions_are_numbered_without_a_gap_and_each_once() -> None:
+    numbers = sorted(path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md"))
+    assert numbers == [f"{n:04}" for n in range(1, len(numbers) + 1)]
+    for path in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert path.read_text(encoding="utf-8").startswith(f"# {path.name[:4]}: "), path.name
+
+
 def test_every_decision_says_what_it_is_not() -> None:
     for path in (ROOT / "docs" / "decisions").glob("*.md"):
         text = path.read_text(encoding="utf-8").lower()

@@ -6,13 +6,14 @@ of keys give two signatures in one header. No message here ever contains key mat
 
 import base64
 import binascii
-import hmac
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from davylamp_wire.config import ConfigError
+from standardwebhooks import Webhook
 
 SECRET_BYTES = range(24, 65)
 SEED_BYTES = 32
@@ -28,13 +29,12 @@ class Signer(Protocol):
 class HmacSigner:
     """`v1`: both sides hold the secret."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, secret: str) -> None:
+        self._webhook = Webhook(secret)
 
     def sign(self, message: str, timestamp_s: int, body: str) -> str:
         """Return ``v1,<base64>``."""
-        digest = hmac.digest(self._key, f"{message}.{timestamp_s}.{body}".encode(), "sha256")
-        return "v1," + base64.b64encode(digest).decode()
+        return self._webhook.sign(message, datetime.fromtimestamp(timestamp_s, UTC), body)
 
 
 class Ed25519Signer:
@@ -59,7 +59,7 @@ def hmac_signer(secret: str, origin: str) -> HmacSigner:
     key = _decoded(secret.removeprefix("whsec_"))
     if key is None or len(key) not in SECRET_BYTES:
         raise ConfigError([f"{origin}: needs whsec_ and 24 to 64 bytes in base64 (openssl rand -base64 32)"])
-    return HmacSigner(key)
+    return HmacSigner(secret)
 
 
 def ed25519_signer(path: Path) -> Ed25519Signer:
