@@ -15,6 +15,7 @@ BENCHMARKS = {
     "edge": "benchmarks.edge",
     "opcua": "benchmarks.opcua",
     "line": "benchmarks.line",
+    "failover": "benchmarks.failover",
     "cloud": "benchmarks.cloud",
     "latency": "benchmarks.latency",
     "restart": "benchmarks.restart",

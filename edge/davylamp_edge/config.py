@@ -54,7 +54,7 @@ class Standby(Section):
     host: str | None = Field(default=None, min_length=1)
     port: int | None = Field(default=None, ge=1, le=65535)
     tls: Tls | None = None
-    silence_s: float = Field(default=5.0, ge=1, le=60)
+    silence_s: float = Field(default=4.0, ge=1, le=60)
     """A way that has acknowledged nothing for so long is left for the other."""
     probe_s: float = Field(default=60.0, ge=0.1, le=3600)
     """How often the way that is not taken is tried."""

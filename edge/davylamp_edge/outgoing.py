@@ -110,6 +110,7 @@ class Outgoing:
         self._ready: deque[Record] = deque()
         self._passes: dict[JournalClass, Pass] = {}
         self._missed_upto = 0
+        self._born_upto = 0
         self._confirmed = Intervals()
         self.resent = 0
 
@@ -132,6 +133,7 @@ class Outgoing:
         self.__init__(self._rate, self._repeats)  # type: ignore[misc]  # a birth forgets everything: the constructor says all of it
         self._confirmed = confirmed
         self._tokens_ms = now_ms
+        self._born_upto = last_record
         self._walk(0, last_record)
 
     def offered(self, records: Iterable[Record]) -> None:
@@ -200,7 +202,8 @@ class Outgoing:
         """Take the cloud's set: settle what it covers, send again what it passed over, walk again what it forgot.
 
         Records travel and are committed in the order they were sent, so one that was sent before a confirmed one and
-        is not confirmed is lost.
+        is not confirmed is lost. Only a record this session sent for the first time, and once, proves that: another may
+        be confirmed for having come before the link was cut, and all that was just sent ahead of it would go twice.
         """
         forgotten = forgotten_from(self._confirmed, confirmed)
         self._confirmed = confirmed
@@ -214,9 +217,10 @@ class Outgoing:
         lost: list[int] = []
         for number in list(self._flights):
             if confirmed.covers(number):
-                del self._flights[number]
-                lost += waiting
-                waiting.clear()
+                tries = self._flights.pop(number).tries
+                if tries == 1 and number > self._born_upto:
+                    lost += waiting
+                    waiting.clear()
             else:
                 waiting.append(number)
         return lost

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 FIRST, STANDBY = "first", "standby"
 
-STOOD_S = 30.0
+STOOD_S = 5.0
 """A connection that stood for so long was no fluke; after a shorter one the next attempts wait as after a failure."""
 
 SOON_S = 3600.0

@@ -60,6 +60,19 @@ def test_the_gravest_class_goes_first_live_and_in_backlog() -> None:
     assert [number for number, _ in sendings(outgoing, 1000, stored)] == [6, 5, 4, 3, 1, 2]
 
 
+def test_alarms_and_events_that_wait_are_known_and_lower_classes_do_not_count() -> None:
+    outgoing = born(last=2)
+    assert outgoing.grave_waits, "nobody has looked yet what the backlog holds"
+    sendings(outgoing, 1000, [record(1), record(2, JournalClass.EVENT)])
+    assert not outgoing.grave_waits
+    outgoing.offered([record(3), record(4, JournalClass.BULK)])
+    assert not outgoing.grave_waits
+    outgoing.offered([record(5, JournalClass.ALARM)])
+    assert outgoing.grave_waits
+    sendings(outgoing, 2000)
+    assert not outgoing.grave_waits
+
+
 def test_backlog_keeps_to_its_rate_and_live_does_not_wait_for_it() -> None:
     outgoing = born(rate=10, last=50)
     stored = [record(n) for n in range(1, 51)]
@@ -79,6 +92,19 @@ def test_a_record_that_a_confirmation_passed_over_is_sent_again_at_once_and_once
     assert sendings(outgoing, 500, [record(2)]) == [(2, True)]
     outgoing.confirm(Intervals.parse("1,3"), 3)
     assert sendings(outgoing, 1000, [record(2)]) == []
+
+
+def test_a_record_that_had_come_before_the_cut_proves_no_loss_of_what_was_sent_ahead_of_it_again() -> None:
+    """Of 1 to 3 the host had 3 when the link was cut, and says so while all of them are on their way once more."""
+    outgoing = born(last=3)
+    stored = [record(n) for n in (1, 2, 3)]
+    assert sendings(outgoing, 1000, stored) == [(1, True), (2, True), (3, True)]
+    outgoing.confirm(Intervals.parse("3"), 3)
+    assert sendings(outgoing, 1500, stored) == []
+    outgoing.offered([record(4)])
+    sendings(outgoing, 2000)
+    outgoing.confirm(Intervals.parse("1,3-4"), 4)
+    assert sendings(outgoing, 2500, stored) == [(2, True)], "the first sending of 4 does prove it"
 
 
 def test_what_was_sent_after_the_newest_confirmed_record_is_not_lost_yet() -> None:

@@ -11,6 +11,7 @@ from davylamp_edge.dial import dial
 from davylamp_edge.standby import PROBE_S, probe, watch
 from davylamp_edge.ways import Way, Ways
 from davylamp_wire.topic import MessageType
+from support.certificates import tls_broker
 from support.edge_host import edge_host
 from support.services import LOOPBACK, Broker, broker, free_port
 
@@ -50,6 +51,18 @@ async def test_a_broker_that_refuses_the_probe_says_why(tmp_path: Path) -> None:
         assert await probe(standby_of(edge), edge) == "refused: not authorized"
 
 
+async def test_a_probe_shakes_hands_with_the_certificates_of_its_way(tmp_path: Path) -> None:
+    with tls_broker(tmp_path) as (authority, tls, _):
+        own = authority.sign("edge-1", days=5)
+        files = {"cert_file": str(own.cert), "key_file": str(own.key)}
+        edge = config(tls.host, tls.port, tls={"ca_file": str(authority.file), **files})
+        assert await probe(standby_of(edge), edge) == ""
+        nobody = config(tls.host, tls.port, tls={"ca_file": str(authority.file)})
+        assert await probe(standby_of(nobody), nobody) != ""
+        stranger = config(tls.host, tls.port, tls=files)
+        assert "certificate verify failed" in await probe(standby_of(stranger), stranger)
+
+
 async def test_a_probe_that_leads_nowhere_says_why() -> None:
     edge = config(LOOPBACK, free_port())
     assert "nothing listens at 127.0.0.1:" in await probe(standby_of(edge), edge)
@@ -74,6 +87,6 @@ def test_a_link_says_what_its_socket_cannot_be_bound_to(mosquitto: Broker) -> No
     way = standby_of(config(mosquitto.host, mosquitto.port, interface="lo"))
     with dial(way, None, 5.0) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 4000
     with pytest.raises(OSError, match="has no interface 'wwan7' now"):
         dial(standby_of(config(mosquitto.host, mosquitto.port, interface="wwan7")), None, 5.0)

@@ -153,9 +153,10 @@ class EdgeHost:
         """Confirm what came, some times a second, as the cloud does."""
         while not self._stopping.wait(0.05):
             with self._changed:
+                # Under the lock: a birth confirms from another thread, and an older set after a newer one takes back.
                 topic, self._unsaid = self._unsaid, None
-            if topic is not None:
-                self.confirm(topic)
+                if topic is not None:
+                    self.confirm(topic)
 
     def confirm(self, topic: Topic, stored: Intervals | None = None) -> None:
         """Send the set of what is stored, or another one, to an edge."""
