@@ -182,6 +182,8 @@ async def test_s01_a_wrong_clock_delays_nothing_and_the_backlog_is_stamped_anew_
             seen = len(host.records)
             host.say(True, 2)
             await came(host, lambda: live_and_good(host.records[seen:]), "good records again")
+            highest = host.stored.highest or 0
+            await came(host, lambda: not host.stored.missing(1, highest), "the backlog")
             assert edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
         plant.cancel()
