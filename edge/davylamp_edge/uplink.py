@@ -208,10 +208,11 @@ class Uplink:
         for event in events:
             self._take(event)
         self._act(self._session.tick(self._now_ms()))
-        if not self._session.may_send or self._went_back():
+        if not self._session.may_send:
             return None
         self._publisher.beat(self.clock.ms)
-        return self._publish_what_is_due()
+        due_s = self._publish_what_is_due()
+        return None if self._went_back() else due_s
 
     def _follow_news(self) -> None:
         with self._changed:
@@ -399,7 +400,7 @@ class Uplink:
 
     def _went_back(self) -> bool:
         """Take the first way again where it has been well for a while, and no alarm has to wait for it."""
-        if not self.ways.due_back() or self._outgoing.grave_waits:
+        if not self._session.may_send or not self.ways.due_back() or self._outgoing.grave_waits:
             return False
         log.info("going back to the first way to the broker", node=self._config.node)
         self.ways.go_back()
