@@ -10,7 +10,7 @@ from davylamp_edge.drivers.opcua_browse import Variable, variables
 from davylamp_edge.drivers.opcua_session import Session
 from davylamp_edge.opcua_settings import OpcuaSettings
 from davylamp_edge.point_list.draft import profile_text
-from davylamp_edge.point_list.points import GAS_UNITS
+from davylamp_edge.point_list.points import is_gas_unit
 
 TIMEOUT_S = 10.0
 NAME_LENGTH = 60
@@ -62,7 +62,7 @@ def drafted(found: Sequence[Variable], server: str) -> str:
 
 def _point(variable: Variable) -> Point:
     text = variable.description or variable.path[-1]
-    gas = variable.unit.lower().replace(" ", "") in GAS_UNITS
+    gas = is_gas_unit(variable.unit)
     table = {
         "zh": text,
         "en": text,

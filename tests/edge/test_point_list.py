@@ -68,6 +68,54 @@ def test_a_spreadsheet_reads_like_its_csv(tmp_path: Path) -> None:
     }
 
 
+def test_headings_in_two_rows_and_cells_that_say_nothing(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (
+        ["液氯库 PLC 点表"],
+        ["位号", "名称", "通讯地址", "功能码", "数据类型", "字节序", "单位", "量程", "报警值", None, "备注"],
+        [*[None] * 8, "一级", "二级", None],
+        ["GT/1105", "5#氯气", 40015, 3, "浮点数", "CD AB", "PPM", "0-10ppm", "1ppm", 3, "-"],
+        ["GT-1106", "6#氯气", 40017, "03H", "REAL", 1234, "mg/m³", "0-30", 1.5, "——", None],
+        ["P-1104", "碱液泵运行", 10001, 2, "DI", "/", "/", "/", None, "无", None],
+    ):
+        sheet.append(row)
+    for merged in ("A1:K1", "A2:A3", "C2:C3", "I2:J2"):
+        sheet.merge_cells(merged)
+    book.save(tmp_path / "points.xlsx")
+    assert imported(tmp_path / "points.xlsx") == OK
+    first, second = only(tmp_path, "GT_1105"), only(tmp_path, "GT-1106")
+    assert (first.kind, first.order, first.range) == ("gas", "CDAB", (0.0, 10.0))
+    assert {kind: limit.value for kind, limit in first.limits.items()} == {"L1": 1.0, "L2": 3.0}
+    assert (second.kind, second.order, list(second.limits)) == ("gas", "ABCD", ["L1"])
+    assert (only(tmp_path, "P-1104").type, only(tmp_path, "P-1104").unit) == (DataType.BOOL, "")
+
+
+@pytest.mark.parametrize("written", ["0-1,000", "0~1×10^3", "0-100%LEL", "±2", "0~10 / 0~50"])
+def test_a_range_that_could_be_misread_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: str
+) -> None:
+    assert imported(listed(tmp_path, HEAD, f'PT-1,压力,REAL,40061,%,"{written}",,')) == BAD_INPUT
+    assert "write 0~100" in capsys.readouterr().err
+
+
+def test_a_row_with_several_mistakes_has_all_of_them_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = "HS-1,错误行,REEL,待定,%,0至,八十,,小端"
+    assert imported(listed(tmp_path, HEAD + ",字节序", row)) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "5 mistakes" in said
+    assert all(f"'{cell}'" in said for cell in ("REEL", "待定", "0至", "八十", "小端"))
+
+
+def test_the_sheet_that_has_the_points_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("点表").append(["位号", "地址"])
+    book.save(tmp_path / "points.xlsx")
+    assert imported(tmp_path / "points.xlsx") == BAD_INPUT
+    assert "other sheets: 点表; name the one that has the points with --sheet" in capsys.readouterr().err
+
+
 async def test_an_imported_device_is_polled(tmp_path: Path) -> None:
     rows = (HEAD, "LT/1,液位,REAL,40001,%,0~100,75,80", "LT/2,液位,REAL,40003,%,0~100,75,80", "XS-1,阀,,10001,,,,")
     async with plc(holding=registers(">ff", 12.5, 50.25), discretes=[True]) as running:
@@ -194,6 +242,7 @@ def test_no_heading_and_no_type_name_means_two_things() -> None:
     [
         ("points.csv", b"", "no row among the first"),
         ("points.csv", "名称,单位\n液位,%".encode(), "heading for the tag"),
+        ("points.csv", "位号,PLC位置\nTT-1,4".encode(), "row 1 has headings (位号, PLC位置), but none for the address"),
         ("points.csv", "位号,地址,仪表位号".encode(), "mean the same"),
         ("points.csv", "位号,地址".encode(), "no line below"),
         ("points.csv", b"\xff\xfe\x00\xd8\x00", "neither UTF-8 nor GBK"),

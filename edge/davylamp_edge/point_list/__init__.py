@@ -20,7 +20,7 @@ from davylamp_edge.point_list.addresses import modbus_address
 from davylamp_edge.point_list.draft import profile_text, table_text
 from davylamp_edge.point_list.headings import Line, Table, table_of
 from davylamp_edge.point_list.points import Points, points_of
-from davylamp_edge.point_list.sheet import read_sheet
+from davylamp_edge.point_list.sheet import other_sheets, read_sheet
 
 FAMILY = "imported"
 SHOWN = 5
@@ -62,7 +62,7 @@ def import_list(asked: Request) -> Iterator[str]:
     """Write the profile and the device; yield what a person should know. Raises: ConfigError, and writes nothing."""
     config = asked.config.read_text(encoding="utf-8") if asked.config.exists() else NEW_CONFIG
     profile = _profile_path(asked)
-    table = table_of(read_sheet(asked.file, asked.sheet), str(asked.file))
+    table = _table(asked)
     lines, station = _of_station(asked, table)
     points = points_of([_typed(line, asked.type) for line in lines], asked.driver, _locate(asked), asked.file)
     if not points.found:
@@ -72,6 +72,16 @@ def import_list(asked: Request) -> Iterator[str]:
     )
     _write_both(asked.config, config + table_text("[[devices]]", _device(asked, station)), profile, text)
     yield from _remarks(asked, table, points, profile)
+
+
+def _table(asked: Request) -> Table:
+    rows = read_sheet(asked.file, asked.sheet)
+    try:
+        return table_of(rows, str(asked.file))
+    except ConfigError as error:
+        others = other_sheets(asked.file, asked.sheet)
+        hint = f"{asked.file}: has other sheets: {', '.join(others)}; name the one that has the points with --sheet"
+        raise ConfigError([*error.mistakes, *([hint] if others else [])]) from None
 
 
 def _profile_path(asked: Request) -> Path:
@@ -153,7 +163,7 @@ def _remarks(asked: Request, table: Table, points: Points, profile: Path) -> Ite
     for what, tags in (
         ("taken for gas detectors by their unit (column 类别/kind says otherwise)", points.guessed_gas),
         ("gas detectors without any limit", points.unguarded_gas),
-        ("named in one language only", points.one_language),
+        ("named in one language only, shown in both; write the other (zh, en) in the profile", points.one_language),
         ("with limits and no first action: general words stand in, write the site's own", points.no_action),
     ):
         if tags:

@@ -1,10 +1,11 @@
 """From the lines of a point list to points of a profile, with everything a person should look at named by its row."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from davylamp_wire.config import ConfigError, mistakes_of
 from davylamp_wire.profile import DataType, LimitKind, Point
@@ -13,14 +14,14 @@ from pydantic import ValidationError
 from davylamp_edge.point_list.headings import Line
 
 TYPES = {
-    "bool": ("bit", "boolean", "di", "开关量", "布尔", "位"),
+    "bool": ("bit", "boolean", "di", "do", "开关量", "数字量", "布尔", "位"),
     "int16": ("int", "short", "短整型", "16位有符号"),
     "uint16": ("word", "uint", "ushort", "无符号短整型", "16位无符号"),
     "int32": ("dint", "long", "长整型", "32位有符号"),
     "uint32": ("dword", "udint", "ulong", "32位无符号"),
     "int64": ("lint",),
     "uint64": ("ulint", "lword"),
-    "float32": ("float", "real", "single", "浮点", "浮点型", "32位浮点", "单精度"),
+    "float32": ("float", "real", "single", "浮点", "浮点型", "浮点数", "32位浮点", "单精度", "单精度浮点数"),
     "float64": ("double", "lreal", "64位浮点", "双精度"),
     "string": ("text", "字符串"),
 }
@@ -36,16 +37,28 @@ KINDS = {
     "状态": "status",
     "工艺": "process",
 }
-GAS_UNITS = {"%lel", "lel", "ppm", "ppb", "mg/m3", "mg/m³", "%vol", "vol%"}
+ORDERS = {
+    "ABCD": ("1234", "0123", "AB", "大端"),
+    "CDAB": ("3412", "2301"),
+    "BADC": ("2143", "1032", "BA"),
+    "DCBA": ("4321", "3210"),
+}
+"""What else byte orders are called. 小端 is not here: some mean DCBA by it and some CDAB."""
+ORDER_OF = {name: order for order, names in ORDERS.items() for name in (order, *names)}
+GAS_UNITS = {"%lel", "lel", "lel%", "ppm", "ppb", "ppmv", "μmol/mol", "umol/mol", "mg/m3", "%vol", "vol%"}
 """A point in such a unit is taken for a gas detector, whose rules are the stricter ones (SAFETY S8), until told so."""
 
 DEADBAND_PART = 0.01
 """Of the range, where a list gives limits: lists have no deadbands, and without one an alarm chatters. A proposal."""
 
+NUMBERS = ("scale", "offset", "scan_s", "length")
 NAME_LENGTH = 60
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
-_SPAN = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:~|～|—|–|至|\.\.|to|-)\s*(-?\d+(?:\.\d+)?)")
+_SIGNED = r"([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+_SPAN = re.compile(rf"{_SIGNED}(?:~|—|–|至|\.\.|to|-){_SIGNED}")
+_SEPARATED = re.compile(r"[\s_,-]+")
 
+T = TypeVar("T")
 Locate = Callable[[Mapping[str, str]], str]
 """A line's cells to an address in the driver's words. Raises: ValueError."""
 
@@ -73,6 +86,8 @@ def points_of(lines: Sequence[Line], driver: str, locate: Locate, origin: Path) 
         rows[tag] = line.number
         try:
             point = Point.model_validate(_table(line, driver, locate, origin))
+        except _Wrong as error:
+            mistakes.extend(f"{where}: {mistake}" for mistake in error.mistakes)
         except ValidationError as error:
             mistakes.extend(mistakes_of(error, where))
         except ValueError as error:
@@ -109,28 +124,56 @@ def _unique(name: str, taken: Mapping[str, object]) -> str:
     return unique
 
 
+class _Wrong(Exception):
+    """A line's mistakes, all of them."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(slots=True)
+class _Cells:
+    """Reads a line's cells one by one and keeps every mistake, so that a person mends a row once."""
+
+    mistakes: list[str] = field(default_factory=list)
+
+    def read(self, reading: Callable[[], T], instead: T) -> T:
+        try:
+            return reading()
+        except ValueError as error:
+            self.mistakes.append(str(error))
+            return instead
+
+
 def _table(line: Line, driver: str, locate: Locate, origin: Path) -> dict[str, Any]:
-    """Return a line as a point's table. Raises: ValueError where a cell says nothing that can be meant."""
+    """Return a line as a point's table. Raises: ValueError, _Wrong where cells say nothing that can be meant."""
     cells = line.cells
     for needed in ("tag", "address"):
         if needed not in cells:
             raise ValueError(f"has no {needed}; fill it in or delete the row")
-    address = locate(cells)
-    kind, span = _kind(cells, address), _range(cells)
-    numbers = {name: _number(name, cells[name]) for name in ("scale", "offset", "scan_s", "length") if name in cells}
-    return {
+    row = _Cells()
+    address = row.read(lambda: locate(cells), "")
+    span = row.read(lambda: _range(cells), None)
+    kind = _kind(cells, address)
+    limits: dict[str, Any] = row.read(lambda: dict(_limits(line, kind, span, origin)), {})
+    numbers: dict[str, float] = row.read(lambda: {n: _number(n, cells[n]) for n in NUMBERS if n in cells}, {})
+    table = {
         "zh": cells.get("zh") or cells.get("en") or cells["tag"],
         "en": cells.get("en") or cells["tag"],
         "unit": cells.get("unit", ""),
         "kind": kind,
-        "type": _type(cells, address),
+        "type": row.read(lambda: _type(cells, address), "") if address or "type" in cells else "",
         "address": {driver: address},
         "plant_tag": cells["tag"],
-        "limits": dict(_limits(line, kind, span, origin)),
+        "limits": limits,
         **({"range": span} if span else {}),
-        **({"order": cells["order"].upper()} if "order" in cells else {}),
+        **({"order": row.read(lambda: _order(cells["order"]), "")} if "order" in cells else {}),
         **numbers,
     }
+    if row.mistakes:
+        raise _Wrong(row.mistakes)
+    return table
 
 
 def _type(cells: Mapping[str, str], address: str) -> str:
@@ -139,7 +182,10 @@ def _type(cells: Mapping[str, str], address: str) -> str:
         known = set(DataType)
         found = TYPE_OF.get(said, said)
         if found not in known:
-            raise ValueError(f"there is no type {cells['type']!r}; write one of {', '.join(sorted(known))}")
+            raise ValueError(
+                f"there is no type {cells['type']!r}; write REAL, INT, WORD, DINT, DWORD, 浮点, 开关量"
+                f" or one of {', '.join(sorted(known))}"
+            )
         return found
     if address.startswith(("coil:", "discrete:")):
         return "bool"
@@ -149,27 +195,52 @@ def _type(cells: Mapping[str, str], address: str) -> str:
 def _kind(cells: Mapping[str, str], address: str) -> str:
     if "kind" in cells:
         return KINDS.get(cells["kind"], cells["kind"].lower())
-    if cells.get("unit", "").lower().replace(" ", "") in GAS_UNITS:
+    if is_gas_unit(cells.get("unit", "")):
         return "gas"
     return "status" if address.startswith(("coil:", "discrete:")) else "process"
 
 
-def _number(what: str, written: str) -> float:
+def is_gas_unit(unit: str) -> bool:
+    return _narrow(unit) in GAS_UNITS
+
+
+def _narrow(text: str) -> str:
+    """Return a text without blanks and capitals, wide and raised characters as the plain ones: ％ as %, m³ as m3."""
+    return "".join(unicodedata.normalize("NFKC", text).lower().split())
+
+
+def _bare(written: str, unit: str) -> str:
+    """Return what a cell says without the line's own unit behind it."""
+    return _narrow(written).removesuffix(_narrow(unit))
+
+
+def _order(written: str) -> str:
+    order = ORDER_OF.get(_SEPARATED.sub("", written).upper())
+    if order is None:
+        raise ValueError(
+            f"byte order {written!r} is not known; write ABCD, CDAB, BADC or DCBA"
+            " (`davylamp-edge probe` shows which one gives sensible values)"
+        )
+    return order
+
+
+def _number(what: str, written: str, unit: str = "") -> float:
     try:
-        return float(written)
+        return float(_bare(written, unit))
     except ValueError:
-        raise ValueError(f"{what}: {written!r} is no number; write it without a unit") from None
+        raise ValueError(f"{what}: {written!r} is no number; write the number alone") from None
 
 
 def _range(cells: Mapping[str, str]) -> tuple[float, float] | None:
+    unit = cells.get("unit", "")
     if "range" in cells:
-        match = _SPAN.match(cells["range"])
+        match = _SPAN.fullmatch(_bare(cells["range"], unit))
         if not match:
-            raise ValueError(f"range: {cells['range']!r} is no range; write 0~100")
+            raise ValueError(f"range: {cells['range']!r} is no range; write 0~100, and its unit in column 单位")
         return float(match[1]), float(match[2])
     if ("low" in cells) != ("high" in cells):
         raise ValueError("has one end of its range only; give both or neither")
-    return (_number("low", cells["low"]), _number("high", cells["high"])) if "low" in cells else None
+    return (_number("low", cells["low"], unit), _number("high", cells["high"], unit)) if "low" in cells else None
 
 
 def _limits(line: Line, kind: str, span: tuple[float, float] | None, origin: Path) -> Iterator[tuple[str, Any]]:
@@ -185,7 +256,7 @@ def _limits(line: Line, kind: str, span: tuple[float, float] | None, origin: Pat
             yield (
                 limit,
                 {
-                    "value": _number(limit, cells[limit]),
+                    "value": _number(limit, cells[limit], cells.get("unit", "")),
                     "deadband": round(DEADBAND_PART * (span[1] - span[0]), 9) if span else 0.0,
                     "latch": kind == "gas",
                     "action": action,

@@ -4,8 +4,12 @@ import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from davylamp_wire.config import ConfigError
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 Rows = list[list[str]]
 
@@ -28,19 +32,31 @@ def read_sheet(path: Path, sheet: str | None = None) -> Rows:
     return _xlsx(path, content, sheet) if path.suffix.lower() == ".xlsx" else _csv(path, content)
 
 
+def other_sheets(path: Path, sheet: str | None) -> list[str]:
+    """Return what else a workbook that was read has."""
+    if path.suffix.lower() != ".xlsx":
+        return []
+    names = _book(path, path.read_bytes()).sheetnames
+    return [name for name in names if name != (sheet or names[0])]
+
+
 def _xlsx(path: Path, content: bytes, sheet: str | None) -> Rows:
+    book = _book(path, content)
+    names = book.sheetnames
+    if sheet is not None and sheet not in names:
+        raise ConfigError([f"{path}: there is no sheet {sheet!r}; it has {', '.join(names)}"])
+    return _texts(book[sheet or names[0]].iter_rows(values_only=True))
+
+
+def _book(path: Path, content: bytes) -> "Workbook":
     try:
         import openpyxl
     except ImportError:
         raise ConfigError([f"{path}: pip install 'davylamp[xlsx]' to read it, or save it as .csv"]) from None
     try:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        return openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises whatever its zip and XML readers raise
         raise ConfigError([f"{path}: is no .xlsx that can be read ({error}); save it anew, or as .csv"]) from None
-    names = book.sheetnames
-    if sheet is not None and sheet not in names:
-        raise ConfigError([f"{path}: there is no sheet {sheet!r}; it has {', '.join(names)}"])
-    return _texts(book[sheet or names[0]].iter_rows(values_only=True))
 
 
 def _csv(path: Path, content: bytes) -> Rows:
