@@ -18,6 +18,10 @@ POINTS = '"points":'
 """What a description ends with, as `DeviceDescription.encode` writes it; quotes within a text are escaped."""
 
 
+LARGEST_TYPE = (1 << 31) - 1
+"""Largest datatype a column holds; Sparkplug's are below 100, and one beyond says as much as none."""
+
+
 @lru_cache(maxsize=1 << 16)
 def node_id(group: str, node: str) -> str:
     """Return the id of an edge node; ids of foreign edges become slugs."""
@@ -100,7 +104,8 @@ def _said(node: str, device: str, own: bool, said: DeviceDescription | None, bir
 def _named(metric: Metric, device: str, points: Mapping[str, Point]) -> Named:
     alias = name_alias(metric.name) if metric.alias is None else metric.alias
     alias -= (alias >> 63) << 64  # as the columns have it: unsigned from 2**63 on shows as negative
+    datatype = metric.datatype if metric.datatype <= LARGEST_TYPE else 0
     point = slug(metric.name)
     if is_own(metric.name) or point not in points:
-        return Named(alias, metric.datatype, metric.name)
-    return Named(alias, metric.datatype, point, f"{device}/{point}")
+        return Named(alias, datatype, metric.name)
+    return Named(alias, datatype, point, f"{device}/{point}")

@@ -14,6 +14,9 @@ from davylamp_cloud.readings import Slice
 MOST_READINGS = 2_000_000
 """Most that is kept, about 80 MB: two seconds of a million readings each."""
 
+SLICE, TEXT = 50, 40
+"""A slice takes as much memory as so many readings, so many characters of text as one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -23,6 +26,7 @@ class Kept:
     last: int
     slices: Sequence[Slice]
     readings: int
+    weight: int
 
 
 class Recent:
@@ -32,17 +36,18 @@ class Recent:
         self._most = most
         self._lock = threading.Lock()
         self._kept: deque[Kept] = deque()
-        self._readings = 0
+        self._weight = 0
 
     def keep(self, first: int, last: int, slices: Sequence[Slice]) -> None:
         """Leave the readings of records; where nobody takes them, none are kept."""
         count = sum(len(found.batch) for found in slices)
+        weight = count + SLICE * (1 + len(slices)) + sum(map(_texts, slices))
         with self._lock:
-            if self._readings + count > self._most or (self._kept and self._kept[-1].last >= first):
+            if self._weight + weight > self._most or (self._kept and self._kept[-1].last >= first):
                 self._kept.clear()
-                self._readings = 0
-            self._kept.append(Kept(first, last, slices, count))
-            self._readings += count
+                self._weight = 0
+            self._kept.append(Kept(first, last, slices, count, weight))
+            self._weight += weight
 
     def take(self, position: int, most: int) -> list[Kept]:
         """Return what follows a place of the log without a gap, until it is `most` readings; it is kept no longer."""
@@ -53,7 +58,7 @@ class Recent:
             while self._kept and self._kept[0].first == position + 1 and readings < most:
                 found.append(self._kept.popleft())
                 position, readings = found[-1].last, readings + found[-1].readings
-            self._readings -= readings
+            self._weight -= sum(kept.weight for kept in found)
         return found
 
     def next_after(self, position: int) -> int | None:
@@ -65,4 +70,9 @@ class Recent:
     def _forget(self, position: int) -> None:
         """Drop what begins before a place that somebody came to without it."""
         while self._kept and self._kept[0].first <= position:
-            self._readings -= self._kept.popleft().readings
+            self._weight -= self._kept.popleft().weight
+
+
+def _texts(found: Slice) -> int:
+    """Return as how many readings the texts of a slice count."""
+    return sum(map(len, found.texts.values())) // TEXT

@@ -4,6 +4,7 @@ A tag gets a dense index the first time a birth names it, and keeps it for ever;
 transaction of the birth's record. A birth is immutable: every later data record names the birth it must be read with.
 """
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -195,13 +196,12 @@ class BirthBook:
         return None if found is None else self.get(found)
 
     def introduce(self, said: "Said", payload: bytes, at_ms: int) -> Birth:
-        """Take a birth on and return it with the tags that are new; the caller writes it with its record."""
-        new = []
-        for metric in said.metrics:
-            if metric.tag_id and metric.tag_id not in self._index:
-                self._index[metric.tag_id] = len(self.tag_ids)
-                new.append((len(self.tag_ids), metric.tag_id))
-                self.tag_ids.append(metric.tag_id)
+        """Take a birth on and return it with the tags that are new; the caller writes it with its record.
+
+        One that no column holds takes no number: a number that is never written would shift all tags of the next start.
+        """
+        names = (metric.tag_id for metric in said.metrics if metric.tag_id and metric.tag_id not in self._index)
+        new = dict(zip(dict.fromkeys(names), itertools.count(len(self.tag_ids)), strict=False))
         birth = Birth(
             id=self._newest + 1,
             node=said.node,
@@ -210,20 +210,28 @@ class BirthBook:
             payload=payload,
             description=said.description,
             aliases=tuple(metric.alias for metric in said.metrics),
-            indices=tuple(self._index[m.tag_id] if m.tag_id else CONTROL for m in said.metrics),
+            indices=tuple(self._number(m.tag_id, new) for m in said.metrics),
             names=tuple(metric.point for metric in said.metrics),
             types=tuple(metric.datatype for metric in said.metrics),
             at_ms=at_ms,
             own=said.own,
-            new_tags=tuple(new),
+            new_tags=tuple((number, name) for name, number in new.items()),
         )
-        self._keep(birth)
+        lookups = _lookups_of(birth)
+        self._index.update(new)
+        self.tag_ids.extend(new)
+        self._keep(birth, *lookups)
         return birth
 
-    def _keep(self, birth: Birth) -> None:
+    def _number(self, tag_id: str, new: Mapping[str, int]) -> int:
+        if not tag_id:
+            return CONTROL
+        return new[tag_id] if tag_id in new else self._index[tag_id]
+
+    def _keep(self, birth: Birth, tags: Lookup, types: Lookup) -> None:
         """Keep what readers look up; payload and description stay on disk (`Log.birth` has them)."""
-        self._lookups[birth.id] = Lookup.of(birth.aliases, birth.indices, NO_TAG)
-        self._types[birth.id] = Lookup.of(birth.aliases, birth.types, 0)
+        self._lookups[birth.id] = tags
+        self._types[birth.id] = types
         self._births[birth.id] = replace(birth, payload=b"", description="", new_tags=())
         self._by_digest[birth.digest] = birth.id
         self._newest = max(self._newest, birth.id)
@@ -239,9 +247,15 @@ class BirthBook:
         """Make a stored birth's lookups; only then is it no longer among the unread ones."""
         if number in self._unread:
             assert self._read is not None
-            self._keep(birth_of(self._read(number)))
+            birth = birth_of(self._read(number))
+            self._keep(birth, *_lookups_of(birth))
             self._unread.discard(number)
         return self._births[number]
+
+
+def _lookups_of(birth: Birth) -> tuple[Lookup, Lookup]:
+    """Return what tells the tags of a birth's aliases, and what their datatypes; raises where no column holds them."""
+    return Lookup.of(birth.aliases, birth.indices, NO_TAG), Lookup.of(birth.aliases, birth.types, 0)
 
 
 def birth_of(row: Sequence[object]) -> Birth:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from davylamp_cloud.intake import Pressure
-from davylamp_cloud.log import RecordKind
+from davylamp_cloud.log import Log, RecordKind
+from davylamp_wire import sparkplug_pb2
 from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import (
@@ -171,6 +172,21 @@ def test_a_description_that_does_not_fit_is_quarantined_with_its_field(tmp_path:
         running.settle()
         assert any("profile" in q.reason for q in running.log.quarantined())
         assert "data" not in kinds(running)
+
+
+def test_a_datatype_beyond_all_that_exist_costs_no_tag_its_place(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        strange, other = Speaker(epoch=None), Speaker(node="edge-2")
+        (of_node, (topic, said)) = strange.birth()
+        payload = sparkplug_pb2.Payload.FromString(said)
+        payload.metrics[0].datatype = 1 << 31
+        running.hear(of_node, (topic, payload.SerializeToString()), *other.birth())
+        running.settle()
+        named = list(running.log.births.tag_ids)
+    assert named == ["park/edge-1/store/gas", "park/edge-2/store/gas"]
+    again = Log(tmp_path / "log.db")
+    assert again.births.tag_ids == named
+    again.close()
 
 
 def test_a_foreign_edge_is_taken_and_the_values_of_its_birth_are_readings(tmp_path: Path) -> None:

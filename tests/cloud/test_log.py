@@ -112,6 +112,15 @@ def test_aliases_far_apart_are_found_by_search(log: Log) -> None:
     log.close()
 
 
+def test_a_birth_that_no_column_holds_numbers_no_tag(log: Log) -> None:
+    """A number that is given and never written would shift every tag of the next start."""
+    with pytest.raises(OverflowError):
+        log.births.introduce(said(Named(5, 1 << 31, "a", "p/e/s/a")), b"", 9)
+    birth = log.births.introduce(said(Named(5, 10, "b", "p/e/s/b")), b"", 9)
+    assert (log.births.tag_ids, birth.new_tags) == (["p/e/s/b"], ((0, "p/e/s/b"),))
+    log.close()
+
+
 def test_a_changed_byte_on_disk_is_noticed(tmp_path: Path) -> None:
     log = Log(tmp_path / "log.db")
     log.append([record(b"value 1"), record(b"value 2")])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.tail import Tail
 from hypothesis import given
@@ -36,6 +37,16 @@ def test_a_reader_far_behind_and_one_at_the_front_read_the_same(tmp_path: Path) 
     again = Log(tmp_path / "log.db")
     assert again.read(5, 7) == newest
     again.close()
+
+
+def test_records_without_a_body_take_memory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("davylamp_cloud.log.TAIL_BYTES", 3000)
+    log = Log(tmp_path / "log.db")
+    for n in range(40):
+        log.append([NewRecord(RecordKind.BIRTH, b"", n, "g/e", "d", 7)])
+    assert log._tail.read(0, 1) is None
+    assert [record.seq for record in log.read(0)] == list(range(1, 41))
+    log.close()
 
 
 def test_what_was_trimmed_is_read_no_more(tmp_path: Path) -> None:

@@ -102,6 +102,16 @@ def test_a_long_payload_of_several_shapes_is_read_shape_by_shape(record: int | N
     assert_says(decode_columns(payload, lookup(types)), decode(payload, types))
 
 
+def test_an_integer_written_longer_than_it_is_reads_alike_however_many_come() -> None:
+    """Some stacks send a negative int_value with 64 bits, of which protobuf keeps 32."""
+    types = {20_000 + at: int(T.UINT32 if at % 2 else T.INT32) for at in range(40)}
+    metrics = [sparkplug_pb2.Metric(alias=alias, timestamp=NOW).SerializeToString() for alias in types]
+    long = [metric + b"\x50" + b"\xfe" + b"\xff" * 8 + b"\x01" for metric in metrics]
+    payload = data_payload(b"".join(b"\x12" + bytes([len(body)]) + body for body in long), seq=9, sent_ms=NOW)
+    assert_says(decode_columns(payload, lookup(types)), decode(payload, types))
+    assert_says(by_metric(payload, lookup(types), 0), decode(payload, types))
+
+
 ONE_SHAPE: dict[str, tuple[SparkplugType, Callable[[int], Value], int]] = {
     "doubles": (T.DOUBLE, lambda at: at * 0.1, GOOD),
     "floats": (T.FLOAT, lambda at: at * 0.5, GOOD),

@@ -107,12 +107,12 @@ class Layout:
         return np.ndarray((count,), np.uint8, flat, self.value, (self.stride,)).astype(np.float64)
 
     def wholes(self, rows: Bytes) -> NDArray[np.uint64]:
-        """Return the unsigned integers on the wire, bits beyond 64 cut off as protobuf does."""
+        """Return the unsigned integers on the wire, bits beyond 64, or 32 of a short one, cut off as protobuf does."""
         found = np.zeros(len(rows), np.uint64)
         for place in range(self.value_end - self.value):
             part = (rows[:, self.value + place] & 0x7F).astype(np.uint64)
             found |= part << np.uint64(7 * place)
-        return found
+        return found & np.uint64(0xFFFF_FFFF) if self.kind is Kind.INT else found
 
 
 _SEEN: dict[tuple[int, int, int], Layout] = {}

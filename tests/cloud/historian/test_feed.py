@@ -206,7 +206,7 @@ def test_where_batches_are_cut_makes_no_difference(
 
 
 @settings(max_examples=15, deadline=None)
-@given(cuts=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=8), most=st.integers(0, 60))
+@given(cuts=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=8), most=st.integers(0, 1000))
 def test_what_the_monitor_left_is_stored_as_the_log_has_it(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[int, bool]], most: int
 ) -> None:
@@ -228,6 +228,18 @@ def test_what_the_monitor_left_is_stored_as_the_log_has_it(
     assert everything(historian, 2).texts == {0: "批次"}
     historian.close()
     log.close()
+
+
+def test_what_waits_for_a_history_that_is_down_is_bounded_however_small_its_slices_are(log: Log) -> None:
+    log.append([*scans(1, 1)])
+    one = slice_of(log.read(log.last_seq - 1), log.births)
+    for slices in ([one], []):
+        recent = Recent(500)
+        for number in range(1, 41):
+            recent.keep(number, number, slices)
+        oldest = recent.next_after(0)
+        assert oldest is not None
+        assert oldest > 1
 
 
 def test_the_marks_and_births_of_what_is_left_out_do_not_shift_the_others(log: Log) -> None:
