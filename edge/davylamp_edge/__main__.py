@@ -153,8 +153,11 @@ async def _browse_with(given: argparse.Namespace, settings: OpcuaSettings) -> in
     for line in listed(found):
         print(line)
     if given.write_profile is not None:
-        given.write_profile.write_text(drafted(found, given.address), encoding="utf-8")
+        draft = drafted(found, given.address)
+        given.write_profile.parent.mkdir(parents=True, exist_ok=True)
+        given.write_profile.write_text(draft, encoding="utf-8")
         print(f"{given.write_profile}: a draft; its first lines say what is to do")
+        print(f'next: [[devices]] with profile = "{given.write_profile.stem}" in the config (docs/how-to/opcua.md)')
     return OK
 
 
@@ -196,6 +199,9 @@ def _probe(given: argparse.Namespace) -> int:
     from davylamp_edge.point_list.addresses import modbus_address
     from davylamp_edge.probe import most, probed
 
+    if given.place.isdigit() and len(given.place) < len("40001"):
+        where = f"{given.place!r} does not say which registers"
+        raise ConfigError([f"{where}; write holding:{given.place} (counted from 0), or 40061, which is holding:60"])
     try:
         place = parse_place(modbus_address(given.place, "", None))
         most(place, given.count)
@@ -205,8 +211,12 @@ def _probe(given: argparse.Namespace) -> int:
         raise ConfigError([wrong])
     try:
         lines = asyncio.run(probed(given.address, given.unit, place, given.count, given.timeout))
-    except (DeviceUnreachable, DeviceRefused) as error:
+    except DeviceUnreachable as error:
         print(error, file=sys.stderr)
+        return FAILED
+    except DeviceRefused as error:
+        fewer = "; not all of them are there: ask for one with --count 1" if error.narrower and given.count > 1 else ""
+        print(f"{error}{fewer}", file=sys.stderr)
         return FAILED
     for line in lines:
         print(line)

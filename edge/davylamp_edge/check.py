@@ -163,7 +163,11 @@ def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile],
     if not isinstance(profile, str):
         return
     if profile not in profiles:
-        yield f"{where}.profile: there is no profile {profile!r}; known are {_listed(profiles)}"
+        if profiles:  # none at all: they were refused themselves, and that is said already
+            yield (
+                f"{where}.profile: there is no profile {profile!r}; known are {_listed(profiles)}"
+                f" (<family>/{profile}.toml goes into the folder that `profiles` names)"
+            )
         return
     yield from _point_mistakes(device, profiles[profile], None if isinstance(driver, str) else driver, where)
 

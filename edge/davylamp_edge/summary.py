@@ -18,6 +18,9 @@ from davylamp_edge.ways import ways_of
 BIRTH_LIMIT = 100_000
 """Some brokers take no message beyond 128 KB (AWS IoT Core), and the connection then oscillates (docs.chariot.io)."""
 
+SHOWN = 5
+"""Most limits of one device that are named for the same omission: a point list brings hundreds."""
+
 
 def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[str]:
     """Yield the lines that `davylamp-edge check` prints."""
@@ -109,12 +112,17 @@ def _unsecured(device: Installed) -> Iterator[str]:
 
 
 def _unsaid(device: Installed) -> Iterator[str]:
-    """Yield a warning for every limit that leaves a person to guess at cause, consequence or time to respond."""
-    for name, point in zip(device.names, device.points, strict=True):
-        for kind, limit in point.limits.items():
-            if limit.unsaid:
-                key = f"devices.{device.name}.points.{name}.limits.{kind}"
-                yield f"    warning: {key} has no {', '.join(limit.unsaid)}; general words stand in until it says so"
+    """Yield a warning for the first limits that leave a person to guess at cause, consequence or time to respond."""
+    found = [
+        f"{device.name}.points.{name}.limits.{kind} has no {', '.join(limit.unsaid)}"
+        for name, point in zip(device.names, device.points, strict=True)
+        for kind, limit in point.limits.items()
+        if limit.unsaid
+    ]
+    for line in found[:SHOWN]:
+        yield f"    warning: devices.{line}; general words stand in until it says so"
+    if len(found) > SHOWN:
+        yield f"    warning: and {len(found) - SHOWN} more limits of {device.name} likewise"
 
 
 def _thinned(device: Installed) -> Iterator[str]:

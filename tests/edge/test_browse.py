@@ -106,11 +106,12 @@ async def test_the_draft_is_a_profile_that_check_accepts(plant: OpcuaPlant, tmp_
 async def test_the_command_lists_and_writes_and_replaces_nothing(
     plant: OpcuaPlant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["browse", plant.address, "--match", "Tank1/*", "--write-profile", str(tmp_path / "tank.toml")]
+    command = ["browse", plant.address, "--match", "Tank1/*", "--write-profile", str(tmp_path / "tank" / "tank.toml")]
     assert await asyncio.to_thread(main, command) == OK
     said = capsys.readouterr().out
     assert f'Tank1/Level  float64  0..80 %  = 42.5  nsu={PLANT_URI};s=T1.Level  "罐 1 液位"' in said
     assert "(no tag: not a plain value)" in said
+    assert '[[devices]] with profile = "tank"' in said
     assert await asyncio.to_thread(main, command) == BAD_INPUT
     assert "exists and is not replaced" in capsys.readouterr().err
 

@@ -245,3 +245,10 @@ def test_s24_check_asks_by_key_for_what_a_limit_does_not_say(write: Path) -> Non
         f"warning: devices.store1.points.gas.limits.L1 has no cause, consequence{words}",
         f"warning: devices.store1.points.gas.limits.L2 has no cause, consequence, respond_s{words}",
     ]
+
+
+def test_a_broken_profile_is_not_said_again_by_every_device(write: Path) -> None:
+    (write.parent / "profiles" / "chlorine" / "store.toml").write_text("zh = 1", encoding="utf-8")
+    found = mistakes(write, HEAD + DEVICE)
+    assert any("store.toml" in line for line in found)
+    assert not any("there is no profile" in line for line in found)

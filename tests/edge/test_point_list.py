@@ -10,6 +10,7 @@ from davylamp_edge.install import install
 from davylamp_edge.point_list.addresses import modbus_address
 from davylamp_edge.point_list.headings import HEADINGS, MEANINGS, _plain
 from davylamp_edge.point_list.points import TYPE_OF
+from davylamp_edge.summary import summarise
 from davylamp_wire.profile import DataType, LimitKind, Point
 from davylamp_wire.quality import GOOD
 from support.field import plc, readings, registers, scanning
@@ -116,6 +117,14 @@ def test_the_sheet_that_has_the_points_is_asked_for(tmp_path: Path, capsys: pyte
     assert "other sheets: 点表; name the one that has the points with --sheet" in capsys.readouterr().err
 
 
+def test_check_names_some_limits_of_a_long_list_and_counts_the_rest(tmp_path: Path) -> None:
+    rows = [f"LT-{n},液位,REAL,{40001 + 2 * n},%,0~100,75,80" for n in range(4)]
+    assert imported(listed(tmp_path, HEAD, *rows)) == OK
+    warnings = [line.strip() for line in summarise(*load_edge(tmp_path / "edge.toml")) if "warning" in line]
+    assert len(warnings) == 6
+    assert warnings[-1] == "warning: and 3 more limits of tank likewise"
+
+
 async def test_an_imported_device_is_polled(tmp_path: Path) -> None:
     rows = (HEAD, "LT/1,液位,REAL,40001,%,0~100,75,80", "LT/2,液位,REAL,40003,%,0~100,75,80", "XS-1,阀,,10001,,,,")
     async with plc(holding=registers(">ff", 12.5, 50.25), discretes=[True]) as running:
@@ -178,6 +187,23 @@ def test_stations_are_devices_of_their_own(tmp_path: Path, capsys: pytest.Captur
     config, profiles = load_edge(tmp_path / "edge.toml")
     assert config.devices[0].unit == 2
     assert list(profiles["tank"].points) == ["B"]
+
+
+def test_names_that_cannot_be_ids_are_refused_in_plain_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(listed(tmp_path, HEAD, TANK), "--device", "液氯库", "--hazard-source", "1#库") == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "--device: '液氯库' cannot be in a tag's id; write letters, digits, - and _ only" in said
+    assert "--hazard-source: '1#库'" in said
+    assert "there is no profile" not in said
+
+
+def test_whole_numbers_without_a_scale_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ("GT-1,氯气,WORD,40001,mg/m3,0~30,,,", "GT-2,氯气,WORD,40002,mg/m3,0~30,,,0.01")
+    assert imported(listed(tmp_path, HEAD + ",系数", *rows)) == OK
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "without a scale" in line)
+    assert line.endswith(": GT-1")
 
 
 def test_what_was_guessed_or_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

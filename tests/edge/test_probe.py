@@ -45,7 +45,9 @@ async def test_coils_are_bits(capsys: pytest.CaptureFixture[str]) -> None:
 
 async def test_a_register_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert await said_of("holding:9000", holding=[1]) == FAILED
-    assert "illegal address" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "illegal address" in said
+    assert "ask for one with --count 1" in said
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,7 @@ async def test_a_register_that_is_not_there_is_said(capsys: pytest.CaptureFixtur
     [
         (["no address", "holding:0"], "rtu-tcp://host:4001"),
         (["127.0.0.1:502", "register 7"], "holding:0"),
+        (["127.0.0.1:502", "61"], "holding:61 (counted from 0)"),
         (["127.0.0.1:502", "holding:0", "--count", "126"], "1 to 125"),
     ],
 )

@@ -8,12 +8,13 @@ agent starts with; what stands in the config already is never touched.
 
 import functools
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from davylamp_wire.config import ConfigError, read_toml
+from davylamp_wire.config import SLUG, ConfigError, read_toml
 
 from davylamp_edge.check import load_edge
 from davylamp_edge.point_list.addresses import modbus_address
@@ -60,6 +61,7 @@ class Request:
 
 def import_list(asked: Request) -> Iterator[str]:
     """Write the profile and the device; yield what a person should know. Raises: ConfigError, and writes nothing."""
+    _refuse_names(asked)
     config = asked.config.read_text(encoding="utf-8") if asked.config.exists() else NEW_CONFIG
     profile = _profile_path(asked)
     table = _table(asked)
@@ -72,6 +74,21 @@ def import_list(asked: Request) -> Iterator[str]:
     )
     _write_both(asked.config, config + table_text("[[devices]]", _device(asked, station)), profile, text)
     yield from _remarks(asked, table, points, profile)
+
+
+def _refuse_names(asked: Request) -> None:
+    """Raise a ConfigError for a name that cannot be part of a tag's id."""
+    said = {"--device": asked.device, "--hazard-source": asked.hazard_source}
+    rule = "write letters, digits, - and _ only, at most 64"
+    wrong = [
+        f"{option}: {name!r} cannot be in a tag's id; {rule}" for option, name in said.items() if not _is_slug(name)
+    ]
+    if wrong:
+        raise ConfigError([*wrong, "the Chinese name of a device has its place in the profile: zh, its first line"])
+
+
+def _is_slug(name: str) -> bool:
+    return re.fullmatch(SLUG, name) is not None
 
 
 def _table(asked: Request) -> Table:
@@ -163,10 +180,12 @@ def _remarks(asked: Request, table: Table, points: Points, profile: Path) -> Ite
     for what, tags in (
         ("taken for gas detectors by their unit (column 类别/kind says otherwise)", points.guessed_gas),
         ("gas detectors without any limit", points.unguarded_gas),
+        ("whole numbers without a scale (系数): shown as they come, even if they are counts or mA", points.unscaled),
         ("named in one language only, shown in both; write the other (zh, en) in the profile", points.one_language),
         ("with limits and no first action: general words stand in, write the site's own", points.no_action),
     ):
         if tags:
             more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
             yield f"  {len(tags)} {what}: {', '.join(tags[:SHOWN])}{more}"
+    yield f"  alarms call the device {asked.device!r}; write its own names into the profile's first lines (zh, en)"
     yield f"next: davylamp-edge check {asked.config}"

@@ -70,6 +70,7 @@ class Points:
     found: dict[str, Point] = field(default_factory=dict)
     unguarded_gas: list[str] = field(default_factory=list)
     guessed_gas: list[str] = field(default_factory=list)
+    unscaled: list[str] = field(default_factory=list)
     one_language: list[str] = field(default_factory=list)
     no_action: list[str] = field(default_factory=list)
 
@@ -105,6 +106,8 @@ def _note(points: Points, name: str, point: Point, cells: Mapping[str, str]) -> 
         points.unguarded_gas.append(point.plant_tag)
     if point.kind == "gas" and "kind" not in cells:
         points.guessed_gas.append(point.plant_tag)
+    if point.range and "scale" not in cells and point.type.startswith(("int", "uint")):
+        points.unscaled.append(point.plant_tag)
     if not ("zh" in cells and "en" in cells):
         points.one_language.append(point.plant_tag)
     if point.limits and "action" not in cells:
