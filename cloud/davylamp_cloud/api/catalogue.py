@@ -104,24 +104,28 @@ NO_TAGS = Register((), {}, {})
 
 
 class Catalogue:
-    """Keeps the register in memory: a hundred thousand tags are not read from disk for every screen."""
+    """Keeps the register in memory: a hundred thousand tags are not read from disk for every screen.
+
+    What is kept counts for the change it was read after: where reading fails, or a change comes meanwhile, it is read
+    again. An empty list would say that there is nothing.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._lock = threading.Lock()
-        self._stale = True
-        self._register = NO_TAGS
-        self._devices: tuple[Device, ...] | None = None
+        self._change = 1
+        self._register, self._register_of = NO_TAGS, 0
+        self._devices: tuple[Device, ...] = ()
+        self._devices_of = 0
 
     def forget(self) -> None:
         """Have the next reader load the register again; called on the monitor's thread after a change."""
-        self._stale = True
-        self._devices = None
+        self._change += 1
 
     def some(self, tags: Iterable[str]) -> Register:
         """Return these tags: the whole register where it is here, else they alone, for a start must not wait."""
         with self._lock:
-            if not self._stale:
+            if self._register_of == self._change:
                 return self._register
         return _register(self._state, sorted(set(tags)))
 
@@ -132,8 +136,10 @@ class Catalogue:
     def devices(self) -> tuple[Device, ...]:
         """Return every device, by node and name; reads the disk after a change."""
         with self._lock:
-            if self._devices is None:
+            change = self._change
+            if self._devices_of != change:
                 self._devices = _devices(self._state)
+                self._devices_of = change
             return self._devices
 
     def watched(self) -> Watched:
@@ -146,9 +152,10 @@ class Catalogue:
     def register(self) -> Register:
         """Return the register; reads the disk after a change, so call it off the event loop."""
         with self._lock:
-            if self._stale:
-                self._stale = False
+            change = self._change
+            if self._register_of != change:
                 self._register = _register(self._state)
+                self._register_of = change
             return self._register
 
 
