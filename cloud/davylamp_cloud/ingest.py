@@ -7,6 +7,7 @@ broker ─► paho thread ─► Intake ─► GroupCommit ─► log
 ```
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,7 @@ class Ingest:
         self._stopping = threading.Event()
         self._connected = False
         self._lost_ms: int | None = None
+        self._away_told = False
         self._state_ms = now_ms()
         self._client = _client(host_id, broker)
         self._receiver: threading.Thread | None = None
@@ -82,6 +84,7 @@ class Ingest:
         client = self._client
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_messages = self._on_messages
         client.connect_async(self._broker.host, self._broker.port, self._broker.keepalive_s)
@@ -102,7 +105,7 @@ class Ingest:
     def _let_go(self) -> None:
         """Drop the client, whose wake-up sockets close only with its last reference (paho 2.2)."""
         client = self._client
-        client.on_pre_connect = client.on_connect = client.on_disconnect = None
+        client.on_pre_connect = client.on_connect = client.on_connect_fail = client.on_disconnect = None
         client.on_messages = _nobody
         del self._client
 
@@ -207,13 +210,25 @@ class Ingest:
         if self._lost_ms is not None:
             LOG.info("broker connected", broker=self._broker.host, after_ms=_steady_ms() - self._lost_ms)
         self._lost_ms = None
+        self._away_told = False
         self._say(online=True)
+
+    def _on_connect_fail(self, client: Client, _: object) -> None:
+        """Say once that there is no broker; paho goes on trying. It calls this while it handles the error."""
+        if not self._away_told and not self._stopping.is_set():
+            LOG.warning(
+                "broker unreachable, trying on",
+                broker=f"{self._broker.host}:{self._broker.port}",
+                error=str(sys.exception() or ""),
+            )
+        self._away_told = True
 
     def _on_disconnect(
         self, client: Client, _: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if self._connected and not self._stopping.is_set():
             LOG.warning("broker lost", broker=self._broker.host, reason=str(reason))
+            self._away_told = True
         self._connected = False
         if self._lost_ms is None:
             self._lost_ms = _steady_ms()

@@ -150,6 +150,8 @@ async def _browse_with(given: argparse.Namespace, settings: OpcuaSettings) -> in
     if given.write_profile is not None and given.write_profile.exists():
         raise ValueError(f"{given.write_profile} exists and is not replaced; name another file")
     found = await browsed(given.address, settings, under=given.under, depth=given.depth, match=given.match)
+    if not found:
+        raise ValueError(f"nothing was found at {given.address}; try another --under or --match, or a greater --depth")
     for line in listed(found):
         print(line)
     if given.write_profile is not None:

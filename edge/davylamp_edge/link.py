@@ -288,7 +288,9 @@ class Link:
     def _on_connect_fail(self, client: mqtt.Client, _userdata: Any) -> None:
         # Called while paho handles it: without its words nobody could tell a certificate from a cable.
         error = sys.exception()
-        self._failed(client, "broker unreachable" if error is None else f"broker unreachable: {error}")
+        way = self._ways.current
+        unreachable = f"broker {way.host}:{way.port} unreachable"
+        self._failed(client, unreachable if error is None else f"{unreachable}: {error}")
 
     @guarded
     def _on_disconnect(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:

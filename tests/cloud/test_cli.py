@@ -1,5 +1,6 @@
 """The command `davylamp-cloud`: what it says, and with which exit code it ends."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from davylamp_cloud.__main__ import BAD_INPUT, FAILED, OK, main
-from support.cloud_process import CloudProcess
+from support.cloud_process import CloudProcess, until
 from support.host import host
 from support.services import Broker
 from support.speaker import Speaker
@@ -56,7 +57,17 @@ def test_run_goes_on_without_a_broker_and_still_stops_cleanly(tmp_path: Path, mo
     mosquitto.kill()
     cloud = CloudProcess(tmp_path, mosquitto).start()
     assert not cloud.get("/api/v1/health")["ingest"]["connected"]
+    address = f"{mosquitto.host}:{mosquitto.port}"
+    until(lambda: f'"broker unreachable, trying on" broker={address}' in cloud.log.read_text(), "that it says so")
     assert cloud.stop() == OK
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        path = tmp_path / "cloud.toml"
+        path.write_text(f'data_dir = "cloud"\n[http]\nport = {taken.getsockname()[1]}\n')
+        assert main(["run", str(path)]) == FAILED
+    assert "set host or port under [http]" in capsys.readouterr().err
 
 
 def test_run_in_a_folder_nobody_may_write_fails_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,12 @@ async def test_the_command_lists_and_writes_and_replaces_nothing(
     assert "exists and is not replaced" in capsys.readouterr().err
 
 
+@in_one_loop
+async def test_a_pattern_that_fits_nothing_is_said(plant: OpcuaPlant, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await asyncio.to_thread(main, ["browse", plant.address, "--match", "Tank9/*"]) == BAD_INPUT
+    assert "try another --under or --match" in capsys.readouterr().err
+
+
 def test_a_server_that_is_not_there_and_an_address_that_is_none_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["browse", f"opc.tcp://127.0.0.1:{services.free_port()}"]) == FAILED
     assert "OPC UA server 127.0.0.1" in capsys.readouterr().err
@@ -123,6 +129,8 @@ def test_a_server_that_is_not_there_and_an_address_that_is_none_say_so(capsys: p
     assert "write opc.tcp://host:port/path" in capsys.readouterr().err
     assert main(["browse", "opc.tcp://127.0.0.1:4840", "--policy", "Basic256Sha256"]) == BAD_INPUT
     assert "needs certificate_file, key_file, trust_folder" in capsys.readouterr().err
+    assert main(["browse", "opc.tcp://127.0.0.1:4840", "--username", "reader"]) == BAD_INPUT
+    assert "command line: username and password_file belong together" in capsys.readouterr().err
 
 
 def test_a_variable_without_a_latin_letter_gets_a_number() -> None:

@@ -13,6 +13,7 @@ from davylamp_edge.config import EdgeConfig
 from davylamp_edge.link import OUTSTANDING_BYTES, Connected, Connecting, Event, Link, Lost, pause_s
 from davylamp_wire.payload import BD_SEQ
 from davylamp_wire.topic import MessageType
+from support import services
 from support.edge_host import edge_host
 from support.services import Broker
 
@@ -187,3 +188,11 @@ def test_the_pause_before_a_reconnect_doubles_to_30_s_with_jitter(failures: int)
     longest = min(30.0, 2.0**failures)
     assert pause_s(failures, 1.0) == longest
     assert pause_s(failures, 0.0) == max(1.0, longest / 2)
+
+
+def test_a_broker_that_is_not_there_is_named() -> None:
+    port = services.free_port()
+    with watcher(port) as watching:
+        lost = watching.wait(Lost)
+    assert isinstance(lost, Lost)
+    assert lost.reason.startswith(f"broker 127.0.0.1:{port} unreachable")

@@ -66,10 +66,10 @@ def mistakes_of(error: ValidationError, origin: Path | str) -> list[str]:
     """Return a validation error as lines ``file: key: what is wrong``."""
     lines = []
     for item in error.errors(include_url=False, include_context=False):
-        key = ".".join(str(part) for part in item["loc"]) or "(whole file)"
-        message = "is not a known key" if item["type"] == "extra_forbidden" else item["msg"]
-        shown = _shown(item)
-        lines.append(f"{origin}: {key}: {message}{shown}")
+        where = ": ".join([str(origin), *filter(None, [".".join(str(part) for part in item["loc"])])])
+        said = item["msg"].removeprefix("Value error, ")  # pydantic's word for what our own checks say
+        message = "is not a known key" if item["type"] == "extra_forbidden" else said
+        lines.append(f"{where}: {message}{_shown(item)}")
     return lines
 
 

@@ -91,7 +91,8 @@ def _bound(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        words = f"{host}:{port} cannot be listened on ({error.strerror})"
+        raise OSError(f"http: {words}; stop what has it, or set host or port under [http]") from None
     return bound
