@@ -24,6 +24,9 @@ SLACK_MS = 1_000
 """A source stamp further ahead of its edge's clock than this counts as that clock itself: a stamp from the future must
 not keep later readings out of the present, not even for this long (SAFETY S2)."""
 
+EARLIEST_MS = -2_208_988_800_000
+"""The beginning of 1900. A far older stamp would overflow where times are subtracted, and pass for late (SAFETY S2)."""
+
 NOT_CURRENT, CURRENT, PLAIN = 0, 1, 2
 """Of a tag: its newest reading is not a good live one; it is; it is, and every row is normal."""
 
@@ -40,7 +43,9 @@ def evaluate(memory: Memory, batch: Batch) -> list[Step]:
 
 
 def _placed(memory: Memory, batch: Batch) -> Batch:
-    """Return the batch with stamps from the future brought back to their edge's clock."""
+    """Return the batch with stamps from the future brought back to their edge's clock, and none before all clocks."""
+    if int(batch.time_ms.min()) < EARLIEST_MS:
+        batch = replace(batch, time_ms=np.maximum(batch.time_ms, EARLIEST_MS))
     if int((batch.time_ms - batch.arrival_ms).max()) <= memory.ahead_ms + SLACK_MS:
         return batch
     now_ms = batch.arrival_ms + memory.offset_of(batch.tag.astype(np.int64))

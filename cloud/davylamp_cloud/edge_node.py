@@ -17,6 +17,10 @@ OVERTAKING_MS = 10_000
 CLOCK_SET_MS = 2_000
 """Messages of one edge come in the order they were sent: a time of sending this far back means its clock was set."""
 
+LATEST_MS = 253_402_300_799_999
+"""The end of 9999. A later time of sending (a -1, mostly) counts as this: the engine could not hold its offset, and
+would fail on every tick of every plant."""
+
 LARGEST_NUMBER = (1 << 63) - 1
 """What a column of the log holds."""
 
@@ -35,6 +39,7 @@ class Clock:
 
     def heard(self, sent_ms: int, steady_ms: int) -> None:
         """Take note of a message's own time of sending."""
+        sent_ms = min(sent_ms, LATEST_MS)
         if sent_ms < self.sent_ms - CLOCK_SET_MS:
             self.window_ms, self.before, self.newest = steady_ms, None, None
         self.sent_ms = sent_ms

@@ -154,28 +154,32 @@ def _figure(value: float, unit: str) -> str:
 
 
 def _since_zh(step: Transition, zone: tzinfo) -> str:
-    began = _clock(step.raised_ms, zone)
+    began = clock(step.raised_ms, zone)
     if step.late:
         return f"断线期间发生于 {began}{_until(step, zone)}，{FIELD_CHECK.zh}"
     return f"自 {began} 起"
 
 
 def _since_en(step: Transition, zone: tzinfo) -> str:
-    began = _clock(step.raised_ms, zone)
+    began = clock(step.raised_ms, zone)
     if step.late:
         return f"occurred {began}{_until(step, zone)} during link loss, {FIELD_CHECK.en}"
     return f"since {began}"
 
 
 def _until(step: Transition, zone: tzinfo) -> str:
-    return "" if step.late_until_ms is None else f"–{_clock(step.late_until_ms, zone)[11:]}"
+    return "" if step.late_until_ms is None else f"–{clock(step.late_until_ms, zone, '%H:%M:%S')}"
 
 
-def _clock(time_ms: int, zone: tzinfo) -> str:
-    return _second(time_ms // 1000, zone)
+def clock(time_ms: int, zone: tzinfo, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """Return a moment by a site's clock; one that no calendar has as its number, for its alarm must be told."""
+    return _second(time_ms // 1000, zone, form)
 
 
 @lru_cache(maxsize=1 << 10)
-def _second(time_s: int, zone: tzinfo) -> str:
+def _second(time_s: int, zone: tzinfo, form: str) -> str:
     """Return a second of a site's clock; in a storm many alarms share it."""
-    return datetime.fromtimestamp(time_s, zone).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(time_s, zone).strftime(form)
+    except (OverflowError, ValueError, OSError):
+        return f"{time_s} s"

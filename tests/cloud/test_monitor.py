@@ -15,6 +15,7 @@ from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
+from davylamp_wire import sparkplug_pb2
 from davylamp_wire.quality import Reason, bad, uncertain
 from davylamp_wire.topic import MessageType
 from sqlalchemy import select, text
@@ -442,6 +443,33 @@ def test_s09_an_infinite_value_is_an_alarm_and_not_the_end_of_the_monitor(tmp_pa
         say(running, born(running), math.inf, quality=uncertain(Reason.OVER_RANGE))
         assert {"L2 live", "OVER_RANGE live", "FAULT live"} <= running.standing().keys()
         assert running.standing()["L2 live"]["value"] is None
+
+
+def test_s04_an_alarm_whose_reading_has_a_stamp_no_calendar_has_is_raised_and_told(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = Speaker()
+        running.hear(*edge.birth())
+        topic, said = edge.data([5.0])
+        payload = sparkplug_pb2.Payload.FromString(said)
+        payload.metrics[-1].timestamp = (1 << 63) + 5
+        running.hear((topic, payload.SerializeToString()))
+        running.settle()
+        assert running.standing().keys() == {"L1 live", "L2 live"}
+        assert "since 1900-01-01" in running.standing()["L2 live"]["text_en"]
+
+
+@pytest.mark.parametrize("epoch", ["e1", None])
+def test_s14_a_time_of_sending_no_clock_has_stops_no_tick(tmp_path: Path, epoch: str | None) -> None:
+    with host(tmp_path) as running:
+        edge = Speaker(epoch=epoch)
+        running.hear(*edge.birth())
+        topic, said = edge.data([0.5])
+        payload = sparkplug_pb2.Payload.FromString(said)
+        payload.timestamp = (1 << 64) - 1
+        running.hear((topic, payload.SerializeToString()))
+        running.tick()
+        running.settle()
+        assert running.monitor.status()["records_set_aside"] == 0
 
 
 def test_s02_a_stamp_from_the_future_keeps_no_later_value_off_the_screen_and_delays_no_raise(tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ def test_s24_the_sentence_of_a_high_level() -> None:
     )
 
 
+def test_a_moment_no_calendar_has_is_told_as_its_number() -> None:
+    said = tell(replace(STEP, raised_ms=1 << 62, late=True, late_until_ms=1 << 62), TANK, SHANGHAI)
+    assert f"occurred {(1 << 62) // 1000} s–{(1 << 62) // 1000} s during link loss" in said.en
+
+
 def test_the_profiles_own_first_thing_to_do_comes_first() -> None:
     action = Text(zh="停进料泵 P-101", en="stop feed pump P-101")
     handling = replace(general(Kind.HH), action=action)

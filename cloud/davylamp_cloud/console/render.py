@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -107,13 +106,13 @@ class Reader:
 
     def clock(self, time_ms: int) -> str:
         """Return the site's time of day; with the date where it may be another day."""
-        return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%m-%d %H:%M:%S")
+        return telling.clock(time_ms, self.zone, "%m-%d %H:%M:%S")
 
     def time_of_day(self, time_ms: int) -> str:
-        return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%H:%M")
+        return telling.clock(time_ms, self.zone, "%H:%M")
 
     def to_the_second(self, time_ms: int) -> str:
-        return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%H:%M:%S")
+        return telling.clock(time_ms, self.zone, "%H:%M:%S")
 
     def _words(self) -> Mapping[str, Any]:
         return {
