@@ -93,7 +93,7 @@ def tag_view(entry: Entry, parts: Parts, with_limits: bool = False) -> TagView:
         arrival_ms=now.arrival_ms if arrived else None,
         age_ms=parts.cloud.now_ms() - now.arrival_ms if arrived else None,
         range=entry.range,
-        limits=limits_of(parts.cloud.state.limits(entry.index)) if with_limits else (),
+        limits=limits_of(parts.cloud.state.limits(entry.index)) if with_limits else None,
         states=dict(entry.states),
     )
 
@@ -114,7 +114,7 @@ def entry_of(parts: Parts, actor: Actor, tag: str) -> Entry:
 
 @router.get("")
 def list_tags(parts: CloudParts, actor: Reader, q: Words = "", limit: Limit = 100, offset: Offset = 0) -> TagPage:
-    """List tags with current value, quality and age."""
+    """List tags with current value, quality and age; their limits are with each tag itself, null here."""
     return page_of_tags(parts, actor, q, limit, offset)
 
 

@@ -142,7 +142,10 @@ class LimitView:
 
 @dataclass(frozen=True, slots=True)
 class TagView:
-    """A tag with its current value. `age_ms` counts since its last arrival here; None where nothing came yet."""
+    """A tag with its current value. `age_ms` counts since its last arrival here; None where nothing came yet.
+
+    `limits` are None in a list of tags, where nobody has looked for them; one tag asked for by itself has them.
+    """
 
     index: int
     tag: str
@@ -159,7 +162,7 @@ class TagView:
     arrival_ms: int | None
     age_ms: int | None
     range: tuple[float, float] | None = None
-    limits: tuple[LimitView, ...] = ()
+    limits: tuple[LimitView, ...] | None = None
     states: dict[str, Bilingual] = field(default_factory=dict)
 
 

@@ -50,6 +50,13 @@ def test_tags_are_found_by_any_of_their_names(plant: Plant, local: httpx.Client,
     assert [tag["index"] for tag in found["items"]] == [0]
 
 
+def test_a_list_of_tags_claims_nothing_of_their_limits(plant: Plant, local: httpx.Client) -> None:
+    chlorine(plant)
+    (listed,) = local.get("/api/v1/tags").json()["items"]
+    assert listed["limits"] is None
+    assert local.get(f"/api/v1/tags/{listed['tag']}").json()["limits"]
+
+
 def test_history_is_raw_or_by_minute_and_shows_holes(plant: Plant, local: httpx.Client) -> None:
     tag = chlorine(plant)
     start = NOW_MS // 60_000 * 60_000
