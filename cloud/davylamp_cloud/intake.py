@@ -209,8 +209,9 @@ class Intake:
             if born.epoch is not None and born.epoch not in node.journals:
                 node.journals[born.epoch] = Journal(born.epoch, Intervals(), Intervals())
                 node.epoch_ms, node.epoch_here_ms = born.message.timestamp or 0, now_ms
-            digest = outline(node.id, "", born.epoch is not None, born.message)
-            said = self._births.known(digest) or said_by_node(node.group, node.name, born.message)
+            own, message = born.epoch is not None, born.message
+            digest = outline(node.id, "", own, message)
+            said = self._births.known(digest) or said_by_node(node.group, node.name, message, own)
             birth = self._birth(node, said, born.payload, born.birth, now_ms)
             node.controls = _controls(birth)
             node.owes = born.epoch is not None

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from davylamp_wire.describe import DeviceDescription, description_of, slug
 from davylamp_wire.names import name_alias
-from davylamp_wire.payload import DESCRIPTION, EPOCH, OUR_QUALITY, QUALITY, Message, Metric, is_own
+from davylamp_wire.payload import DESCRIPTION, OUR_QUALITY, QUALITY, Message, Metric, is_own
 from davylamp_wire.profile import Point
 
 from davylamp_cloud.register import NODE_DEVICE
@@ -38,9 +38,8 @@ def outline(node: str, device: str, own: bool, birth: Message) -> str:
     return hashlib.sha256(json.dumps([node, device, own, words, metrics]).encode()).hexdigest()
 
 
-def said_by_node(group: str, node: str, birth: Message) -> Said:
+def said_by_node(group: str, node: str, birth: Message, own: bool) -> Said:
     """Return what an NBIRTH says. One of ours has no points of its own; a foreign one may."""
-    own = birth.find(EPOCH) is not None
     return _said(node_id(group, node), "", own, None if own else _foreign(NODE_DEVICE, birth, group), birth)
 
 

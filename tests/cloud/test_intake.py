@@ -189,6 +189,18 @@ def test_a_datatype_beyond_all_that_exist_costs_no_tag_its_place(tmp_path: Path)
     again.close()
 
 
+def test_a_birth_whose_epoch_is_no_text_may_come_twice(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = Speaker()
+        for _ in range(2):
+            (topic, said), device = edge.birth()
+            payload = sparkplug_pb2.Payload.FromString(said)
+            next(metric for metric in payload.metrics if metric.name == EPOCH).long_value = 1
+            running.hear((topic, payload.SerializeToString()), device)
+        running.settle()
+        assert kinds(running).count("birth") == 4
+
+
 def test_a_foreign_edge_is_taken_and_the_values_of_its_birth_are_readings(tmp_path: Path) -> None:
     with host(tmp_path) as running:
         edge = Speaker(group="Plant 7", node="Gateway A", device="Boiler", epoch=None)
