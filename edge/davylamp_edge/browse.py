@@ -18,8 +18,8 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 REMARK = """\
 Drafted by davylamp-edge browse from {server}. 由 davylamp-edge browse 生成的草稿。
-To do: names in both languages, kind (gas and fire detectors!), limits with their source and first action
-(docs/how-to/profile.md); delete what is no tag; then davylamp-edge check."""
+To do: names of the device and each point in both languages, kind (gas and fire detectors!), limits with their source
+and first action (docs/how-to/profile.md); delete what is no tag; then davylamp-edge check."""
 
 
 async def browsed(
