@@ -18,7 +18,7 @@ demo: $(READY)
 	@$(BIN)/davylamp-sim demo $(ARGS)
 
 test: $(READY) check
-	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

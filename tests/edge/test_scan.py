@@ -171,7 +171,8 @@ async def test_hung_and_dead_devices_delay_no_other(free_port: Callable[[], int]
         )
         async with scanning(config, rig(a=at("holding:0"))) as (scanner, collector):
             await collector.until(lambda: scanner.statuses["alive"].scans >= 40)
-            assert scanner.statuses["alive"].late == 0
+            # A busy machine costs a few; waiting for one hung device would cost twenty.
+            assert scanner.statuses["alive"].late < 10
             assert scanner.statuses["hung"].scans == 0
         assert set(by_name(collector, scanner, "a", "hung")) == {(None, COMM)}
         assert set(by_name(collector, scanner, "a", "dead")) == {(None, COMM)}
