@@ -426,6 +426,11 @@ def _write_quarantined(connection: sqlite3.Connection, quarantined: Sequence[Qua
         return
     connection.executemany(
         "INSERT INTO quarantine(at_ms, node, topic, reason, payload) VALUES(?,?,?,?,?)",
-        [(q.at_ms, q.node, q.topic, q.reason, q.payload[:QUARANTINE_BYTES]) for q in quarantined],
+        [(q.at_ms, q.node, _sayable(q.topic), _sayable(q.reason), q.payload[:QUARANTINE_BYTES]) for q in quarantined],
     )
     connection.execute("DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (QUARANTINE_ROWS,))
+
+
+def _sayable(text: str) -> str:
+    """Return a text as UTF-8 has it: a reason may quote half a character, and that must not stop the log."""
+    return text.encode(errors="backslashreplace").decode()

@@ -121,6 +121,12 @@ def test_a_birth_that_no_column_holds_numbers_no_tag(log: Log) -> None:
     log.close()
 
 
+def test_a_reason_that_quotes_half_a_character_is_kept(log: Log) -> None:
+    log.append([], Beside(quarantined=[Quarantined(1, "n", "a/\ud800", "no hole: '\ud800'", b"")]))
+    assert [(q.topic, q.reason) for q in log.quarantined()] == [("a/\\ud800", "no hole: '\\ud800'")]
+    log.close()
+
+
 def test_a_changed_byte_on_disk_is_noticed(tmp_path: Path) -> None:
     log = Log(tmp_path / "log.db")
     log.append([record(b"value 1"), record(b"value 2")])
