@@ -92,8 +92,8 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
 def host_old(times: Ints, jump_ms: int, now_ms: int, gap_ms: int) -> Bools:
     """Return which host times were taken before the host's clock was set; what came since the last tick may be either.
 
-    Where it was set back, times ahead of it are old for certain. In doubt a time counts as old: silence is then called
-    too early and mends itself, never too late.
+    Where it was set back, times ahead of it are old for certain, and only what lies within the last gap between ticks
+    counts as new: an old time that falls just there is taken for a new one, and its silence is called that much later.
     """
     if jump_ms < 0:
         return (times > now_ms) | (now_ms - times > gap_ms)

@@ -23,6 +23,7 @@ from davylamp_cloud.api import HttpServer, create_app
 from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
+from davylamp_cloud.cores import kept_to_one
 from davylamp_cloud.group_commit import GroupCommit
 from davylamp_cloud.historian import Historian, LogNames, open_historian
 from davylamp_cloud.historian.announce import Announcer, TakesLines
@@ -127,12 +128,13 @@ class App:
     def start(self) -> None:
         """Start every part; the address is then in `url` and in ``data_dir/http.json``."""
         self._startup.mark("build")
-        for part in self._parts:
-            self._undo.callback(part.stop)
-            part.start()
-            self._startup.mark(type(part).__name__.lower())
-        self._undo.callback(self._http.stop)
-        self.url = self._http.start()
+        with kept_to_one() if self.cloud.config.one_core else contextlib.nullcontext():
+            for part in self._parts:
+                self._undo.callback(part.stop)
+                part.start()
+                self._startup.mark(type(part).__name__.lower())
+            self._undo.callback(self._http.stop)
+            self.url = self._http.start()
         announce(self.cloud.config.data_dir, self.url)
         self._startup.mark("http")
         LOG.info("started", **self._startup.phases())

@@ -226,6 +226,8 @@ class CloudConfig(Section):
 
     data_dir: Path
     host_id: Slug = "davylamp"
+    one_core: bool = True
+    """Whether the threads that decide, store and tell share a core; history uses all of them (docs/decisions/0023)."""
     language: Literal["zh", "en"] = "zh"
     broker: BrokerConfig = BrokerConfig()
     http: HttpConfig = HttpConfig()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import OperationalError
 
 from davylamp_cloud import faultpoints
+from davylamp_cloud.cores import use_all
 from davylamp_cloud.store.snapshots import packed, write_snapshot
 from davylamp_cloud.store.state import State
 
@@ -47,6 +48,7 @@ class Snapshots:
             self._thread = None
 
     def _store(self, seq: int, at_ms: int, body: Mapping[str, NDArray[Any] | bytes]) -> None:
+        use_all()
         small = packed(body)
         try:
             with self._state.writing() as connection:

@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 from davylamp_alarms.batch import Batch
 
+from davylamp_cloud.cores import use_all
 from davylamp_cloud.historian import Historian, HistorianUnavailable, Rows
 from davylamp_cloud.historian.days import DAY_MS
 from davylamp_cloud.log import Log, Record, RecordKind
@@ -115,6 +116,7 @@ class Feed:
             self._historian.doubt(newest, len(self._log.births))
 
     def _run(self) -> None:
+        use_all()
         try:
             while not self._stopping.is_set():
                 self._expire()
