@@ -99,11 +99,15 @@ class Stage:
         sampler = ["benchmarks.sampler", str(profile_of(self.folder, name))] if sampled else []
         return self.program(name, sys.executable, "-m", *sampler, *arguments)
 
-    def installed(self, name: str, *arguments: str) -> Part:
-        """Start a Python module with its bytecode kept in the folder, as an installation has it after its first run."""
+    def installed(self, name: str, *arguments: str, python: Path | None = None) -> Part:
+        """Start a Python module with its bytecode kept in the folder, as an installation has it after its first run.
+
+        Args:
+            python: Of an installation; else this one, which also has what only developers need.
+        """
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment = {**kept, "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
-        part = Part(self.folder, name, [sys.executable, "-m", *arguments], environment)
+        part = Part(self.folder, name, [str(python or sys.executable), "-m", *arguments], environment)
         self._undo.callback(part.end)
         return part
 

@@ -30,11 +30,14 @@ LIFE_S = 2.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Take a folder to keep what was built in, so that the next run begins at once."""
+    """Take a folder to keep what was built in, so that the next run begins at once, and whose Python is measured."""
     parser.add_argument("--folder", type=Path, help="build the state here, or use what is there")
+    parser.add_argument(
+        "--python", type=Path, help="of an installation: python3 -m venv X; X/bin/pip install '.[cloud]'"
+    )
 
 
-def run(folder: Path | None = None) -> Report:
+def run(folder: Path | None = None, python: Path | None = None) -> Report:
     """Build once, then kill and start again."""
     report = Report("restart")
     if shutil.which("mosquitto") is None:
@@ -46,13 +49,13 @@ def run(folder: Path | None = None) -> Report:
             report.notes.append(f"building took {build(built):.0f} s")
         with stage(Path(name)) as site:
             shutil.copytree(built, site.folder / "cloud")
-            _rounds(report, site)
+            _rounds(report, site, python)
     tags, load = EDGES * DEVICES * POINTS, os.getloadavg()[0]
     report.notes.append(f"{tags:,} tags; load of the machine at the end, its own included: {load:.1f}")
     return report
 
 
-def _rounds(report: Report, site: Stage) -> None:
+def _rounds(report: Report, site: Stage, python: Path | None) -> None:
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     (site.folder / SECRET).write_text(secret + "\n", encoding="ascii")
     receiver, notices = site.regulator(SECRET)
@@ -62,7 +65,7 @@ def _rounds(report: Report, site: Stage) -> None:
     found: list[dict[str, float]] = []
     try:
         for number in range(ROUNDS + 1):
-            found.append(_round(site, config, edge, number, notices))
+            found.append(_round(site, config, edge, number, notices, python))
     finally:
         edge.close()
     _report(report, found[1:])  # the first start only makes a process that can be killed, and bytecode
@@ -71,12 +74,14 @@ def _rounds(report: Report, site: Stage) -> None:
     report.add(at_most("transitions repeated", repeated, "transitions", 0))
 
 
-def _round(site: Stage, config: str, edge: Returning, number: int, notices: Path) -> dict[str, float]:
+def _round(
+    site: Stage, config: str, edge: Returning, number: int, notices: Path, python: Path | None
+) -> dict[str, float]:
     """Start, take the times of the first answers, kill."""
     (site.folder / "cloud" / "http.json").unlink(missing_ok=True)
     edge.announce(number)
     began_s = time.monotonic()
-    part = site.installed(f"cloud-{number}", "davylamp_cloud", "run", config)
+    part = site.installed(f"cloud-{number}", "davylamp_cloud", "run", config, python=python)
     times = {"the whole list of alarms": _answered(site, part) - began_s}
     times["the console's page"] = _page(site) - began_s
     times["a new alarm on disk"] = _stored(site, number) - began_s
