@@ -8,7 +8,7 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -36,6 +36,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
   davylamp-edge run /etc/davylamp/edge.toml       run until SIGTERM or Ctrl-C; SIGHUP reads the config again
   davylamp-edge browse opc.tcp://192.168.1.30:4840 --match 'Tank1/*' --write-profile profiles/tank/tank-1.toml
                                                   what an OPC UA server has, and a draft of a profile
+  davylamp-edge probe 192.168.1.20:502 40061      what registers, or an OPC UA server's nodes, say now
   davylamp-edge certificate tls --uri urn:plant:edge-1      a certificate for OPC UA servers to trust
 
 The config file is explained key by key in edge/example.toml."""
@@ -60,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="read a config, say what it means or every mistake in it (检查配置)")
     for command in (run, check):
         command.add_argument("file", type=Path, metavar="FILE", help="the edge's config, TOML")
-    _add_probe(commands.add_parser("probe", help="show what a Modbus device's registers could mean (查看寄存器)"))
+    _add_probe(
+        commands.add_parser("probe", help="show what a device says, under every interpretation (查看寄存器或节点)")
+    )
     _add_import(commands.add_parser("import", help="make a device of a point list, XLSX or CSV (导入点表)"))
     _add_browse(commands.add_parser("browse", help="list an OPC UA server's variables, draft a profile (浏览 OPC UA)"))
     _add_certificate(commands.add_parser("certificate", help="make this edge's OPC UA certificate (生成证书)"))
@@ -68,11 +71,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_probe(command: argparse.ArgumentParser) -> None:
-    command.add_argument("address", help="where the device answers, for example 192.168.1.20:502")
-    command.add_argument("place", help="the first register: holding:60, input:0, coil:0, discrete:0, or 40061")
-    command.add_argument("--count", type=int, default=8, help="how many, 8 unless said (个数)")
+    command.add_argument(
+        "address", help="where the device answers, for example 192.168.1.20:502 or opc.tcp://192.168.1.30:4840"
+    )
+    command.add_argument(
+        "places",
+        nargs="+",
+        metavar="PLACE",
+        help="the first register: holding:60, input:0, coil:0, discrete:0, or 40061; some of its bits: holding:60.4-7."
+        " Of an OPC UA server: node ids, nsu=urn:plant:plc;s=Tank1.Level (节点)",
+    )
+    command.add_argument("--count", type=int, help="how many registers or coils, 8 unless said (个数)")
     command.add_argument("--unit", type=int, default=1, help="Modbus unit id, 1 unless said (站号)")
     command.add_argument("--timeout", type=float, default=2.0, metavar="S", help="how long to wait for the answer")
+    _add_security(command)
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:
@@ -111,23 +123,38 @@ def _add_browse(command: argparse.ArgumentParser) -> None:
         "--match", action="append", default=[], metavar="GLOB", help="only paths like Tank1/*; may be repeated"
     )
     command.add_argument("--write-profile", type=Path, metavar="FILE", help="draft a profile of what is listed")
-    secured = command.add_argument_group("as in [devices.opcua] of the config (加密与身份)")
-    for key in SESSION_KEYS:
-        secured.add_argument(f"--{key.replace('_', '-')}", dest=key)
-    secured.add_argument("--allow-deprecated", action="store_true", default=None)
+    _add_security(command)
 
 
 SESSION_KEYS = ("policy", "security", "username", *PATHS)
 
 
-def _browse(given: argparse.Namespace) -> int:
-    from davylamp_edge.drivers import DeviceUnreachable
+def _add_security(command: argparse.ArgumentParser) -> None:
+    secured = command.add_argument_group("OPC UA, as in [devices.opcua] of the config (加密与身份)")
+    for key in SESSION_KEYS:
+        secured.add_argument(f"--{key.replace('_', '-')}", dest=key)
+    secured.add_argument("--allow-deprecated", action="store_true", default=None)
 
+
+def _security(given: argparse.Namespace) -> OpcuaSettings:
     keys = (*SESSION_KEYS, "allow_deprecated")
     said = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
-    settings = parse(OpcuaSettings, said, "command line")
+    return parse(OpcuaSettings, said, "command line")
+
+
+def _browse(given: argparse.Namespace) -> int:
+    return _asked_of_server(given, _browse_with)
+
+
+def _asked_of_server(
+    given: argparse.Namespace, ask: Callable[[argparse.Namespace, OpcuaSettings], Coroutine[None, None, int]]
+) -> int:
+    """Ask an OPC UA server something, and say what went wrong."""
+    from davylamp_edge.drivers import DeviceUnreachable
+
+    settings = _security(given)
     try:
-        return asyncio.run(_browse_with(given, settings))
+        return asyncio.run(ask(given, settings))
     except ImportError as error:
         return _without(error)
     except DeviceUnreachable as error:
@@ -143,10 +170,8 @@ def _browse(given: argparse.Namespace) -> int:
 
 async def _browse_with(given: argparse.Namespace, settings: OpcuaSettings) -> int:
     from davylamp_edge.browse import browsed, drafted, listed
-    from davylamp_edge.drivers.opcua import OpcuaDriver
 
-    if wrong := OpcuaDriver.wrong_address(given.address):
-        raise ValueError(f"{given.address} {wrong}")
+    _opcua_address(given.address)
     if given.write_profile is not None and given.write_profile.exists():
         raise ValueError(f"{given.write_profile} exists and is not replaced; name another file")
     found = await browsed(given.address, settings, under=given.under, depth=given.depth, match=given.match)
@@ -161,6 +186,14 @@ async def _browse_with(given: argparse.Namespace, settings: OpcuaSettings) -> in
         print(f"{given.write_profile}: a draft; its first lines say what is to do")
         print(f'next: [[devices]] with profile = "{given.write_profile.stem}" in the config (docs/how-to/opcua.md)')
     return OK
+
+
+def _opcua_address(address: str) -> None:
+    """Raise a ValueError for what is no server's address."""
+    from davylamp_edge.drivers.opcua import OpcuaDriver
+
+    if wrong := OpcuaDriver.wrong_address(address):
+        raise ValueError(f"{address} {wrong}")
 
 
 def _add_certificate(command: argparse.ArgumentParser) -> None:
@@ -195,29 +228,49 @@ def _without(error: ImportError) -> int:
 
 
 def _probe(given: argparse.Namespace) -> int:
+    if given.address.startswith("opc."):
+        return _asked_of_server(given, _probe_nodes)
+    if len(given.places) > 1:
+        raise ConfigError(
+            [f"one place at a time: {given.places[0]}, and --count for how many; only nodes come in lists"]
+        )
+    return _probe_registers(given, given.places[0])
+
+
+async def _probe_nodes(given: argparse.Namespace, settings: OpcuaSettings) -> int:
+    from davylamp_edge.probe_nodes import probed_nodes
+
+    _opcua_address(given.address)
+    lines, readable = await probed_nodes(given.address, settings, given.places, given.timeout)
+    for line in lines:
+        print(line)
+    return OK if readable else FAILED
+
+
+def _probe_registers(given: argparse.Namespace, written: str) -> int:
     from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable
     from davylamp_edge.drivers.modbus import ModbusDriver
     from davylamp_edge.plan import parse_place
     from davylamp_edge.point_list.addresses import modbus_address
-    from davylamp_edge.probe import most, probed
+    from davylamp_edge.probe import asked_for, probed
 
-    if given.place.isdigit() and len(given.place) < len("40001"):
-        where = f"{given.place!r} does not say which registers"
-        raise ConfigError([f"{where}; write holding:{given.place} (counted from 0), or 40061, which is holding:60"])
+    if written.isdigit() and len(written) < len("40001"):
+        where = f"{written!r} does not say which registers"
+        raise ConfigError([f"{where}; write holding:{written} (counted from 0), or 40061, which is holding:60"])
     try:
-        place = parse_place(modbus_address(given.place, "", None))
-        most(place, given.count)
+        place = parse_place(modbus_address(written, "", None))
+        count = asked_for(place, given.count)
     except ValueError as error:
         raise ConfigError([str(error)]) from None
     if wrong := ModbusDriver.wrong_address(given.address):
         raise ConfigError([wrong])
     try:
-        lines = asyncio.run(probed(given.address, given.unit, place, given.count, given.timeout))
+        lines = asyncio.run(probed(given.address, given.unit, place, count, given.timeout))
     except DeviceUnreachable as error:
         print(error, file=sys.stderr)
         return FAILED
     except DeviceRefused as error:
-        fewer = "; not all of them are there: ask for one with --count 1" if error.narrower and given.count > 1 else ""
+        fewer = "; not all of them are there: ask for one with --count 1" if error.narrower and count > 1 else ""
         print(f"{error}{fewer}", file=sys.stderr)
         return FAILED
     for line in lines:

@@ -69,3 +69,39 @@ def test_eight_bytes_and_a_text_are_seen() -> None:
     assert any("float64" in line and "*ABCD 101.325" in line for line in lines)
     words = b"".join(word.to_bytes(2, "big") for word in registers(">8s", b"GT-1101 "))  # type: ignore[arg-type]  # bytes
     assert any("string ABCD 'GT-1101'" in line for line in interpretations(parse_place("input:0"), words))
+
+
+async def test_bytes_decimal_digits_and_swapped_bytes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await said_of("holding:0", "--count", "2", holding=[0x1234, 0x80FE]) == OK
+    said = capsys.readouterr().out
+    for part in (
+        "uint16 4660    int16 4660    bcd16 1234",
+        "BADC    uint16 13330   int16 13330   bcd16 3412",
+        ".low uint8 52      int8 52       .high uint8 18      int8 18",
+        ".low uint8 254     int8 -2       .high uint8 128     int8 -128",
+        "uint16 33022   int16 -32514  bcd16 none",
+    ):
+        assert part in said
+    assert "bcd32" not in said  # 80FE are no decimal digits in any order
+
+
+async def test_decimal_digits_of_two_registers_are_shown_in_every_order(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await said_of("holding:0", "--count", "2", holding=[0x1234, 0x5678]) == OK
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "bcd32" in line)
+    for part in ("ABCD 12345678", "DCBA 78563412", "BADC 34127856", "CDAB 56781234"):
+        assert part in line
+
+
+async def test_the_bits_a_profile_would_cut_out_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await said_of("holding:0.4-7", holding=[0x12A4]) == OK
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert lines == [
+        ["holding:0.4-7", "uint16", "ABCD", "10", "DCBA", "1", "BADC", "1", "CDAB", "10"],
+        ["holding:0.4-7", "int16", "ABCD", "-6", "DCBA", "1", "BADC", "1", "CDAB", "-6"],
+    ]
+
+
+async def test_bits_of_a_wide_value_ask_for_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await said_of("holding:0.31", holding=[0x8000, 0x0000]) == OK
+    (line,) = capsys.readouterr().out.splitlines()[:-1]
+    assert line.split() == ["holding:0.31", "uint32", "ABCD", "1", "DCBA", "0", "BADC", "0", "CDAB", "0"]

@@ -57,7 +57,7 @@ class _Found:
 
 async def variables(session: Session, under: str, depth: int) -> list[Variable]:
     """Return the variables below a node, nearest first. Raises: DeviceUnreachable, ValueError for no node id."""
-    start = _node(under) if under else OBJECTS
+    start = node_id(under) if under else OBJECTS
     try:
         found = await _walk(session, session.resolved(start), depth)
         return [each for chunk in _chunks(found) for each in await _described(session, chunk)]
@@ -65,7 +65,8 @@ async def variables(session: Session, under: str, depth: int) -> list[Variable]:
         raise DeviceUnreachable(f"{session.server}: {said(error)}") from None
 
 
-def _node(text: str) -> ua.NodeId:
+def node_id(text: str) -> ua.NodeId:
+    """Return a node id as a person writes it. Raises: ValueError for what is none."""
     try:
         return ua.NodeId.from_string(text)
     except (UaError, ValueError):
@@ -76,12 +77,12 @@ async def _walk(session: Session, start: ua.NodeId, depth: int) -> list[_Found]:
     """Walk through a server breadth first, each node once, because servers link in circles; one level more for the
     properties of what was found last."""
     (limit,) = await session.attributes([(MAX_NODES_PER_BROWSE, AttributeIds.Value)])
-    at_once = min(AT_ONCE, _value(limit) or AT_ONCE)
+    at_once = min(AT_ONCE, value_of(limit) or AT_ONCE)
     seen, found, level = {start}, list[_Found](), [_Found((), start, False)]
     while level and depth >= 0:
         below: list[_Found] = []
         for chunk in _chunks(level, at_once):
-            answers = await _references(session, [each.node for each in chunk])
+            answers = await references_of(session, [each.node for each in chunk])
             for parent, references in zip(chunk, answers, strict=True):
                 below += _children(parent, references, seen)
         depth -= 1
@@ -102,7 +103,7 @@ def _children(parent: _Found, references: Sequence[ua.ReferenceDescription], see
             yield _Found((*parent.path, name), node, reference.NodeClass == ua.NodeClass.Variable)
 
 
-async def _references(session: Session, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
+async def references_of(session: Session, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
     """Return what each node refers to, whole."""
     client = session.client.uaclient
     parameters = ua.BrowseParameters()
@@ -143,34 +144,47 @@ async def _described(session: Session, found: Sequence[_Found]) -> list[Variable
     rest = iter(extra)
     variables = []
     for at, each in enumerate(found):
-        kind, rank, description, value = map(_value, own[len(kinds) * at : len(kinds) * (at + 1)])
-        unit = _value(next(rest)) if "EngineeringUnits" in each.properties else None
-        span = _value(next(rest)) if "EURange" in each.properties else None
+        kind, rank, description, value = map(value_of, own[len(kinds) * at : len(kinds) * (at + 1)])
+        unit = value_of(next(rest)) if "EngineeringUnits" in each.properties else None
+        span = value_of(next(rest)) if "EURange" in each.properties else None
         variables.append(
             Variable(
                 each.path,
                 session.named(each.node),
-                _type(kind, rank),
-                _text(getattr(unit, "DisplayName", None)),
-                (span.Low, span.High) if isinstance(span, ua.Range) and span.Low < span.High else None,
-                _text(description),
+                type_of(kind, rank),
+                unit_of(unit),
+                span_of(span),
+                text_of(description),
                 "" if value is None else str(value)[:40],
             )
         )
     return variables
 
 
-def _value(reply: ua.DataValue) -> Any:
+def value_of(reply: ua.DataValue) -> Any:
+    """Return the value in a reply; None where there is none."""
     return reply.Value.Value if reply.Value is not None else None
 
 
-def _type(kind: Any, rank: Any) -> str:
+def type_of(kind: Any, rank: Any) -> str:
+    """Return a data type's name in a profile; empty for what no tag can have."""
     is_plain = isinstance(kind, ua.NodeId) and kind.NamespaceIndex == STANDARD and rank in (None, -1, -2, -3)
     return TYPES.get(int(kind.Identifier), "") if is_plain and isinstance(kind.Identifier, int) else ""
 
 
-def _text(text: Any) -> str:
+def text_of(text: Any) -> str:
+    """Return a localized text; empty where there is none."""
     return (getattr(text, "Text", None) or "").strip()
+
+
+def unit_of(unit: Any) -> str:
+    """Return the unit an EngineeringUnits property shows."""
+    return text_of(getattr(unit, "DisplayName", None))
+
+
+def span_of(span: Any) -> tuple[float, float] | None:
+    """Return the ends of an EURange; None where it has none."""
+    return (span.Low, span.High) if isinstance(span, ua.Range) and span.Low < span.High else None
 
 
 def _chunks(items: Sequence[_Found], size: int = AT_ONCE) -> Iterator[list[_Found]]:

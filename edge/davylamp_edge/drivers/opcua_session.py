@@ -182,11 +182,15 @@ class Session:
             raise DeviceUnreachable(f"{self.server}: {said(error)}") from None
         return values
 
-    async def attributes(self, asked: Sequence[tuple[ua.NodeId, AttributeIds]]) -> list[ua.DataValue]:
+    async def attributes(
+        self,
+        asked: Sequence[tuple[ua.NodeId, AttributeIds]],
+        stamps: ua.TimestampsToReturn = ua.TimestampsToReturn.Neither,
+    ) -> list[ua.DataValue]:
         """Return attributes of nodes, as many in one Read as the server takes."""
         client, replies = self.client, list[ua.DataValue]()
         for start in range(0, len(asked), self.most_read):
-            parameters = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Neither)
+            parameters = ua.ReadParameters(TimestampsToReturn=stamps)
             parameters.NodesToRead = [
                 ua.ReadValueId(NodeId=node, AttributeId=kind) for node, kind in asked[start : start + self.most_read]
             ]
