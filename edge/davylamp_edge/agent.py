@@ -20,11 +20,12 @@ from davylamp_wire.reading import Readings, Value
 
 from davylamp_edge.birth import Births, Tags
 from davylamp_edge.boot_clock import BootClock, steady_ms
-from davylamp_edge.config import EdgeConfig
+from davylamp_edge.config import EdgeConfig, opcua_files
 from davylamp_edge.install import Installed, install, install_self
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.machine import MACHINE, Machine
+from davylamp_edge.opcua_expiry import OpcuaCertificates
 from davylamp_edge.records import Entry, JournalClass
 from davylamp_edge.reload import Load, Reloader, fixed_mistakes
 from davylamp_edge.report import ScanResult, utc_ms
@@ -77,6 +78,7 @@ class Agent:
             wall_ms=now_ms,
             steady_ms=steady_ms,
         )
+        self._opcua_certificates = OpcuaCertificates()
         self._machine = Machine(config.journal.path)
         own = install_self(config, profiles, self._silent(config))
         self._births = Births(self.journal, _with_self(self.scanner.devices, own))
@@ -118,6 +120,8 @@ class Agent:
         silent = set(MACHINE) - self._machine.figures().keys()
         if all(way.tls is None for way in ways_of(config.broker)):
             silent |= {"certificate_days", "certificate_last_day"}
+        if not opcua_files(config):
+            silent |= {"opcua_certificate", "opcua_certificate_days", "opcua_certificate_last_day"}
         if config.broker.standby is None:
             silent |= {"ways_lost", "on_standby"}
         if config.one_way:
@@ -190,13 +194,14 @@ class Agent:
             self.uplink.clock.forget()
 
     async def _look_at_certificates(self, stop: asyncio.Event) -> None:
-        """Read when the certificates on the way to the broker end, now and again and again: somebody may renew them."""
+        """Read when certificates end, now and again and again: somebody may renew them."""
         while not stop.is_set():
             await asyncio.to_thread(self._look)
             await _waited(stop, LOOK_EVERY_S)
 
     def _look(self) -> None:
         self.uplink.certificates.look(files_of(self._config.broker), self._now_ms())
+        self._opcua_certificates.look(self._config, tuple(self.scanner.statuses.values()), self._now_ms())
 
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
@@ -231,6 +236,7 @@ class Agent:
 
     def snapshot(self) -> Snapshot:
         """Return how everything is doing."""
+        statuses = tuple(self.scanner.statuses.values())
         share, oldest = self.journal.waiting()
         oldest_ms = None if oldest is None else self.boot_clock.right_ms(*oldest)
         return Snapshot(
@@ -254,10 +260,11 @@ class Agent:
             clock_offset_ms=self.uplink.clock.ms,
             clock_wrong=self.boot_clock.wrong,
             certificates=self.uplink.certificates.days(self._now_ms()),
+            opcua_certificates=self._opcua_certificates.days(statuses, self._now_ms()),
             uplink=self.uplink.counters,
             published=self.uplink.published,
             reloads=self.reloader.count,
-            devices=tuple(self.scanner.statuses.values()),
+            devices=statuses,
             config=self._fingerprint,
             ways=self.uplink.ways.fares(),
             way_changes=self.uplink.ways.changes,

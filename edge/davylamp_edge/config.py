@@ -177,3 +177,9 @@ class EdgeConfig(Section):
     def _nobody(cls, given: object) -> object:
         """TOML has no null: the empty text says that no host is waited for."""
         return None if given == "" else given
+
+
+def opcua_files(config: EdgeConfig) -> dict[str, Path]:
+    """Return the certificates that say to OPC UA servers who we are, by their files: devices share them."""
+    settings = [device.opcua for device in config.devices if device.driver == "opcua"]
+    return {str(file): file for each in settings for file in each.certificates()}

@@ -1,4 +1,4 @@
-"""When the certificates on the way to the broker end: read, counted in days, and said 30, 7 and 1 days ahead.
+"""When certificates end: read, counted in days, and said 30, 7 and 1 days ahead.
 
 One date of each is all that is wanted, so it is read from the DER itself: a gateway without OPC UA carries no
 cryptography library.
@@ -7,7 +7,7 @@ cryptography library.
 import re
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,13 +70,24 @@ def first_end_in(file: Path) -> int:
     return min(end_of(ssl.PEM_cert_to_DER_cert(pem)) for pem in found)
 
 
+def end_in(file: Path) -> int:
+    """Return when the certificate in a PEM or DER file ends. Raises: OSError, or ValueError where there is none."""
+    content = file.read_bytes()
+    return end_of(content) if content[:1] == _SEQUENCE else first_end_in(file)
+
+
+_SEQUENCE = b"\x30"
+
+
 class Certificates:
-    """The ends that are known: ``client`` and ``ca`` from their files, ``broker`` from its handshake.
+    """The ends that are known, from files and from what the other side, ``peer``, has shown in a handshake.
 
     Safe from several threads: the broker's comes from paho's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str = "the broker", read: Callable[[Path], int] = first_end_in) -> None:
+        self._peer = peer
+        self._read = read
         self._lock = threading.Lock()
         self._ends: dict[str, int] = {}
         self._said: dict[str, int] = {}
@@ -86,7 +97,7 @@ class Certificates:
         """Read files anew, and count the days of all that is known; one that cannot be read keeps the end it had."""
         for name, file in files.items():
             try:
-                self.found(name, first_end_in(file), now_ms)
+                self.found(name, self._read(file), now_ms)
                 self._unread.discard(name)
             except (OSError, ValueError) as error:
                 if name not in self._unread:
@@ -108,12 +119,28 @@ class Certificates:
             said = self._said.get(name, _NEVER)
             self._said[name] = due
         if due != said:
-            _say(name, days, end_ms, due < said)
+            self._say(name, days, end_ms, nearer=due < said)
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all but these: a config may name others now."""
+        with self._lock:
+            for name in self._ends.keys() - set(names):
+                del self._ends[name]
+                self._said.pop(name, None)
 
     def days(self, now_ms: int) -> dict[str, float]:
         """Return the days left of each certificate, below zero where it has ended."""
         with self._lock:
             return {name: round((end_ms - now_ms) / DAY_MS, 2) for name, end_ms in self._ends.items()}
+
+    def _say(self, name: str, days: float, end_ms: int, *, nearer: bool) -> None:
+        ends = datetime.fromtimestamp(end_ms / 1000, UTC).isoformat(timespec="minutes")
+        if not nearer:
+            log.info("certificate renewed", certificate=name, days=round(days, 1), ends=ends)
+        elif days <= 0:
+            log.error(f"certificate has ended, {self._peer} is refused or refuses us", certificate=name, ends=ends)
+        else:
+            log.warning("certificate ends soon, renew it", certificate=name, days=round(days, 1), ends=ends)
 
 
 _NEVER = 1 << 30
@@ -122,13 +149,3 @@ _NEVER = 1 << 30
 def _due(days: float) -> int:
     """Return the lowest of the days ahead that has come: 0 once it has ended."""
     return 0 if days <= 0 else next((ahead for ahead in WARN_DAYS if days <= ahead), _NEVER)
-
-
-def _say(name: str, days: float, end_ms: int, nearer: bool) -> None:
-    ends = datetime.fromtimestamp(end_ms / 1000, UTC).isoformat(timespec="minutes")
-    if not nearer:
-        log.info("certificate renewed", certificate=name, days=round(days, 1), ends=ends)
-    elif days <= 0:
-        log.error("certificate has ended, the broker is refused or refuses us", certificate=name, ends=ends)
-    else:
-        log.warning("certificate ends soon, renew it", certificate=name, days=round(days, 1), ends=ends)

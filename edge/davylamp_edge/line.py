@@ -52,6 +52,8 @@ class DeviceStatus:
     """Times a server says that its queue was full, and values before this one are lost."""
     unanswered_ms: int = 0
     """Time the line spent on waiting for it in vain."""
+    trusted_until_ms: int | None = None
+    """Until when the certificate that its server showed is good; told of the first device behind a server."""
 
 
 class _Device:
@@ -171,7 +173,7 @@ class Line:
         if self._driver.connected:
             return True
         try:
-            await self._driver.connect()
+            await self._connect()
         except Exception as error:  # A driver's own mistake is no reason to stop the other lines.
             why = str(error) if isinstance(error, DeviceUnreachable) else f"{type(error).__name__}: {error}"
             self._backoff.fail(now_s)
@@ -181,6 +183,12 @@ class Line:
             return False
         self._backoff.succeed()
         return True
+
+    async def _connect(self) -> None:
+        try:
+            await self._driver.connect()
+        finally:
+            self.statuses[0].trusted_until_ms = self._driver.trusted_until_ms
 
     async def _unanswered(self, device: _Device, why: str, began_s: float) -> None:
         """Leave a device alone for a while, and drop the connection where nobody else on it is heard.

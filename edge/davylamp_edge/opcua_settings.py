@@ -45,6 +45,11 @@ class OpcuaSettings(Section):
         """Whether anything is signed."""
         return self.policy != "None"
 
+    def certificates(self) -> list[Path]:
+        """Return the files that say to the server who we are."""
+        own = self.certificate_file if self.secured else None
+        return [file for file in (own, self.user_certificate_file) if file is not None]
+
     def password(self) -> SecretStr | None:
         """Return the user's password from its file; it prints as ``***``."""
         return secret_from(self.password_file, None, "the OPC UA user's password")

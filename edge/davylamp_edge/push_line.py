@@ -150,7 +150,7 @@ class PushLine:
         """Listen with one client for as long as it lasts."""
         subscription: Subscription | None = None
         try:
-            await self._session.open()
+            await self._open()
             subscription = Subscription(self._session, self._settings.publish_s, self._take)
             for device in self._devices:
                 device.listen(asyncio.get_running_loop().time())
@@ -166,6 +166,12 @@ class PushLine:
             if subscription is not None:
                 subscription.close()
             await self._session.close()
+
+    async def _open(self) -> None:
+        try:
+            await self._session.open()
+        finally:
+            self.statuses[0].trusted_until_ms = self._session.trusted_until_ms
 
     def _handles(self) -> range:
         return range(sum(len(device.points) for device in self._devices))

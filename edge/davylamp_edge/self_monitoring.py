@@ -87,6 +87,8 @@ def _told_alike(before: Installed, now: Installed) -> bool:
 def figures_of(now: Snapshot, machine: Mapping[str, Value]) -> dict[str, Value]:
     """Return every figure by its point; None where it is not known."""
     days = min(now.certificates.values(), default=None)
+    opcua = now.opcua_certificates
+    first = min(opcua, key=opcua.__getitem__, default=None)
     return {
         **machine,
         "uplink": now.state == "online",
@@ -104,5 +106,8 @@ def figures_of(now: Snapshot, machine: Mapping[str, Value]) -> dict[str, Value]:
         "clock_offset": now.clock_offset_ms,
         "certificate_days": days,
         "certificate_last_day": None if days is None else days <= LAST_DAY,
+        "opcua_certificate": first,
+        "opcua_certificate_days": None if first is None else opcua[first],
+        "opcua_certificate_last_day": None if first is None else opcua[first] <= LAST_DAY,
         "config": now.config,
     }

@@ -52,6 +52,8 @@ class Snapshot:
     clock_wrong: bool
     certificates: Mapping[str, float]
     """Days left of the certificates on the way to the broker."""
+    opcua_certificates: Mapping[str, float]
+    """Days left of those on the way to OPC UA servers."""
     uplink: UplinkCounters
     published: Published
     reloads: Reloads
@@ -140,6 +142,8 @@ def health(now: Snapshot) -> Page:
     }
     if now.certificates:
         told["certificate_days"] = now.certificates
+    if now.opcua_certificates:
+        told["opcua_certificate_days"] = now.opcua_certificates
     if now.ways:
         told["ways"] = {fares.way.name: _in_words(fares) for fares in now.ways}
     return Page(status, "application/json", json.dumps(told, ensure_ascii=False) + "\n")
@@ -187,12 +191,17 @@ def _lines(now: Snapshot) -> Iterator[str]:
     yield "# TYPE davylamp_edge_records_lost_total counter"
     for journal_class, count in now.lost.items():
         yield f'davylamp_edge_records_lost_total{{node="{now.node}",class="{journal_class}"}} {count}'
-    if now.certificates:
-        yield "# TYPE davylamp_edge_certificate_days gauge"
-    for name, days in now.certificates.items():
-        yield f'davylamp_edge_certificate_days{{node="{now.node}",certificate="{name}"}} {days}'
+    yield from _certificate_lines(now, "certificate_days", now.certificates)
+    yield from _certificate_lines(now, "opcua_certificate_days", now.opcua_certificates)
     yield from _way_lines(now)
     yield from _device_lines(now)
+
+
+def _certificate_lines(now: Snapshot, name: str, days: Mapping[str, float]) -> Iterator[str]:
+    if days:
+        yield f"# TYPE davylamp_edge_{name} gauge"
+    for certificate, left in days.items():
+        yield f'davylamp_edge_{name}{{node="{now.node}",certificate="{certificate}"}} {left}'
 
 
 def _way_lines(now: Snapshot) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from davylamp_wire.config import ConfigError
 from davylamp_wire.describe import datatype_of, foreign_properties
@@ -10,9 +11,12 @@ from davylamp_wire.profile import Profile
 
 from davylamp_edge.birth import description_of
 from davylamp_edge.bus_load import BUSY, Load, load_of, loads
-from davylamp_edge.config import BrokerConfig, EdgeConfig
+from davylamp_edge.config import BrokerConfig, EdgeConfig, opcua_files
+from davylamp_edge.expiry import DAY_MS, WARN_DAYS, end_in
 from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, install_self
 from davylamp_edge.opcua_settings import DEPRECATED
+from davylamp_edge.report import utc_ms
+from davylamp_edge.tls import files_of as broker_files
 from davylamp_edge.ways import ways_of
 
 BIRTH_LIMIT = 100_000
@@ -32,6 +36,7 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
     yield f"journal: {config.journal.path}, at most {config.journal.max_bytes / (1 << 20):g} MiB"
     yield f"broker: {config.broker.host}:{config.broker.port}, {_listener(config)}"
     yield from _of_ways(config.broker)
+    yield from _ending(config, utc_ms())
     for line in lines:
         yield from _of_line(line)
     for device in devices:
@@ -80,6 +85,16 @@ def _listener(config: EdgeConfig) -> str:
     if config.primary_host is None:
         return "sends whoever listens"
     return f"sends while primary host {config.primary_host!r} is online"
+
+
+def _ending(config: EdgeConfig, now_ms: int) -> Iterator[str]:
+    """Yield a warning for every certificate of our own that has ended or will within a month."""
+    for file in {*broker_files(config.broker).values(), *opcua_files(config).values()}:
+        with suppress(OSError, ValueError):  # named as a mistake already
+            days = (end_in(file) - now_ms) / DAY_MS
+            if days <= max(WARN_DAYS):
+                when = f"ends in {days:.1f} days" if days > 0 else "has ended"
+                yield f"    warning: certificate {file} {when}; renew it"
 
 
 def _of_device(device: Installed) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from davylamp_edge.expiry import DAY_MS, Certificates, end_of, first_end_in
+from davylamp_edge.expiry import DAY_MS, Certificates, end_in, end_of, first_end_in
 from structlog.testing import capture_logs
 from support.certificates import Authority
 
@@ -37,6 +37,21 @@ def test_of_several_certificates_in_a_file_the_first_end_counts(tmp_path: Path) 
     both = tmp_path / "both.pem"
     both.write_text(first.file.read_text() + second.file.read_text())
     assert first_end_in(both) == first_end_in(second.file)
+
+
+def test_a_file_may_hold_der_or_pem(tmp_path: Path) -> None:
+    pem = Authority(tmp_path, days=10).file
+    der = tmp_path / "authority.der"
+    der.write_bytes(ssl.PEM_cert_to_DER_cert(pem.read_text()))
+    assert end_in(der) == end_in(pem) == first_end_in(pem)
+
+
+def test_what_a_config_names_no_more_is_forgotten() -> None:
+    certificates = Certificates()
+    for name in ("server of tank-1", "server of tank-2"):
+        certificates.found(name, 5 * DAY_MS, 0)
+    certificates.keep({"server of tank-2"})
+    assert certificates.days(0) == {"server of tank-2": 5.0}
 
 
 @pytest.mark.parametrize(

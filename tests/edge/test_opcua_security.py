@@ -146,6 +146,53 @@ async def test_values_come_by_themselves_through_a_secured_session(secured: Secu
         await collector.until(lambda: ("level", 1.5, GOOD) in collector.rows(scanner.devices[0]))
 
 
+@in_one_loop
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+async def test_until_when_a_server_is_trusted_shows_on_its_device(secured: Secured, mode: str) -> None:
+    settings = secured.settings().model_dump(mode="json", exclude_none=True) | {"mode": mode}
+    level = point(type="float64", address={"opcua": f"nsu={PLANT_URI};s=level"})
+    config = edge_config(device(secured.address, driver="opcua", opcua=settings))
+    async with scanning(config, {"rig": profile({"level": level})}) as (scanner, collector):
+        await collector.until(lambda: ("level", 1.5, GOOD) in collector.rows(scanner.devices[0]))
+        ends_ms = int(secured.theirs[0].not_valid_after_utc.timestamp() * 1000)
+        assert scanner.statuses["rig1"].trusted_until_ms == ends_ms
+
+
+@in_one_loop
+async def test_the_end_of_a_certificate_that_is_refused_is_known_too(secured: Secured, tmp_path: Path) -> None:
+    session = secured.session(trust_folder=tmp_path)
+    assert session.trusted_until_ms is None
+    with pytest.raises(DeviceUnreachable):
+        await session.open()
+    assert session.trusted_until_ms == int(secured.theirs[0].not_valid_after_utc.timestamp() * 1000)
+
+
+def test_trust_ends_with_the_certificate_or_with_the_authority_that_vouches_for_it(tmp_path: Path) -> None:
+    by, long = pki.authority(), pki.own("urn:plc", HOST, days=400)
+    certificate = pki.issued(by, long)
+    pki.write(tmp_path, "authority", by)
+    assert TrustFolder.read(tmp_path).until(certificate) == by[0].not_valid_after_utc
+    assert TrustFolder.read(tmp_path).until(long[0]) == long[0].not_valid_after_utc
+    pki.write(tmp_path, "plc", (certificate, long[1]))
+    assert TrustFolder.read(tmp_path).until(certificate) == long[0].not_valid_after_utc
+
+
+def test_check_warns_of_a_certificate_that_ends_and_of_one_that_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soon = pki.write(tmp_path, "soon", pki.own("urn:plant:soon", days=20))
+    gone = pki.write(tmp_path, "gone", pki.own("urn:plant:gone", now=pki.NOW - timedelta(days=9)))
+    pki.write(tmp_path / "trusted", "plc", pki.own("urn:plc"))
+    head = 'policy = "Basic256Sha256", trust_folder = "trusted"'
+    tables = [f'{{{head}, certificate_file = "{cert}", key_file = "{key}"}}' for cert, key in (soon, gone)]
+    path = config(tmp_path, *tables)
+    Path(path).write_text(Path(path).read_text().replace("10.0.0.5:4840", "10.0.0.6:4840", 1))
+    assert main(["check", path]) == OK
+    said = capsys.readouterr().out
+    assert f"warning: certificate {soon[0]} ends in 20.0 days; renew it" in said
+    assert f"warning: certificate {gone[0]} has ended; renew it" in said
+
+
 def test_a_deprecated_policy_must_be_spelled_out() -> None:
     files = {"certificate_file": "c", "key_file": "k", "trust_folder": "t"}
     with pytest.raises(ValidationError, match="allow_deprecated = true"):
@@ -205,7 +252,8 @@ def test_the_files_of_a_session_are_checked_before_anything_connects(tmp_path: P
         " no certificate (.der, .crt, .cer, .pem), so no server is trusted; put the server's in"
     ]
     bad = OpcuaSettings.model_validate({**said, "certificate_file": old, "key_file": key})
-    assert sum("is not the key of" in line or "was valid until" in line for line in settings_problems(bad)) == 2
+    (problem,) = (line for line in settings_problems(bad) if "trust_folder" not in line)
+    assert "is not the key of" in problem  # that it has ended is a warning: the other devices need this edge
     swapped = OpcuaSettings.model_validate({**said, "certificate_file": other, "key_file": tmp_path / "none"})
     assert [line for line in settings_problems(swapped) if line.startswith("opcua.certificate_file")]
 

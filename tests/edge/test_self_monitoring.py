@@ -1,10 +1,13 @@
 """The edge as a device of its own: real figures, on the way of every reading, with ordinary alarms in a real cloud."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncua import ua
+from asyncua.server.server import Server
 from davylamp_edge.check import load_edge
 from davylamp_edge.install import install_self
 from davylamp_edge.journal import Journal
@@ -19,11 +22,12 @@ from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import DESCRIPTION
 from davylamp_wire.profile import load_profiles, shipped_profiles
 from davylamp_wire.topic import MessageType
+from support import pki, services
 from support.certificates import tls_broker
 from support.cloud_process import CloudProcess, until
 from support.edge_host import EdgeHost, edge_host
 from support.edge_process import came, config_of, edge_process
-from support.field import edge_config, plc
+from support.field import edge_config, opcua_plant, plc
 from support.services import Broker
 
 PROFILES = load_profiles(shipped_profiles())
@@ -74,6 +78,39 @@ async def test_a_certificate_that_ends_today_is_an_alarm_in_the_cloud(tmp_path: 
                     }
         finally:
             cloud.stop()
+
+
+async def test_an_opcua_certificate_that_ends_today_is_an_alarm_in_the_cloud(tmp_path: Path, mosquitto: Broker) -> None:
+    """The server's ends first: the edge knows it from the handshake alone, though it refuses the server."""
+    theirs = pki.write(tmp_path / "plc", "plc", pki.own("urn:plc", "127.0.0.1"))
+    own = pki.write(tmp_path / "tls", "edge", pki.own("urn:plant:edge-1", days=20))
+    pki.write(tmp_path / "trusted", "another", pki.own("urn:another"))
+
+    async def secure(server: Server) -> None:
+        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        await server.load_certificate(str(theirs[0]))
+        await server.load_private_key(str(theirs[1]), format="pem")
+
+    cloud = CloudProcess(tmp_path, mosquitto).start()
+    try:
+        async with opcua_plant(services.free_port(), secure=secure) as server:
+            path = config_of(tmp_path, mosquitto, server.address, more=f"{OWN}points.memory.scan_s = 0.5\n")
+            settings = f'policy = "Basic256Sha256", certificate_file = "{own[0]}", key_file = "{own[1]}"'
+            table = f'driver = "opcua"\nopcua = {{{settings}, trust_folder = "{tmp_path}/trusted"}}\n'
+            config = path.read_text().replace('driver = "modbus"\n', table)
+            path.write_text(config)
+            profile = tmp_path / "profiles/test/rig.toml"
+            profile.write_text(re.sub(r"modbus = .*}", 'opcua = "i=1"}', profile.read_text()))
+            with edge_process(path) as edge:
+                await asyncio.to_thread(until, lambda: len(raised(cloud)) == 3, "the three alarms")
+                assert raised(cloud) == {
+                    (f"{DEVICE}/opcua_certificate_days", "L", "gateways", "yellow"),
+                    (f"{DEVICE}/opcua_certificate_days", "LL", "gateways", "orange"),
+                    (f"{DEVICE}/opcua_certificate_last_day", "HH", "gateways", "orange"),
+                }
+                assert 'certificate="server of rig"' in edge.log.read_text()
+    finally:
+        cloud.stop()
 
 
 def raised(cloud: CloudProcess) -> set[tuple[str, str, str, str]]:

@@ -97,6 +97,10 @@ class Driver(Protocol[Asked]):
     def connected(self) -> bool:
         """Whether the connection stands, as far as this side knows."""
 
+    @property
+    def trusted_until_ms(self) -> int | None:
+        """Until when the certificate that the other side showed last is good; None where it shows none."""
+
     async def connect(self) -> None:
         """Connect anew, dropping what was there. Raises: DeviceUnreachable."""
 

@@ -181,6 +181,11 @@ class ModbusDriver:
             characters_s = (QUESTION + ANSWER + request.size) * line.character_s
         return characters_s + max(request.unit.pause_s, silence_s) + device.round_trip_ms / 1000
 
+    @property
+    def trusted_until_ms(self) -> int | None:
+        """Return None: Modbus shows no certificate."""
+        return None
+
     async def connect(self) -> None:
         """Open the line anew. One that was lost is never used again."""
         await self.close()

@@ -5,7 +5,6 @@ A bad value comes as None with its reason in the StatusCode only, and a node the
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -114,6 +113,11 @@ class OpcuaDriver:
         """Whether the session stands, as far as this side knows."""
         return self._session.connected
 
+    @property
+    def trusted_until_ms(self) -> int | None:
+        """Until when the server's certificate is good."""
+        return self._session.trusted_until_ms
+
     async def connect(self) -> None:
         """Open a new session. Raises: DeviceUnreachable."""
         self._resolved = {}
@@ -176,14 +180,13 @@ def _ahead_ms(clock: ua.DataValue, arrived_ms: int) -> int:
 
 def settings_problems(settings: OpcuaSettings) -> Iterator[str]:
     """Yield what is wrong with the files that security rests on, each with its key."""
-    now = datetime.now(UTC)
     if settings.certificate_file is not None and settings.key_file is not None:
-        for line in pair_problems(settings.certificate_file, settings.key_file, now):
+        for line in pair_problems(settings.certificate_file, settings.key_file):
             yield f"opcua.certificate_file: {line}"
         for line in application_uri_problems(settings.certificate_file):
             yield f"opcua.certificate_file: {line}"
     if settings.user_certificate_file is not None and settings.user_key_file is not None:
-        for line in pair_problems(settings.user_certificate_file, settings.user_key_file, now):
+        for line in pair_problems(settings.user_certificate_file, settings.user_key_file):
             yield f"opcua.user_certificate_file: {line}"
     if settings.trust_folder is not None:
         for line in folder_problems(settings.trust_folder):

@@ -63,6 +63,8 @@ class Session:
         self._watchdog_s = watchdog_s
         self._client: Client | None = None
         self._namespaces: dict[str, int] = {}
+        self.trusted_until_ms: int | None = None
+        """Until when the certificate that the server showed last is good; None where nothing is secured."""
         self.most_read = CHUNK
         """Nodes the server takes in one Read."""
         self.most_monitored = 0
@@ -133,7 +135,9 @@ class Session:
         if theirs is None:
             raise UaError(f"offers {settings.policy} without a certificate of its own")
         host = urlsplit(self._address).hostname or ""
-        TrustFolder.read(settings.trust_folder).check(theirs, endpoint.Server.ApplicationUri, host, datetime.now(UTC))
+        trusted = TrustFolder.read(settings.trust_folder)
+        self.trusted_until_ms = int(trusted.until(theirs).timestamp() * 1000)
+        trusted.check(theirs, endpoint.Server.ApplicationUri, host, datetime.now(UTC))
         ours, key = certificate_in(settings.certificate_file), key_in(settings.key_file)
         client.application_uri = next(iter(uris_of(ours)), APPLICATION_URI)
         await client.set_security(

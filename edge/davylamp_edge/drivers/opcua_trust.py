@@ -39,6 +39,17 @@ class TrustFolder:
         revocations = [_revocations_in(file) for file in files if file.suffix.lower() == REVOCATIONS]
         return cls(folder, certificates, revocations)
 
+    def until(self, certificate: x509.Certificate) -> datetime:
+        """Return when trust in a certificate ends: with itself, or before with the last authority that vouches for it.
+
+        One that nobody vouches for ends by itself.
+        """
+        own = certificate.not_valid_after_utc
+        if certificate in self.certificates:
+            return own
+        vouching = [each.not_valid_after_utc for each in self.certificates if _signed(each, certificate)]
+        return min(own, max(vouching, default=own))
+
     def check(self, certificate: x509.Certificate, application_uri: str, host: str, now: datetime) -> None:
         """Raise `Untrusted` unless this server's certificate may be talked to."""
         why = self._doubt(certificate, application_uri, host, now)
@@ -93,8 +104,11 @@ def key_in(file: Path) -> RSAPrivateKey:
     return key
 
 
-def pair_problems(certificate_file: Path, key_file: Path, now: datetime) -> Iterator[str]:
-    """Yield what is wrong with a certificate of our own and its key."""
+def pair_problems(certificate_file: Path, key_file: Path) -> Iterator[str]:
+    """Yield what is wrong with a certificate of our own and its key.
+
+    Not that it has ended: an edge that would not start for it would be blind to all its other devices.
+    """
     try:
         certificate, key = certificate_in(certificate_file), key_in(key_file)
     except (OSError, ValueError) as error:
@@ -102,8 +116,6 @@ def pair_problems(certificate_file: Path, key_file: Path, now: datetime) -> Iter
         return
     if certificate.public_key() != key.public_key():
         yield f"{key_file} is not the key of {certificate_file}"
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        yield f"{certificate_file} was valid until {_day(certificate.not_valid_after_utc)}; make a new one"
     if key.key_size < 2048:
         yield f"{key_file} has {key.key_size} bits; the policies take 2048 to 4096"
 
@@ -173,12 +185,17 @@ def _hosts_of(certificate: x509.Certificate) -> set[str]:
 
 def _issued(authority: x509.Certificate, certificate: x509.Certificate, now: datetime) -> bool:
     """Return whether an authority, valid now, has signed a certificate."""
+    return _signed(authority, certificate) and authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
+
+
+def _signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Return whether an authority has signed a certificate."""
     try:
         constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
         certificate.verify_directly_issued_by(authority)
     except (x509.ExtensionNotFound, InvalidSignature, ValueError, TypeError):
         return False
-    return constraints.ca and authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
+    return constraints.ca
 
 
 def _revoked(certificate: x509.Certificate, revocations: x509.CertificateRevocationList) -> bool:
