@@ -8,7 +8,7 @@ point's max silence and then carries the time of that confirmation: a stamp that
 from collections.abc import Iterable, Sequence
 
 from davylamp_wire.profile import Point
-from davylamp_wire.quality import GOOD, Level, Reason, bad, uncertain
+from davylamp_wire.quality import GOOD, Level, Reason, uncertain
 from davylamp_wire.reading import Value
 
 from davylamp_edge.datavalue import FAR_MS
@@ -65,10 +65,6 @@ class Changes:
             self._send(at, time_ms, into, requalified=quality != (before or GOOD))
             self._sent_ms[at] = now_ms
         self._due_ms = min(self._due_ms, now_ms + min(self._silences_ms, default=0))
-
-    def fail(self, positions: Iterable[int], reason: Reason, arrived_ms: int, now_ms: int, into: Report) -> None:
-        """Add what is known of points that are not heard: bad, since now."""
-        self.take([(at, None, bad(reason), 0) for at in positions], arrived_ms, 0, now_ms, into)
 
     def repeat(self, confirmed_ms: int, heard_ms: int, now_ms: int, into: Report) -> None:
         """Add whoever has been silent too long and was confirmed since: at ``confirmed_ms`` UTC, heard at ``heard_ms``.

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from asyncua import ua
 from davylamp_wire.quality import Reason
+from davylamp_wire.reading import Value
 
 from davylamp_edge.backoff import Backoff, Jitter
 from davylamp_edge.changes import Changes
@@ -32,7 +33,8 @@ from davylamp_edge.drivers.opcua_subscription import Item, Subscription
 from davylamp_edge.install import Installed
 from davylamp_edge.line import DeviceStatus
 from davylamp_edge.notification import OVERFLOW, Notification, Row
-from davylamp_edge.pushed import PushDecoder
+from davylamp_edge.pushed import PushDecoder, failed
+from davylamp_edge.pushed_bypass import PushedBypasses
 from davylamp_edge.reply import Decoded
 from davylamp_edge.report import Clock, Post, Sink
 
@@ -67,6 +69,7 @@ class _Device:
         self.nodes = [ua.NodeId.from_string(want.address) for want in wanted]
         self.points = points
         self.decoder = PushDecoder(points)
+        self.bypasses = PushedBypasses(self.names, points)
         self.changes = Changes([want.index for want in wanted], points, every=every)
         self.post = Post(installed.name, sink, now_ms)
         self.status = DeviceStatus(installed.name)
@@ -96,6 +99,16 @@ class _Device:
         """Expect every tag's first value within `FIRST_S`."""
         self.heard_s = [now_s - AGED * point.silence_s + FIRST_S for point in self.points]
         self.suspects.clear()
+        self.bypasses.forget()
+
+    def fail(self, positions: Sequence[int], reason: Reason) -> None:
+        """Report points bad that are not heard."""
+        pushed = self.bypasses.apply(failed(positions, reason))
+        self.changes.take(pushed, self.post.arrival(), 0, _monotonic_ms(), self.post.report)
+
+    def last(self, at: int) -> Value:
+        """Return what the server last said of a tag, bypassed or not."""
+        return self.bypasses.raw(at, self.changes.last(at))
 
 
 class PushLine:
@@ -154,7 +167,7 @@ class PushLine:
             subscription = Subscription(self._session, self._settings.publish_s, self._take)
             for device in self._devices:
                 device.listen(asyncio.get_running_loop().time())
-            refused = await subscription.open(self._items(self._handles()))
+            refused = await subscription.open(self._items(self._switches_first()))
             self._found()
             self._refuse(refused)
             await self._watch(subscription)
@@ -175,6 +188,14 @@ class PushLine:
 
     def _handles(self) -> range:
         return range(sum(len(device.points) for device in self._devices))
+
+    def _switches_first(self) -> list[int]:
+        """Return all handles, those first that the quality of others hangs on."""
+        return sorted(self._handles(), key=self._is_no_switch)
+
+    def _is_no_switch(self, handle: int) -> bool:
+        device, at = self._place(handle)
+        return not device.bypasses.is_switch(at)
 
     def _items(self, handles: Sequence[int]) -> list[Item]:
         """Return what to ask for, with this session's numbers of the namespaces."""
@@ -230,13 +251,13 @@ class PushLine:
             ((_, read, _, _),) = device.decoder.decode(
                 [(at, raw, value.StatusCode.value if value.StatusCode else 0, 0)]
             )
-            if read == device.changes.last(at):
+            if read == device.last(at):
                 device.heard_s[at] = now_s
                 device.suspects.pop(at, None)
             elif at not in device.suspects:
                 device.suspects[at] = now_s
             elif device.heard_s[at] < device.suspects[at]:
-                told = f"reads {read!r} and was last told as {device.changes.last(at)!r}"
+                told = f"reads {read!r} and was last told as {device.last(at)!r}"
                 raise DeviceUnreachable(
                     f"{self._session.server}: {device.installed.name}/{device.names[at]} {told}: its subscription is"
                     ' dead; mode = "poll" suits a server that does this again and again'
@@ -259,7 +280,7 @@ class PushLine:
                 device.status.dropped += sum(row[2] & OVERFLOW == OVERFLOW for row in rows)
                 for row in rows:
                     device.heard_s[row[0]] = loop_s
-                pushed = device.decoder.decode(rows)
+                pushed = device.bypasses.apply(device.decoder.decode(rows))
                 device.changes.take(pushed, arrived_ms, self._ahead_ms, self._heard_ms, device.post.report)
             device.post.send()
 
@@ -277,9 +298,7 @@ class PushLine:
         self._asked_again_s = asyncio.get_running_loop().time()
         for handle, code in refused.items():
             device, at = self._place(handle)
-            reason = Reason(status_quality(code) & 0xFF)
-            arrived_ms = device.post.arrival()
-            device.changes.fail([at], reason, arrived_ms, _monotonic_ms(), device.post.report)
+            device.fail([at], Reason(status_quality(code) & 0xFF))
         for device in self._devices:
             device.post.send()
 
@@ -296,8 +315,7 @@ class PushLine:
                 status.connected = False
                 status.losses += 1
                 log.warning("device lost", device=status.name, why=why)
-            everything = range(len(device.points))
-            device.changes.fail(everything, Reason.COMM, device.post.arrival(), _monotonic_ms(), device.post.report)
+            device.fail(range(len(device.points)), Reason.COMM)
             device.say_comm_ok()
             device.post.send()
 

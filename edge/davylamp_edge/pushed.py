@@ -14,6 +14,11 @@ Pushed = tuple[int, Value, int, int]
 """A point's place among the points, its value, its quality code, and the source's stamp in UTC milliseconds (or 0)."""
 
 
+def failed(positions: Iterable[int], reason: Reason) -> list[Pushed]:
+    """Return readings of points that are not heard: bad, since now."""
+    return [(at, None, bad(reason), 0) for at in positions]
+
+
 class PushDecoder:
     """Turns rows off the wire into readings; the handle of a row is the place of its point."""
 

@@ -152,14 +152,11 @@ def _thinned(device: Installed) -> Iterator[str]:
 
 def _unseen(device: Installed) -> Iterator[str]:
     """Yield a warning for every bypass that would never be seen (SAFETY S9)."""
-    is_told = device.config.driver == "opcua" and device.config.opcua.mode == "subscribe"
     for name, point in zip(device.names, device.points, strict=True):
         key = f"devices.{device.name}.points.{name}.bypass"
         for bypass in point.bypass:
             if bypass.by not in device.names:
                 yield f"    warning: {key}: {bypass.by} has no address here, so that it is never bypassed"
-            elif is_told:
-                yield f'    warning: {key}: is looked at where a server is polled, opcua.mode = "poll"; not here'
 
 
 def birth_bytes(device: Installed) -> int:

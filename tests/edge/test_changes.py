@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from davylamp_edge.changes import Changes
 from davylamp_edge.deadband import Report
-from davylamp_edge.pushed import PushDecoder
+from davylamp_edge.pushed import PushDecoder, failed
 from davylamp_wire.quality import GOOD, Reason, bad, code, uncertain
 from support.field import point
 
@@ -51,7 +51,7 @@ class Rig:
 
     def lose(self, at: int) -> list[tuple[Any, ...]]:
         report: Report = {}
-        self._changes.fail([0], Reason.COMM, NOW + at, NOW + at, report)
+        self._changes.take(failed([0], Reason.COMM), NOW + at, 0, NOW + at, report)
         return self._told(report)
 
 
