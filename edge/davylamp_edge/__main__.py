@@ -24,7 +24,7 @@ OK, FAILED, BAD_INPUT = 0, 1, 2
 
 DESCRIPTION = """\
 Davylamp's edge agent: polls PLCs over Modbus and OPC UA, keeps every reading on disk until the cloud has
-confirmed it, and sends it as Sparkplug B over MQTT. It reads; it writes to no plant.
+confirmed it, and sends it as Sparkplug B over MQTT. It reads; it writes to no plant, only to its own beacon.
 边缘采集程序：轮询 PLC，逐条落盘，经云端确认后才算送达；只读，不向现场写入。"""
 
 EPILOG = """\
@@ -37,6 +37,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
   davylamp-edge browse opc.tcp://192.168.1.30:4840 --match 'Tank1/*' --write-profile profiles/tank/tank-1.toml
                                                   what an OPC UA server has, and a draft of a profile
   davylamp-edge probe 192.168.1.20:502 40061      what registers, or an OPC UA server's nodes, say now
+  davylamp-edge beacon test /etc/davylamp/edge.toml         lamp, horn and watchdog contact, for five seconds
   davylamp-edge certificate tls --uri urn:plant:edge-1      a certificate for OPC UA servers to trust
 
 The config file is explained key by key in edge/example.toml."""
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="read a config, say what it means or every mistake in it (检查配置)")
     for command in (run, check):
         command.add_argument("file", type=Path, metavar="FILE", help="the edge's config, TOML")
+    _add_beacon(commands.add_parser("beacon", help="test, silence or ask the running agent's beacon (声光报警器)"))
     _add_probe(
         commands.add_parser("probe", help="show what a device says, under every interpretation (查看寄存器或节点)")
     )
@@ -85,6 +87,26 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
     command.add_argument("--unit", type=int, default=1, help="Modbus unit id, 1 unless said (站号)")
     command.add_argument("--timeout", type=float, default=2.0, metavar="S", help="how long to wait for the answer")
     _add_security(command)
+
+
+def _add_beacon(command: argparse.ArgumentParser) -> None:
+    command.add_argument("act", choices=("state", "test", "silence"), help="状态、试验、消音")
+    command.add_argument("file", type=Path, metavar="FILE", help="the running agent's config, TOML")
+
+
+def _beacon(given: argparse.Namespace) -> int:
+    from davylamp_edge.beacon.asking import NobodyAnswers, ask, socket_of
+
+    config, _ = load_edge(given.file)
+    if config.beacon is None:
+        raise ConfigError(["no [beacon] is configured; docs/how-to/beacon.md says how"])
+    try:
+        answer = ask(socket_of(config.journal.path), given.act)
+    except NobodyAnswers as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    print(f"{answer['zh']}\n{answer['en']}", file=sys.stdout if answer["done"] else sys.stderr)
+    return OK if answer["done"] else FAILED
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:
@@ -317,6 +339,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "check": _check,
     "import": _import,
+    "beacon": _beacon,
     "browse": _browse,
     "certificate": _certificate,
     "probe": _probe,

@@ -18,6 +18,8 @@ from davylamp_wire.profile import Profile
 from davylamp_wire.quality import Reason, bad, uncertain
 from davylamp_wire.reading import Readings, Value
 
+from davylamp_edge.beacon.asking import serve, socket_of
+from davylamp_edge.beacon.beacon import Beacon
 from davylamp_edge.birth import Births, Tags
 from davylamp_edge.boot_clock import BootClock, steady_ms
 from davylamp_edge.config import EdgeConfig, opcua_files
@@ -86,6 +88,7 @@ class Agent:
         self._fingerprint = _fingerprint(config)
         self.uplink = Uplink(config, self.journal, self._births, now_ms=now_ms, stamped=self.boot_clock.stamped)
         self.writer = Writer(self.journal, self.uplink.offer)
+        self.beacon = Beacon(config.beacon, None, self.uplink.engine)
         self.reloader = Reloader(load or (lambda: (config, profiles)), self.follow)
         self.status = StatusServer(config.status, self.snapshot)
 
@@ -103,6 +106,8 @@ class Agent:
                 group.create_task(self._look_at_certificates(stop))
                 group.create_task(self.reloader.run(stop))
                 group.create_task(self.status.run(stop))
+                group.create_task(self.beacon.run(stop))
+                group.create_task(serve(self.beacon, socket_of(self._config.journal.path), stop))
                 group.create_task(watch(self.uplink.ways, lambda: self._config, stop))
                 group.create_task(Watchdog(self._parts).run(stop))
         finally:
@@ -124,6 +129,8 @@ class Agent:
             silent |= {"opcua_certificate", "opcua_certificate_days", "opcua_certificate_last_day"}
         if config.broker.standby is None:
             silent |= {"ways_lost", "on_standby"}
+        if config.beacon is None:
+            silent.add("beacon_lost")
         if config.one_way:
             silent.add("clock_offset")  # nobody tells it the time
         return silent
@@ -147,6 +154,7 @@ class Agent:
         self._births, self._config, self._fingerprint = births, config, _fingerprint(config)
         self._self.become(own)
         self.uplink.follow(config, births)
+        self.beacon.become(config.beacon)
         self.scanner.begin(plan)
         await asyncio.to_thread(self._look)
         kept = len(plan.lines) - len(plan.beginning)
@@ -171,7 +179,8 @@ class Agent:
     def _parts(self) -> list[Part]:
         """Return what must move on for the edge to be of use: its lines, and the thread that writes."""
         lines = [Part(f"line of {name}", steps, busy) for name, steps, busy in self.scanner.lines()]
-        return [*lines, Part("writer", self.writer.steps, self.writer.busy)]
+        beacon = Part("beacon", self.beacon.steps, busy=self._config.beacon is not None)
+        return [*lines, Part("writer", self.writer.steps, self.writer.busy), beacon]
 
     async def _purge(self, stop: asyncio.Event) -> None:
         """Let confirmed records go once they have been kept long enough (SAFETY S27)."""
@@ -268,6 +277,7 @@ class Agent:
             config=self._fingerprint,
             ways=self.uplink.ways.fares(),
             way_changes=self.uplink.ways.changes,
+            beacon=self.beacon.status(),
         )
 
 

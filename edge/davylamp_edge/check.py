@@ -13,6 +13,7 @@ from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shippe
 from pydantic import ValidationError
 
 from davylamp_edge import opcua_settings
+from davylamp_edge.beacon.mistakes import beacon_mistakes
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride, SelfMonitoring
 from davylamp_edge.drivers import DRIVERS, Driver, driver_class
 from davylamp_edge.drivers.modbus_address import line_of
@@ -111,9 +112,9 @@ def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path:
     own = table.get("self_monitoring")
     if isinstance(own, dict):
         yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen))
-    if isinstance(devices, list):
-        tables = [each for each in devices if isinstance(each, dict)]
-        yield from (f"{path}: {line}" for line in (*_shared_mistakes(tables), *_line_mistakes(tables)))
+    tables = [each for each in devices if isinstance(each, dict)] if isinstance(devices, list) else []
+    yield from (f"{path}: {line}" for line in (*_shared_mistakes(tables), *_line_mistakes(tables)))
+    yield from (f"{path}: {line}" for line in beacon_mistakes(table, tables))
 
 
 def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from davylamp_wire.config import Section, secret_from
 from davylamp_wire.profile import Limit, LimitKind, Order, Slug
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from davylamp_edge.beacon_settings import BeaconSettings
 from davylamp_edge.opcua_settings import OpcuaSettings
 
 GIB = 1 << 30
@@ -162,6 +163,7 @@ class EdgeConfig(Section):
     """Records a second sent from the backlog, so that it never crowds out live data."""
     status: StatusConfig | None = None
     self_monitoring: SelfMonitoring | None = None
+    beacon: BeaconSettings | None = None
     devices: tuple[DeviceConfig, ...]
 
     @field_validator("devices")

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import structlog
 
+from davylamp_edge.beacon.beacon import BeaconStatus
 from davylamp_edge.config import StatusConfig
 from davylamp_edge.line import DeviceStatus
 from davylamp_edge.publisher import Published
@@ -63,6 +64,8 @@ class Snapshot:
     ways: Sequence[Fares] = ()
     """How each way to the broker fares, where there are two."""
     way_changes: int = 0
+    beacon: BeaconStatus | None = None
+    """None where no beacon is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +149,19 @@ def health(now: Snapshot) -> Page:
         told["opcua_certificate_days"] = now.opcua_certificates
     if now.ways:
         told["ways"] = {fares.way.name: _in_words(fares) for fares in now.ways}
+    if now.beacon is not None:
+        told["beacon"] = _beacon_in_words(now.beacon)
     return Page(status, "application/json", json.dumps(told, ensure_ascii=False) + "\n")
 
 
 def _in_words(fares: Fares) -> str:
     state = {None: "not tried yet", True: "ok", False: f"lost: {fares.reason}"}[fares.well]
     return f"{state}, taken" if fares.taken else state
+
+
+def _beacon_in_words(beacon: BeaconStatus) -> dict[str, object]:
+    module = {None: "not tried yet", True: "ok", False: f"lost: {beacon.reason}"}[beacon.well]
+    return {"state": beacon.state, **beacon.shown, "engines_silent": list(beacon.silent), "module": module}
 
 
 def metrics(now: Snapshot) -> str:
@@ -194,6 +204,7 @@ def _lines(now: Snapshot) -> Iterator[str]:
     yield from _certificate_lines(now, "certificate_days", now.certificates)
     yield from _certificate_lines(now, "opcua_certificate_days", now.opcua_certificates)
     yield from _way_lines(now)
+    yield from _beacon_lines(now)
     yield from _device_lines(now)
 
 
@@ -216,6 +227,22 @@ def _way_lines(now: Snapshot) -> Iterator[str]:
         yield "# TYPE davylamp_edge_way_well gauge"
     for fares in tried:
         yield f'davylamp_edge_way_well{{node="{now.node}",way="{fares.way.name}"}} {int(bool(fares.well))}'
+
+
+def _beacon_lines(now: Snapshot) -> Iterator[str]:
+    beacon = now.beacon
+    if beacon is None:
+        return
+    figures = {
+        **{f"beacon_{name}": int(is_on) for name, is_on in beacon.shown.items()},
+        "beacon_lost": int(beacon.well is False),
+        "beacon_engines_silent": len(beacon.silent),
+        "beacon_writes_total": beacon.writes,
+        "beacon_losses_total": beacon.losses,
+    }
+    for name, value in figures.items():
+        yield f"# TYPE davylamp_edge_{name} {'counter' if name.endswith('_total') else 'gauge'}"
+        yield f'davylamp_edge_{name}{{node="{now.node}"}} {value}'
 
 
 def _device_lines(now: Snapshot) -> Iterator[str]:

@@ -41,6 +41,7 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
         yield from _of_line(line)
     for device in devices:
         yield from _of_device(device)
+    yield from _of_beacon(config)
     own = install_self(config, profiles)
     if own is not None:
         size = birth_bytes(own) / 1000
@@ -77,6 +78,18 @@ def _of_ways(broker: BrokerConfig) -> Iterator[str]:
             yield f"  {way.name}: {', '.join([f'{way.host}:{way.port}', *bound])}"
         if way.interface and way.interface not in present:
             yield f"    warning: this machine has no interface {way.interface!r} now; `ip link` lists what it has"
+
+
+def _of_beacon(config: EdgeConfig) -> Iterator[str]:
+    beacon = config.beacon
+    if beacon is None:
+        return
+    coils = beacon.coils
+    horn = "with the horn" if coils.horn is None else f"horn {coils.horn}"
+    yield f"beacon: unit {beacon.unit} at {beacon.address}: lamp {coils.lamp}, {horn}, watchdog {coils.watchdog}"
+    yield "    these coils are all that Davylamp ever writes"
+    if coils.horn is None:
+        yield "    warning: lamp and horn share a coil: nothing can be silenced, and a silent engine does not flash"
 
 
 def _listener(config: EdgeConfig) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 from davylamp_wire.edge_session import BIRTH_EVERY_MS, REBIRTH_GAP_MS, EdgeAction, EdgeSession
-from davylamp_wire.payload import CONFIRM, REBIRTH, Message, decode
+from davylamp_wire.payload import CONFIRM, ENGINE, REBIRTH, Message, decode
 from davylamp_wire.topic import HostState, MessageType, Topic, host_of, parse_topic
 
 from davylamp_edge.birth import Births
@@ -30,6 +30,7 @@ from davylamp_edge.publisher import Published, Publisher
 from davylamp_edge.records import Record
 from davylamp_edge.reload import uplink_differs
 from davylamp_edge.report import utc_ms
+from davylamp_edge.standing import EngineWord
 from davylamp_edge.ways import Ways
 
 log = structlog.get_logger(__name__)
@@ -100,6 +101,7 @@ class Uplink:
         self._thread = threading.Thread(target=self._run, name="uplink")
         self._lost_s: float | None = None
         self.clock = ClockOffset()
+        self.engine = EngineWord()
         self.counters = UplinkCounters()
 
     # From other threads
@@ -351,6 +353,9 @@ class Uplink:
         confirmed = message.value(CONFIRM)
         if isinstance(confirmed, str):
             self._confirm(confirmed)
+        age_ms = message.value(ENGINE)
+        if isinstance(age_ms, int):
+            self.engine.heard(age_ms, time.monotonic())
         if message.value(REBIRTH) is True:
             self._act(self._session.rebirth(now_ms))
 

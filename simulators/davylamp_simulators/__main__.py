@@ -34,6 +34,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (file or command line)
   davylamp-sim run plant.toml                          simulated devices alone (simulators/example.toml explains)
   davylamp-sim replay run.csv.gz --protocol opcua      a table of measurements as a device
   davylamp-sim regulator --secret-file secret          a receiver of notices
+  davylamp-sim beacon --port 5020                      what an edge's beacon hangs on; type test or silence
   davylamp-sim list                                    scenarios and recordings that are shipped"""
 
 
@@ -67,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, metavar="FILE", help="the plant, TOML")
     _add_replay(command("replay", "serve a recorded run or a table of measurements as a device (回放)", _replay))
     _add_regulator(command("regulator", "receive and verify signed notices until stopped (模拟监管方)", _regulator))
+    _add_beacon(
+        command("beacon", "a relay module with lamp, horn and watchdog contact (声光报警器的继电器模块)", _beacon)
+    )
     _add_demo(command("demo", "run a whole site as separate processes and tell what happens (演示)", _demo))
     command("list", "name the shipped scenarios and recordings (列表)", _list)
     return parser
@@ -98,6 +102,15 @@ def _add_regulator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, metavar="FILE", help="write every believed notice here as a JSON line")
     parser.add_argument("--mode", choices=MODES, default="ok", help="how it behaves at first")
     parser.add_argument("--delay-s", type=float, default=3.0, help="how late it answers in mode slow")
+
+
+def _add_beacon(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5020, help="0: any free one; it is printed")
+    parser.add_argument(
+        "--watchdog-s", type=float, default=5.0, help="opens the contact after so long without a request"
+    )
+    _add_telling(parser)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -201,6 +214,34 @@ async def _receive(given: argparse.Namespace) -> int:
 
     await until_signalled(receive())
     print(json.dumps(regulator.counts.told(), ensure_ascii=False), flush=True)
+    return OK
+
+
+def _beacon(given: argparse.Namespace) -> int:
+    return asyncio.run(_show(given))
+
+
+async def _show(given: argparse.Namespace) -> int:
+    from davylamp_simulators.beacon import Moved, RelayModule, pressed_on, told
+    from davylamp_simulators.stopping import until_signalled
+
+    def tell(moved: Moved) -> None:
+        zh, en = told(moved)
+        fields = {"coil": moved.coil, "closed": moved.closed, "by_watchdog": moved.by_watchdog, "zh": zh, "en": en}
+        print(json.dumps(fields, ensure_ascii=False) if given.json else fields[given.lang], flush=True)
+
+    module = RelayModule(given.watchdog_s, on_change=tell)
+
+    async def show() -> None:
+        await module.start(given.host, given.port)
+        print(json.dumps({"port": module.port}), flush=True)
+        try:
+            with pressed_on(module, sys.stdin):
+                await asyncio.Event().wait()
+        finally:
+            await module.stop()
+
+    await until_signalled(show())
     return OK
 
 

@@ -41,6 +41,16 @@ class Registers(Protocol):
         """Return what a right reader makes of them now."""
 
 
+class Answers(Protocol):
+    """What lies behind a unit id."""
+
+    def answer(self, request: bytes) -> tuple[bytes, Block | None]:
+        """Return the reply to a request, and which points it tells about (None where the ledger has no use for it)."""
+
+    def note(self, block: Block, asked_ms: int, served_ms: int) -> None:
+        """Put a reply into the ledger; to be called in the same breath as `answer`."""
+
+
 class Unit:
     """A device behind a unit id: its registers, and its name in the ledger."""
 
@@ -151,7 +161,7 @@ class ModbusServer:
 
     def __init__(
         self,
-        units: Mapping[int, Unit],
+        units: Mapping[int, Answers],
         line: Line | None = None,
         on_read: Callable[[], None] = _nothing,
         framing: Framing | None = None,

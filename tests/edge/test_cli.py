@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from davylamp_edge.__main__ import BAD_INPUT, OK, _Tolerant, main
+from davylamp_edge.beacon_settings import BeaconSettings
 from davylamp_edge.check import load_edge
 
 EXAMPLE = Path(__file__).parents[2] / "edge/example.toml"
@@ -25,6 +26,8 @@ def test_the_example_names_every_key_of_the_config() -> None:
         assert key in commented or f"# {key} = " in text, key
     for device in type(config.devices[0]).model_fields:
         assert f"{device} = " in text or f"[devices.{device}" in text, device
+    for key in BeaconSettings.model_fields:
+        assert f"{key} = " in text or f"[beacon.{key}]" in text, key
     for setting in type(config.devices[0].opcua).model_fields:
         assert f"{setting} = " in text, setting
 

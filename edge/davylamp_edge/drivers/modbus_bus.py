@@ -31,16 +31,22 @@ def silence_of(line: SerialLine) -> float:
     return max(FASTEST_SILENCE_S, SILENT_CHARACTERS * line.character_s)
 
 
+def frames_of(address: Address) -> Frames:
+    """Return the frames that an address carries."""
+    return TcpFrames() if numbers_answers(address) else RtuFrames()
+
+
 class Bus(asyncio.Protocol):
     """A line. Used by one task. Lost once, it is lost for good."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, frames: Frames | None = None) -> None:
+        """`frames` are those of the address unless others are given."""
         self.is_open = False
         self.slowest_s = 0.0
         """The longest any answer took, late ones included."""
         self._address = address
         self._serial = address if isinstance(address, SerialLine) else None
-        self._frames: Frames = TcpFrames() if numbers_answers(address) else RtuFrames()
+        self._frames = frames or frames_of(address)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.BaseTransport | None = None
         self._port: BinaryIO | None = None
@@ -73,12 +79,14 @@ class Bus(asyncio.Protocol):
             self._port.close()
         await asyncio.sleep(0)  # a transport closes in the loop's next round
 
-    async def ask(self, unit: int, function: int, start: int, count: int, size: int, timeout_s: float) -> bytes:
+    async def ask(
+        self, unit: int, function: int, start: int, count: int, size: int, timeout_s: float, echo: bytes = b""
+    ) -> bytes:
         """Return the PDU that answers. Raises: TimeoutError, OSError, OutOfStep."""
         if not self.is_open:
             raise ConnectionResetError("the connection is closed")
         self._transaction = self._transaction + 1 & 0xFFFF
-        asked = self._asked = Asked(self._transaction, unit, function, size)
+        asked = self._asked = Asked(self._transaction, unit, function, size, echo)
         frame = self._frames.request(asked, start, count)
         self._buffer.clear()
         self._answer = self._loop.create_future()

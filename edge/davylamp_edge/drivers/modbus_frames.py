@@ -1,5 +1,7 @@
 """Modbus frames, out and in: pure. What comes in is the answer to what was asked, or is set aside.
 
+What goes out from here reads: a frame of any other function is refused, whoever asks for it (SAFETY S28).
+
     TCP   transaction · 0 · length · unit · PDU        the transaction's number tells replies apart
     RTU   unit · PDU · CRC                             nothing does: the bus must know that no other can come
 Source: Modbus Messaging on TCP/IP 1.0b, 3.1.3; Modbus over Serial Line 1.02, 2.5.1.
@@ -13,8 +15,14 @@ HEAD = struct.Struct(">HHHB")
 """Transaction, protocol (0), bytes after this field, unit."""
 LONGEST = 254
 """Bytes of unit and PDU together."""
+READS = frozenset({1, 2, 3, 4})
+"""The functions that change nothing (Modbus Application Protocol 1.1b3, 6.1 to 6.4)."""
 REFUSED = 0x80
 """Set in the function of an exception."""
+
+
+class NotARead(Exception):
+    """A frame was asked for that would change something in a device: a mistake in our own code."""
 
 
 class OutOfStep(Exception):
@@ -23,17 +31,31 @@ class OutOfStep(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for last: the only thing an answer may answer. ``size`` is the bytes its data must have."""
+    """What was asked for last: the only thing an answer may answer. ``size`` is the bytes its data must have.
+
+    Where an answer says the question again instead, ``echo`` is the PDU it must be.
+    """
 
     transaction: int
     unit: int
     function: int
     size: int
+    echo: bytes = b""
 
 
 def fits(pdu: bytes, asked: Asked) -> bool:
-    """Return whether a PDU is an exception or carries as much of what was asked for as was asked for."""
-    return bool(pdu[0] & REFUSED) or (pdu[0] == asked.function and len(pdu) == 2 + asked.size == 2 + pdu[1])
+    """Return whether a PDU is an exception, the echo, or carries as much of what was asked for as was asked for."""
+    if pdu[0] & REFUSED:
+        return True
+    if asked.echo:
+        return pdu == asked.echo
+    return pdu[0] == asked.function and len(pdu) == 2 + asked.size == 2 + pdu[1]
+
+
+def only_reads(function: int) -> None:
+    """Raise NotARead for a function that may change something."""
+    if function not in READS:
+        raise NotARead(f"function {function} is no read, and Davylamp writes to no plant (SAFETY S28)")
 
 
 class Frames(Protocol):
@@ -41,11 +63,13 @@ class Frames(Protocol):
 
     numbered: bool
     """True where an answer says which request it belongs to."""
-    set_aside: int
-    """Whole frames that answered nobody: late, or of a unit that was not asked. Only grows."""
+
+    @property
+    def set_aside(self) -> int:
+        """Whole frames that answered nobody: late, or of a unit that was not asked. Only grows."""
 
     def request(self, asked: Asked, start: int, count: int) -> bytes:
-        """Return the frame that asks for ``count`` addresses from ``start``."""
+        """Return the frame that asks for ``count`` addresses from ``start``. Raises: NotARead."""
 
     def answer(self, buffer: bytearray, asked: Asked) -> bytes | None:
         """Return the PDU that answers, taking it and all before it out of the buffer; None until it has come whole.
@@ -64,6 +88,7 @@ class TcpFrames:
 
     def request(self, asked: Asked, start: int, count: int) -> bytes:
         """Return a frame with the header of Modbus TCP."""
+        only_reads(asked.function)
         return struct.pack(">HHHBBHH", asked.transaction, 0, 6, asked.unit, asked.function, start, count)
 
     def answer(self, buffer: bytearray, asked: Asked) -> bytes | None:
@@ -93,6 +118,7 @@ class RtuFrames:
 
     def request(self, asked: Asked, start: int, count: int) -> bytes:
         """Return a frame with a CRC, its low byte first."""
+        only_reads(asked.function)
         body = struct.pack(">BBHH", asked.unit, asked.function, start, count)
         return body + crc(body).to_bytes(2, "little")
 
@@ -105,7 +131,7 @@ class RtuFrames:
             unit, function, size = buffer[at : at + 3]
             if unit != asked.unit or function & ~REFUSED != asked.function:
                 continue
-            end = at + (3 if function & REFUSED else 3 + size)
+            end = at + (3 if function & REFUSED else 1 + (len(asked.echo) or 2 + size))
             if len(buffer) >= end + 2 and crc(buffer[at:end]) == int.from_bytes(buffer[end : end + 2], "little"):
                 pdu = bytes(buffer[at + 1 : end])
                 del buffer[: end + 2]

@@ -1,0 +1,44 @@
+"""What is wrong with a beacon in a config; above all, that its relay module is a device of the plant (SAFETY S28)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from davylamp_edge.beacon.asking import LONGEST_PATH, socket_of
+from davylamp_edge.drivers.modbus import ModbusDriver
+from davylamp_edge.drivers.modbus_address import line_of, numbers_answers, parse_address
+
+
+def beacon_mistakes(table: Mapping[str, Any], devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield one line per mistake of sense, each with its key; mistakes of shape are the model's."""
+    beacon = table.get("beacon")
+    if not isinstance(beacon, dict):
+        return
+    address = beacon.get("address")
+    if isinstance(address, str):
+        yield from _address_mistakes(address, beacon.get("unit", 1), devices)
+    if table.get("one_way") is True and beacon.get("engine", "both") != "local":
+        yield 'beacon.engine: with one_way the engine of the cloud is never heard; write engine = "local"'
+    journal = table.get("journal")
+    yield from _path_mistakes(journal.get("path") if isinstance(journal, dict) else None)
+
+
+def _address_mistakes(address: str, unit: object, devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if wrong := ModbusDriver.wrong_address(address):
+        yield f"beacon.address: {wrong}"
+        return
+    if unit == 0 and not numbers_answers(parse_address(address)):
+        yield "beacon.unit: 0 is every device of a serial line, and nobody answers; give the module's own, 1 to 247"
+    for device in devices:
+        if device.get("driver") == "modbus" and line_of(str(device.get("address"))) == line_of(address):
+            yield (
+                f"beacon.address: {address!r} is polled as device {device.get('name', '?')!r}, and Davylamp writes to"
+                " no plant; give the beacon a relay module on a connection of its own"
+            )
+
+
+def _path_mistakes(journal: object) -> Iterator[str]:
+    if isinstance(journal, str):
+        path = socket_of(Path(journal).absolute())
+        if len(bytes(path)) > LONGEST_PATH:
+            yield f"journal.path: the beacon is asked at {path}, longer than {LONGEST_PATH} bytes; choose a shorter one"
