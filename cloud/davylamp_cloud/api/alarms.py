@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.board import alarm_view, board, read_standing, standing_of
+from davylamp_cloud.api.board import read_standing, shown, views
 from davylamp_cloud.api.commands import Answer, carry_out, command
 from davylamp_cloud.api.errors import ApiError, not_found
 from davylamp_cloud.api.gate import Acknowledger, Reader, Resetter, Shelver, gate_of
@@ -73,10 +73,12 @@ def list_alarms(
     """List the alarms that stand, wait for a person, or are hidden on purpose."""
     found = [
         alarm
-        for alarm in board(read_standing(parts.cloud.state, parts.catalogue), actor.sees)
-        if hazard_source in (None, alarm.hazard_source) and level in (None, alarm.level)
+        for alarm in read_standing(parts.cloud.state)
+        if actor.sees(alarm.hazard_source)
+        and hazard_source in (None, alarm.hazard_source)
+        and level in (None, alarm.level)
     ]
-    return AlarmPage(len(found), found[offset : offset + limit])
+    return AlarmPage(len(found), shown(parts.cloud.state, parts.catalogue, found[offset : offset + limit]))
 
 
 @router.get("/{occurrence}")
@@ -88,7 +90,7 @@ def one_alarm(parts: CloudParts, actor: Reader, occurrence: Occurrence) -> Alarm
 def view_of(parts: Parts, actor: Actor, occurrence: str) -> AlarmView:
     """Return an alarm with the names of its tag."""
     row = alarm_row(parts, actor, occurrence)
-    return alarm_view(row, standing_of(parts.cloud.state, parts.catalogue, [row]))
+    return views(parts.cloud.state, parts.catalogue, [row])[0]
 
 
 def alarm_row(parts: Parts, actor: Actor, occurrence: str) -> Row:

@@ -1,17 +1,18 @@
-"""What stands: alarms from state.db with the names of their tags, counted, most urgent first."""
+"""What stands: alarms from state.db, sorted and counted by a few columns; words are read for those that are shown."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from davylamp_alarms.definition import GROUP_KINDS, Kind
 from davylamp_wire.profile import DetectorGroup
 from sqlalchemy import select
 
 from davylamp_cloud import telling
-from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue, Register, Watched
+from davylamp_cloud.api.catalogue import Catalogue, Register, Watched
 from davylamp_cloud.api.language import Bilingual
-from davylamp_cloud.api.limits import settings_in_force, source_words
-from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Level
+from davylamp_cloud.api.limits import CHUNK, settings_in_force, source_words
+from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Brief, Level
 from davylamp_cloud.api.words import of
 from davylamp_cloud.detector_groups import device_of, kept_with, member_tags
 from davylamp_cloud.handling import general
@@ -31,35 +32,80 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The alarms that stand, as rows, with their tags and settings at that moment, and how much is watched.
+    """The alarms that stand, most urgent first, and how much is watched."""
+
+    alarms: tuple[Brief, ...] = ()
+    watched: Watched = field(default_factory=dict)
+
+    def seen(self, sees: Callable[[str], bool]) -> list[Brief]:
+        """Return the alarms of the hazard sources somebody sees."""
+        return [alarm for alarm in self.alarms if sees(alarm.hazard_source)]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the words of some alarms are made of: their tags and settings.
 
     `ties_ms` has the occurrences that came first in an upset that lasts (SAFETY S25).
     """
 
-    rows: tuple[Row, ...] = ()
-    register: Register = NO_TAGS
-    settings: Mapping[int, Settings] = field(default_factory=dict)
-    ties_ms: Mapping[str, int] = field(default_factory=dict)
-    watched: Watched = field(default_factory=dict)
+    register: Register
+    settings: Mapping[int, Settings]
+    ties_ms: Mapping[str, int]
 
 
-def read_standing(state: State, catalogue: Catalogue) -> Standing:
-    """Return what stands now, without how much is watched; reads the disk."""
-    return standing_of(state, catalogue, state.standing_alarms())
+def read_standing(state: State) -> tuple[Brief, ...]:
+    """Return what stands now, most urgent first; reads the disk."""
+    with state.reading() as connection:
+        found = [Brief(**_brief(dict(row))) for row in connection.execute(_BRIEFS).mappings()]
+    return tuple(sorted(found, key=lambda alarm: alarm.order))
+
+
+_BRIEFS = (
+    select(*(schema.ALARMS.c[name] for name in ("occurrence", "alarm_id", "hazard_source", "kind", "priority")))
+    .add_columns(*(schema.ALARMS.c[name] for name in ("letter", "condition", "suppressions", "raised_ms")))
+    .where(schema.ALARMS.c.letter != "A")
+    .order_by(schema.ALARMS.c.seq.desc())
+)
+
+
+def _brief(row: Row) -> dict[str, Any]:
+    """Return the fields of a brief from a row of alarms."""
+    return {
+        "occurrence": row["occurrence"],
+        "alarm_id": row["alarm_id"],
+        "hazard_source": row["hazard_source"],
+        "kind": row["kind"],
+        "priority": Level(row["priority"]),
+        "letter": row["letter"],
+        "active": row["condition"] == "active",
+        "suppressions": tuple(row["suppressions"]),
+        "since_ms": row["raised_ms"],
+    }
 
 
 def read_board(state: State, catalogue: Catalogue) -> Standing:
     """Return what stands now, and how much is watched; reads the disk."""
-    return replace(read_standing(state, catalogue), watched=catalogue.watched())
+    return Standing(read_standing(state), catalogue.watched())
 
 
-def standing_of(state: State, catalogue: Catalogue, rows: Iterable[Row]) -> Standing:
-    """Return some alarms with what is needed to show them; reads the disk."""
-    rows = tuple(rows)
-    about = {_about(row) for row in rows}
-    register = catalogue.some(about)
-    indices = [register.by_tag[tag].index for tag in about if tag in register.by_tag]
-    return Standing(rows, register, settings_in_force(state, indices), first_outs(state))
+def shown(state: State, catalogue: Catalogue, alarms: Sequence[Brief]) -> list[AlarmView]:
+    """Return some alarms in their order as readers see them; reads the disk."""
+    table = schema.ALARMS
+    rows: dict[str, Row] = {}
+    for start in range(0, len(alarms), CHUNK):
+        chunk = [alarm.occurrence for alarm in alarms[start : start + CHUNK]]
+        rows |= {row["occurrence"]: row for row in state.rows(select(table).where(table.c.occurrence.in_(chunk)))}
+    return views(state, catalogue, [rows[alarm.occurrence] for alarm in alarms if alarm.occurrence in rows])
+
+
+def views(state: State, catalogue: Catalogue, rows: Sequence[Row]) -> list[AlarmView]:
+    """Return rows of alarms as readers see them; reads the disk."""
+    tags = {_about(row) for row in rows}
+    register = catalogue.some(tags)
+    indices = [register.by_tag[tag].index for tag in tags if tag in register.by_tag]
+    about = About(register, settings_in_force(state, indices), first_outs(state))
+    return [_view(row, about) for row in rows]
 
 
 def _about(row: Row) -> str:
@@ -74,43 +120,34 @@ def first_outs(state: State) -> dict[str, int]:
     return {occurrence: upset["tie_ms"] for upset in upsets for occurrence, _, _ in upset["first"]}
 
 
-def alarm_view(row: Row, standing: Standing) -> AlarmView:
-    """Return an alarm row as readers see it."""
+def _view(row: Row, about: About) -> AlarmView:
     kind = Kind(row["kind"])
-    keeper = standing.register.by_tag.get(_about(row))
-    settings = standing.settings.get(keeper.index) if keeper else None
+    keeper = about.register.by_tag.get(_about(row))
+    settings = about.settings.get(keeper.index) if keeper else None
     entry = None if kind in GROUP_KINDS else keeper
     handling = handling_in(settings, kind) if settings else general(kind, name=row["alarm_id"].rpartition("@")[2])
     limit = limit_of(settings, kind) if settings else None
     return AlarmView(
-        occurrence=row["occurrence"],
+        **_brief(row),
         version=row["version"],
-        alarm_id=row["alarm_id"],
-        hazard_source=row["hazard_source"],
         tag=row["tag_id"],
         tag_index=entry.index if entry else None,
         tag_name=entry.name if entry else _name_of(row, kind, settings),
         device_name=keeper.device_name if keeper else _node_of(row["alarm_id"]),
         plant_tag=entry.plant_tag if entry else "",
-        kind=row["kind"],
-        priority=Level(row["priority"]),
-        letter=row["letter"],
-        active=row["condition"] == "active",
         acknowledged=row["acknowledged"],
         acknowledged_by=row["acknowledged_by"],
         latched=row["latched"],
-        suppressions=tuple(row["suppressions"]),
         quality=row["quality"],
         value=row["value"],
         limit=row["limit"],
         unit=entry.unit if entry else "",
-        since_ms=row["raised_ms"],
         late=row["late"],
         late_until_ms=row["late_until_ms"],
         shelved_until_ms=row["shelved_until_ms"],
         hidden_until_ms=row["hidden_until_ms"],
-        first_out=row["occurrence"] in standing.ties_ms,
-        tie_ms=standing.ties_ms.get(row["occurrence"], 0),
+        first_out=row["occurrence"] in about.ties_ms,
+        tie_ms=about.ties_ms.get(row["occurrence"], 0),
         action=of(handling.action),
         verified=limit is None or limit.source.verified,
         text=Bilingual(row["text_zh"], row["text_en"]),
@@ -147,13 +184,7 @@ def _node_of(alarm_id: str) -> Bilingual:
     return Bilingual(name, name)
 
 
-def board(standing: Standing, sees: Callable[[str], bool]) -> list[AlarmView]:
-    """Return what stands of the hazard sources somebody sees, most urgent first."""
-    alarms = [alarm_view(row, standing) for row in standing.rows if sees(row["hazard_source"])]
-    return sorted(alarms, key=lambda alarm: alarm.order)
-
-
-def counts(alarms: Iterable[AlarmView]) -> list[Count]:
+def counts(alarms: Iterable[Brief]) -> list[Count]:
     """Return standing and unacknowledged alarms by priority, red first; hidden ones are not counted."""
     open_alarms = [alarm for alarm in alarms if not alarm.hidden]
     return [

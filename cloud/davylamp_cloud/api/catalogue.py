@@ -115,6 +115,7 @@ class Catalogue:
         self._lock = threading.Lock()
         self._change = 1
         self._register, self._register_of = NO_TAGS, 0
+        self._named: dict[int, Entry] = {}
         self._devices: tuple[Device, ...] = ()
         self._devices_of = 0
 
@@ -127,11 +128,14 @@ class Catalogue:
         with self._lock:
             if self._register_of == self._change:
                 return self._register
-        return _register(self._state, sorted(set(tags)))
+        found = _register(self._state, sorted(set(tags)))
+        with self._lock:
+            self._named.update(found.by_index)
+        return found
 
     def known(self, index: int) -> Entry | None:
-        """Return a tag as the register had it when it was last loaded; never reads the disk."""
-        return self._register.by_index.get(index)
+        """Return a tag as the register had it when it was last read; never reads the disk."""
+        return self._named.get(index) or self._register.by_index.get(index)
 
     def devices(self) -> tuple[Device, ...]:
         """Return every device, by node and name; reads the disk after a change."""
@@ -155,7 +159,7 @@ class Catalogue:
             change = self._change
             if self._register_of != change:
                 self._register = _register(self._state)
-                self._register_of = change
+                self._register_of, self._named = change, {}
             return self._register
 
 

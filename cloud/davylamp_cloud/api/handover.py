@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.alarms import Body, answered
-from davylamp_cloud.api.board import board, read_standing
+from davylamp_cloud.api.board import read_standing, shown
 from davylamp_cloud.api.catalogue import Entry
 from davylamp_cloud.api.commands import Answer, ask, carry_out, command
 from davylamp_cloud.api.errors import not_found
@@ -112,16 +112,18 @@ def known_review(parts: Parts, actor: Actor, name: str) -> ReviewView:
 
 def handover(parts: Parts, actor: Actor) -> Handover:
     """Return what an actor's next shift must know; reads the disk."""
-    alarms = board(read_standing(parts.cloud.state, parts.catalogue), actor.sees)
+    alarms = [alarm for alarm in read_standing(parts.cloud.state) if actor.sees(alarm.hazard_source)]
+    shelved = [alarm for alarm in alarms if "shelved" in alarm.suppressions]
+    reds = [alarm for alarm in alarms if alarm.level == "red" and alarm.active and not alarm.hidden]
     out, reviews = ask(parts, _kept)
     by_tag = parts.catalogue.some(out).by_tag
     seen = {tag: entry for tag, entry in out.items() if tag in by_tag and actor.sees(by_tag[tag].hazard_source)}
     return Handover(
-        shelved=[alarm for alarm in alarms if "shelved" in alarm.suppressions],
+        shelved=shown(parts.cloud.state, parts.catalogue, shelved),
         masks=[mask for mask in masks(parts, actor) if mask.until_ms is not None],
         out_of_service=[_out(tag, seen[tag]) for tag in sorted(seen)],
         bypassed=_bypassed(parts, actor),
-        standing_reds=[alarm for alarm in alarms if alarm.level == "red" and alarm.active and not alarm.hidden],
+        standing_reds=shown(parts.cloud.state, parts.catalogue, reds),
         reviews=[_review(name, owed) for name, owed in reviews.items() if _concerns(parts, actor, owed)],
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.board import Standing, read_board
-from davylamp_cloud.api.catalogue import NO_TAGS, Catalogue
+from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.api.current import Snapshot, Texts, reading, snapshot
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.outcomes import Committed
@@ -59,7 +59,6 @@ class Hub:
         self._ticked_ms = cloud.now_ms()
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        self.register = NO_TAGS
         self._standing = (0, Standing())
         self._snapshot: tuple[int, Snapshot] | None = None
         self.texts = Texts(reading(cloud.monitor.live))
@@ -118,9 +117,7 @@ class Hub:
         async with self._lock:
             version = self.alarms_version
             if self._standing[0] != version:
-                found = await run_in_threadpool(read_board, self.cloud.state, self.catalogue)
-                self.register = found.register
-                self._standing = (version, found)
+                self._standing = (version, await run_in_threadpool(read_board, self.cloud.state, self.catalogue))
             return self._standing[1]
 
     def snapshot(self) -> Snapshot:

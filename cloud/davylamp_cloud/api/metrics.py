@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
-from davylamp_cloud.api.board import board, counts, read_standing
+from davylamp_cloud.api.board import counts, read_standing
 from davylamp_cloud.api.errors import forbidden, unauthenticated
 from davylamp_cloud.api.gate import client_of, gate_of, is_loopback
 from davylamp_cloud.api.parts import CloudParts, Parts
@@ -76,7 +76,7 @@ def _log_and_readers(parts: Parts) -> Iterator[Metric]:
 def _alarms(parts: Parts) -> Iterator[Metric]:
     standing = GaugeMetricFamily("davylamp_alarms_standing", "Standing alarms, hidden ones aside", labels=["level"])
     waiting = GaugeMetricFamily("davylamp_alarms_unacknowledged", "Alarms nobody acknowledged", labels=["level"])
-    for count in counts(board(read_standing(parts.cloud.state, parts.catalogue), lambda _: True)):
+    for count in counts(read_standing(parts.cloud.state)):
         standing.add_metric([count.level], count.standing)
         waiting.add_metric([count.level], count.unacknowledged)
     yield standing

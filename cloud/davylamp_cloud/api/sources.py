@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from davylamp_cloud.api.board import Count, board, counts, read_board
+from davylamp_cloud.api.board import Count, counts, read_board
 from davylamp_cloud.api.gate import Reader
 from davylamp_cloud.api.parts import REFUSALS, CloudParts
-from davylamp_cloud.api.views import AlarmView
+from davylamp_cloud.api.views import Brief
 
 router = APIRouter(prefix="/api/v1/hazard-sources", tags=["hazard sources"], responses=REFUSALS)
 
@@ -33,13 +33,13 @@ def list_sources(parts: CloudParts, actor: Reader) -> list[SourceView]:
     for (source, node), count in standing.watched.items():
         tags[source] += count
         nodes[source].add(node)
-    alarms: defaultdict[str, list[AlarmView]] = defaultdict(list)
-    for alarm in board(standing, actor.sees):
+    alarms: defaultdict[str, list[Brief]] = defaultdict(list)
+    for alarm in standing.seen(actor.sees):
         alarms[alarm.hazard_source].append(alarm)
     names = sorted(name for name in set(tags) | set(alarms) if actor.sees(name))
     return [_source(name, tags[name], sorted(nodes[name]), alarms[name]) for name in names]
 
 
-def _source(name: str, tags: int, nodes: list[str], alarms: list[AlarmView]) -> SourceView:
+def _source(name: str, tags: int, nodes: list[str], alarms: list[Brief]) -> SourceView:
     blind = sum(alarm.blind and alarm.active for alarm in alarms)
     return SourceView(name, tags, nodes, counts(alarms), blind)

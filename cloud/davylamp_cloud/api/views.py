@@ -28,7 +28,50 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmView:
+class Brief:
+    """What an alarm's place in the list depends on: enough to count, to sort and to leave out."""
+
+    occurrence: str
+    alarm_id: str
+    hazard_source: str
+    kind: str
+    priority: Level
+    letter: str
+    active: bool
+    suppressions: tuple[str, ...]
+    since_ms: int
+
+    @property
+    def level(self) -> str:
+        return self.priority.level
+
+    @property
+    def blind(self) -> bool:
+        """True where the alarm says that something is not seen, rather than that something was seen (SAFETY S12)."""
+        return Kind(self.kind) in BLIND_KINDS
+
+    @property
+    def calls(self) -> bool:
+        """True while the alarm asks for a person."""
+        return self.letter in CALLING
+
+    @property
+    def hidden(self) -> bool:
+        """True while somebody's act or the process keeps it from sounding."""
+        return self.letter in SUPPRESSED
+
+    @property
+    def order(self) -> tuple[bool, int, bool, int]:
+        """Most urgent first: who calls, by priority, the measured before the unseen, then the oldest.
+
+        The oldest, because a flood must not hide its first cause, and because rows then stay where they are while new
+        ones come: nobody presses a button that has just moved.
+        """
+        return (not self.calls, PRIORITY_ORDER.index(self.level), self.blind, self.since_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmView(Brief):
     """A standing alarm, or one that waits for an acknowledgement or a reset. Times are UTC milliseconds.
 
     `first_out` says that it came first in its upset; where `tie_ms` is not 0, others did within that time (SAFETY S25).
@@ -40,28 +83,19 @@ class AlarmView:
     detectors one of them; empty where there is none.
     """
 
-    occurrence: str
     version: int
-    alarm_id: str
-    hazard_source: str
     tag: str
     tag_index: int | None
     tag_name: Bilingual
     device_name: Bilingual
     plant_tag: str
-    kind: str
-    priority: Level
-    letter: str
-    active: bool
     acknowledged: bool
     acknowledged_by: str
     latched: bool
-    suppressions: tuple[str, ...]
     quality: int
     value: float | None
     limit: float | None
     unit: str
-    since_ms: int
     late: bool
     late_until_ms: int | None
     shelved_until_ms: int | None
@@ -80,15 +114,6 @@ class AlarmView:
     why_tag: str = ""
 
     @property
-    def level(self) -> str:
-        return self.priority.level
-
-    @property
-    def blind(self) -> bool:
-        """True where the alarm says that something is not seen, rather than that something was seen (SAFETY S12)."""
-        return Kind(self.kind) in BLIND_KINDS
-
-    @property
     def unhandled(self) -> bool:
         """True where nobody has written for this limit what to do; general words stand in (SAFETY S30)."""
         return self.handling is Origin.MISSING
@@ -104,28 +129,9 @@ class AlarmView:
         return "≤" if Kind(self.kind) in FALLING else "≥"
 
     @property
-    def calls(self) -> bool:
-        """True while the alarm asks for a person."""
-        return self.letter in CALLING
-
-    @property
-    def hidden(self) -> bool:
-        """True while somebody's act or the process keeps it from sounding."""
-        return self.letter in SUPPRESSED
-
-    @property
     def resettable(self) -> bool:
         """True where only a person's reset can end it: latched, and the process is back."""
         return self.latched and not self.active and not self.hidden
-
-    @property
-    def order(self) -> tuple[bool, int, bool, int]:
-        """Most urgent first: who calls, by priority, the measured before the unseen, then the oldest.
-
-        The oldest, because a flood must not hide its first cause, and because rows then stay where they are while new
-        ones come: nobody presses a button that has just moved.
-        """
-        return (not self.calls, PRIORITY_ORDER.index(self.level), self.blind, self.since_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def banners(parts: Parts, actor: Actor, standing: Standing) -> list[Banner]:
     with parts.cloud.state.reading() as connection:
         counts = annunciated(connection, parts.cloud.now_ms() - WINDOW_MS)
     names = names_of(parts, [alarm for flood in lasting for _, alarm, _ in flood.first])
-    here = {row["alarm_id"]: row["occurrence"] for row in standing.rows}
+    here = {alarm.alarm_id: alarm.occurrence for alarm in standing.alarms}
     return [_banner(flood, counts, names, here) for flood in lasting]
 
 

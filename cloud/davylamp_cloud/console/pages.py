@@ -36,7 +36,7 @@ async def page(request: Request, parts: CloudParts) -> Response:
         page_words=page_words(reader),
         banners=await run_in_threadpool(banners, parts, actor, standing),
         **found,
-        **alarm_values(reader, actor, standing),
+        **await run_in_threadpool(alarm_values, reader, parts, actor, standing),
     )
     response = HTMLResponse(html, headers={"Cache-Control": "no-store"})
     _renew(request, response, actor)

@@ -7,7 +7,7 @@ from typing import Any
 from davylamp_wire.quality import Level, level
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.board import Standing, board, counts
+from davylamp_cloud.api.board import Standing, counts, shown
 from davylamp_cloud.api.edges import edges
 from davylamp_cloud.api.event import Event
 from davylamp_cloud.api.language import Bilingual
@@ -33,15 +33,16 @@ class Watched:
     hazard_sources: int
 
 
-def alarm_values(reader: Reader, actor: Actor, standing: Standing) -> dict[str, Any]:
-    """Return what the alarm templates need."""
-    alarms = board(standing, actor.sees)
+def alarm_values(reader: Reader, parts: Parts, actor: Actor, standing: Standing) -> dict[str, Any]:
+    """Return what the alarm templates need; reads the disk."""
+    alarms = standing.seen(actor.sees)
     open_alarms = [alarm for alarm in alarms if not alarm.hidden]
+    hidden = [alarm for alarm in alarms if alarm.hidden]
     seen = {place: count for place, count in standing.watched.items() if actor.sees(place[0])}
     return {
-        "shown": open_alarms[:MOST_SHOWN],
+        "shown": shown(parts.cloud.state, parts.catalogue, open_alarms[:MOST_SHOWN]),
         "rest": len(open_alarms) - len(open_alarms[:MOST_SHOWN]),
-        "hidden": [alarm for alarm in alarms if alarm.hidden],
+        "hidden": shown(parts.cloud.state, parts.catalogue, hidden),
         "counts": counts(alarms),
         "watched": Watched(sum(seen.values()), len({source for source, _ in seen})),
         "can_act": actor.may(Permission.ACKNOWLEDGE),
@@ -58,9 +59,9 @@ class AlarmPart:
     tags: tuple[int, ...]
 
 
-def alarm_part(reader: Reader, actor: Actor, standing: Standing) -> AlarmPart:
-    """Return alarms and counts as HTML."""
-    values = alarm_values(reader, actor, standing)
+def alarm_part(reader: Reader, parts: Parts, actor: Actor, standing: Standing) -> AlarmPart:
+    """Return alarms and counts as HTML; reads the disk."""
+    values = alarm_values(reader, parts, actor, standing)
     html = tuple(Event(part, reader.render(f"parts/{part}.html", **values)) for part in ("alarms", "counts"))
     tags = {alarm.tag_index for alarm in values["shown"] if alarm.tag_index is not None}
     return AlarmPart(html, tuple(sorted(tags)))

@@ -73,7 +73,7 @@ def cells(parts: Parts, reader: Reader) -> Make:
     plain = reading(parts.cloud.monitor.live)
 
     def make(tag: int, now: Snapshot) -> dict[str, Any] | None:
-        entry = parts.hub.register.by_index.get(tag) or parts.catalogue.known(tag)
+        entry = parts.catalogue.known(tag)
         value = plain(tag, now)
         if entry is None or value is None:
             return None
@@ -111,7 +111,7 @@ class Screen:
             return []
         self._alarms_version = version
         standing = await hub.standing()
-        make = partial(alarm_part, self._reader, self._actor, standing)
+        make = partial(alarm_part, self._reader, self._parts, self._actor, standing)
         part = await self._shared.get("alarms", self._kind, version, make)
         self._watch.add(part.tags)
         return list(part.events)
