@@ -321,13 +321,14 @@ async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile], 
     # Imported late: `--help` and a refused config need neither MQTT nor a journal.
     from davylamp_edge.agent import Agent
     from davylamp_edge.database import JournalBusy
+    from davylamp_edge.journal_file import JournalUnreadable
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         agent = Agent(config, profiles, load=lambda: load_edge(file))
-    except (JournalBusy, OSError, sqlite3.Error) as error:
+    except (JournalBusy, JournalUnreadable, OSError, sqlite3.Error) as error:
         print(f"journal {config.journal.path} cannot be opened: {error}", file=sys.stderr)
         return FAILED
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, agent.reloader.asked.set)

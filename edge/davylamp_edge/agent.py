@@ -172,7 +172,7 @@ class Agent:
         devices, own = install(config, profiles), install_self(config, profiles, self._silent(config))
         try:
             births = Births(self.journal, _with_self(devices, own))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, JournalUnreadable) as error:
             raise ConfigError([f"journal.path: the disk takes nothing now ({error}); reload when it does"]) from error
         return self.scanner.planned(devices, every=config.report == "every"), own, births
 

@@ -6,7 +6,6 @@ meta     epoch, next record number, bdSeq, the cloud's latest confirmed set
 damaged  rows whose checksum failed, set aside for a person to look at
 """
 
-import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,6 +87,13 @@ def connect(path: Path, budget: Budget) -> sqlite3.Connection:
     return db
 
 
+def reopened(path: Path) -> sqlite3.Connection:
+    """Return a broken file as it is, ours alone: what can be done with it shows when it is done."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0, cached_statements=64)
+    db.execute("PRAGMA locking_mode=EXCLUSIVE")
+    return db
+
+
 BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Primary result codes that say the file itself is unusable; every other one is the disk's refusal."""
 
@@ -129,16 +135,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def set_aside(path: Path, now_ms: int) -> Path:
-    """Rename a broken file, its log with it, and return its new name."""
-    aside = path.with_name(f"{path.name}.damaged-{now_ms}")
-    os.replace(path, aside)
-    wal = Path(f"{path}-wal")
-    if wal.exists():
-        os.replace(wal, Path(f"{aside}-wal"))
-    return aside
 
 
 def read_meta(db: sqlite3.Connection) -> dict[str, str | int]:

@@ -81,6 +81,8 @@ class HoleBook:
         """
         holes = [hole_of(loss, reason, epoch) for loss, reason in losses]
         waiting = self.waiting(confirmed) if holes else []
+        if holes:
+            self._holes = dict(waiting)  # what the cloud knows by now would be held for ever
         replaced: list[int] = []
         for index, hole in enumerate(holes):
             older = like(hole, waiting) if len(waiting) + len(holes) > HOLES_KEPT else None

@@ -10,6 +10,7 @@ Safe from several threads: one lock, one connection. A record number is given on
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,21 +25,24 @@ from davylamp_edge.holes import Hole, HoleBook
 from davylamp_edge.journal_file import JournalFile
 from davylamp_edge.records import NODE, STORED, Entry, JournalClass, LossReason, Record, Row
 from davylamp_edge.report import utc_ms
-from davylamp_edge.spare import Loss, Spare
+from davylamp_edge.salvage import LOSS
+from davylamp_edge.spare import Loss
 
 log = structlog.get_logger(__name__)
 
 SPARE_BYTES = 16 * 1024 * 1024
 DAMAGED_KEPT = 100
+STRETCH = 256
+"""Rows looked at together where all of them are."""
 
 
 class Journal(JournalFile):
     """An open journal. `lost` counts, per class, records that became holes; `damaged` those set aside."""
 
     def __init__(self, path: Path, max_bytes: int, spare_bytes: int, now_ms: Callable[[], int]) -> None:
-        super().__init__(path, max_bytes, now_ms)
-        self._spare = Spare(spare_bytes)
-        self._holes = HoleBook(row for row in self._db.execute(rows.OF_CLASS, (JournalClass.HOLE,)))
+        super().__init__(path, max_bytes, spare_bytes, now_ms)
+        self._unsound: dict[int, Row] = {}
+        self._holes = HoleBook(self._mended(self._rows_of_holes))
         self.lost: dict[str, int] = {}
         self.damaged = 0
         self.aliases(NODE, [(RECORD, SparkplugType.UINT64), (HOLE, SparkplugType.STRING)])
@@ -77,11 +81,9 @@ class Journal(JournalFile):
             return self._append_on_disk(entries)
         except sqlite3.DatabaseError as error:
             self._rollback()
-            if not database.is_broken(error) or rebuilt:
+            if not database.is_broken(error) or rebuilt or not self._is_rebuilt(error):
                 self._refused(error)
                 return self._hold(entries)
-            self._db.close()
-            self._rebuild(error, self._names)
         return self._append(entries, rebuilt=True)
 
     def _append_on_disk(self, entries: Sequence[Entry]) -> list[Record]:
@@ -91,7 +93,9 @@ class Journal(JournalFile):
         held = self._spare.first(self._budget.batch_bytes)
         self._db.execute("BEGIN IMMEDIATE")
         sizes = [*(len(record.body) for record in held), *(len(entry.body) for entry in entries)]
-        losses = [*self._losses, *self._let_go(), *self._room_for(sizes)]
+        if self._losses:
+            self._db.execute(rows.FORGET, (LOSS,))
+        losses = [*self._losses, *self._put_aside(), *self._let_go(), *self._room_for(sizes)]
         holes, replaced = self._holes.entries(losses, self.epoch, self.confirmed, self._hole_alias)
         numbered = self._numbered([*holes, *entries])
         written = [rows.row_of(record, self.record_alias(record.device)) for record in (*held, *numbered)]
@@ -116,6 +120,17 @@ class Journal(JournalFile):
         losses = make_room(self._db, self.confirmed, target - self._budget.file_pages // 64)
         return [(loss, LossReason.EVICTED) for loss in losses]
 
+    def _put_aside(self) -> list[tuple[Loss, LossReason]]:
+        """Set damaged rows aside for a person to look at, and return what each loses."""
+        if not self._unsound:
+            return []
+        self._db.executemany(rows.SET_ASIDE, list(self._unsound.values()))
+        self._db.execute(rows.FORGET_DAMAGED, (DAMAGED_KEPT,))
+        self._db.executemany(rows.DELETE, [(number,) for number in self._unsound])
+        now = self._now_ms()
+        kinds = [(number, row[1] if row[1] in STORED else JournalClass.LIVE) for number, row in self._unsound.items()]
+        return [(Loss(JournalClass(kind), number, number, now, now), LossReason.DAMAGED) for number, kind in kinds]
+
     def _let_go(self) -> list[tuple[Loss, LossReason]]:
         return [(loss, LossReason.MEMORY_FULL) for loss in self._spare.losses]
 
@@ -131,6 +146,7 @@ class Journal(JournalFile):
         self._names.next_record += count
         self._meta_dirty = False
         self._losses.clear()
+        self._unsound.clear()
         for loss in losses:
             self.lost[loss.journal_class.word] = self.lost.get(loss.journal_class.word, 0) + loss.count
         self._taken_back(nothing_held=not len(self._spare))
@@ -152,10 +168,13 @@ class Journal(JournalFile):
     def read(self, journal_class: JournalClass, after: int, upto: int, limit: int) -> list[Record]:
         """Return unconfirmed records of a class with numbers in ``after < number <= upto``, in order, at most `limit`.
 
-        A row whose checksum fails is set aside and becomes a hole. Raises: JournalUnreadable where the disk refuses.
+        A row whose checksum fails is passed over, and set aside as a hole as soon as the disk takes it.
+
+        Raises: JournalUnreadable where the disk refuses.
         """
         with self._lock:
-            found = self._tried(lambda: rows.rows_in_class(self._db, self.confirmed, journal_class, after, upto, limit))
+            settled = self._settled
+            found = self._tried(lambda: rows.rows_in_class(self._db, settled, journal_class, after, upto, limit))
             sound = self._sound(found)
             if len(sound) < len(found):
                 return self.read(journal_class, after, upto, limit)  # without them: fewer than asked for means no more
@@ -169,7 +188,8 @@ class Journal(JournalFile):
         Raises: JournalUnreadable where the disk refuses.
         """
         with self._lock:
-            wanted = [number for number in numbers if not self.confirmed.covers(number)]
+            settled = self._settled
+            wanted = [number for number in numbers if not settled.covers(number)]
             found = self._sound(self._tried(lambda: rows.rows_by_number(self._db, wanted)))
             every = {record.number: record for record in (*self._spare.records(), *found)}
             return [every[number] for number in wanted if number in every]
@@ -179,35 +199,29 @@ class Journal(JournalFile):
         every = [record for kind in JournalClass for record in self.read(kind, after, self.last_record, limit)]
         return sorted(every, key=lambda record: record.number)[:limit]
 
+    @property
+    def _settled(self) -> Intervals:
+        """What need not be read: it is confirmed, or damaged."""
+        return self.confirmed.union(Intervals((number, number) for number in self._unsound))
+
     def _tried(self, read: Callable[[], Sequence[Row]]) -> Sequence[Row]:
-        """Read; where the file is broken, mend it and read what is left."""
-        try:
-            return read()
-        except sqlite3.DatabaseError as error:
-            self._cannot_read(error)
-            self.append([])
-            return read()
+        """Read; where the file is broken, mend it, say what is lost, and read what is left."""
+        found = self._mended(read)
+        if not self._losses:
+            return found
+        self.append([])  # this may move what was held in memory to where it is read
+        return self._mended(read)
 
     def _sound(self, found: Sequence[Row]) -> list[Record]:
+        """Return rows that are what was written, as records; the others are set aside with the next append."""
         sound = [row for row in found if rows.is_sound(row)]
         if len(sound) < len(found):
-            self._put_aside([row for row in found if not rows.is_sound(row)])
+            damaged = {row[0]: row for row in found if not rows.is_sound(row)}
+            self.damaged += len(damaged.keys() - self._unsound.keys())
+            log.error("journal records damaged, set aside", journal=str(self._path), numbers=list(damaged))
+            self._unsound |= damaged
+            self.append([])
         return [Record(row[0], self._device_of[row[2]], JournalClass(row[1]), row[3], row[5]) for row in sound]
-
-    def _put_aside(self, broken: Sequence[Row]) -> None:
-        """Set damaged rows aside for a person to look at, and name each as a hole."""
-        self.damaged += len(broken)
-        log.error("journal records damaged, set aside", journal=str(self._path), numbers=[row[0] for row in broken])
-        self._in_transaction(
-            (rows.SET_ASIDE, broken),
-            (rows.FORGET_DAMAGED, [(DAMAGED_KEPT,)]),
-            (rows.DELETE, [(row[0],) for row in broken]),
-        )
-        now = self._now_ms()
-        for number, kind, *_ in broken:
-            known = JournalClass(kind) if kind in STORED else JournalClass.LIVE
-            self.note(Loss(known, number, number, now, now), LossReason.DAMAGED)
-        self.append([])
 
     # Confirmation
 
@@ -216,6 +230,46 @@ class Journal(JournalFile):
         with self._lock:
             self._meta_dirty = self._meta_dirty or intervals != self._names.confirmed
             self._names.confirmed = intervals
+
+    def move_on(self) -> int:
+        """Give new numbers to records made since this start whose numbers the cloud had before; return how many.
+
+        The journal was an older copy of itself. What the newer one held and the cloud does not have becomes a hole.
+        Raises: JournalUnreadable where the disk refuses.
+        """
+        with self._lock:
+            first, last = self.last_before + 1, self.last_record
+            highest = max(last, self.confirmed.highest or 0)
+            self._names.next_record = highest + 1
+            moved, there = 0, self.confirmed
+            for found in self._stretches(first - 1, last):
+                there |= Intervals((row[0], row[0]) for row in found)
+                moved += self._number_anew(found)
+            if gone := there.missing(first, highest):
+                now = self._now_ms()
+                lost = Loss(JournalClass.LIVE, next(iter(gone))[0], gone.highest or highest, now, now, gone.count)
+                self.note(lost, LossReason.JOURNAL_DAMAGED)
+            self._holes = HoleBook(self._tried(self._rows_of_holes))
+            return moved
+
+    def _stretches(self, after: int, upto: int) -> Iterator[list[Row]]:
+        """Yield all rows between two numbers, some at a time."""
+        while found := self._mended(partial(self._next_rows, after, upto)):
+            after = found[-1][0]
+            yield found
+
+    def _next_rows(self, after: int, upto: int) -> list[Row]:
+        return self._db.execute(rows.NEXT, (after, upto, STRETCH)).fetchall()
+
+    def _number_anew(self, found: Sequence[Row]) -> int:
+        used = [record for record in self._sound(found) if self.confirmed.covers(record.number)]
+        self.append([Entry(each.device, each.journal_class, each.body, each.first_ms) for each in used])
+        # Killed before this, they lie here once more under the numbers that count as confirmed: nothing is sent twice.
+        self._in_transaction((rows.DELETE, [(each.number,) for each in used]))
+        return len(used)
+
+    def _rows_of_holes(self) -> list[Row]:
+        return self._db.execute(rows.OF_CLASS, (JournalClass.HOLE,)).fetchall()
 
     def purge(self, older_than_ms: int) -> int:
         """Delete confirmed records from before a time, a few hundred at most; return how many went.
@@ -278,7 +332,7 @@ class Journal(JournalFile):
     def close(self) -> None:
         """Write what is still in memory, fold the log into the file, close."""
         with self._lock:
-            if len(self._spare) or self._losses or self._meta_dirty:
+            if len(self._spare) or self._losses or self._unsound or self._meta_dirty:
                 self.append([])
             self._db.close()
 

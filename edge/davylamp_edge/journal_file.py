@@ -7,7 +7,9 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import Callable, Container, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from davylamp_wire.intervals import Intervals
@@ -17,13 +19,18 @@ from davylamp_edge import database
 from davylamp_edge.mark import Mark
 from davylamp_edge.names import Names, name_of, new_names, read_names, write_names
 from davylamp_edge.records import JournalClass, LossReason
-from davylamp_edge.salvage import rebuild
-from davylamp_edge.spare import Loss
+from davylamp_edge.salvage import LOSS, finish, loss_in, rebuild
+from davylamp_edge.spare import Loss, Spare
 
 log = structlog.get_logger("davylamp_edge.journal")
 
+T = TypeVar("T")
+
 SKIPPED = 2**32
 """Numbers passed over after a crash without a disk: more than can have been given in memory."""
+
+REBUILD_AGAIN_MS = 60_000
+"""How long a broken file is left alone that the disk had no room to rebuild."""
 
 NAME = "INSERT INTO aliases(alias, name, datatype) VALUES(?, ?, ?)"
 DESCRIBE = "INSERT OR REPLACE INTO devices(name, description) VALUES(?, ?)"
@@ -38,19 +45,22 @@ class JournalUnreadable(Exception):
 class JournalFile:
     """An open journal file. `refusal` is what the disk says while it takes no records, None while it does."""
 
-    def __init__(self, path: Path, max_bytes: int, now_ms: Callable[[], int]) -> None:
+    def __init__(self, path: Path, max_bytes: int, spare_bytes: int, now_ms: Callable[[], int]) -> None:
         self._path = path
         self._budget = database.Budget(max_bytes)
         self._now_ms = now_ms
         self._lock = threading.RLock()
         self._mark = Mark(path)
         self._marked = False
+        self._spare = Spare(spare_bytes)
         self._losses: list[tuple[Loss, LossReason]] = []
         self._meta_dirty = False
+        self._not_rebuilt_ms: int | None = None
         self.refusal: str | None = None
         self._open()
 
     def _open(self) -> None:
+        finish(self._path)
         try:
             self._db, self._names = _opened(self._path, self._budget)
         except sqlite3.DatabaseError as error:
@@ -58,6 +68,9 @@ class JournalFile:
                 raise
             self._rebuild(error, None)
             self._names = _names_in(self._db)
+        self._note_what_a_rebuild_lost()
+        self.last_before = self.last_record
+        """The highest number given before this start."""
         self._device_of = self._names.devices()
         self._skip_numbers_given_in_memory()
 
@@ -132,15 +145,18 @@ class JournalFile:
     def describe(self, device: str, description: str) -> None:
         """Keep what a birth says about a device, for the day it is taken out of the config."""
         with self._lock:
-            if self._db.execute(DESCRIBED, (device,)).fetchone() != (description,):
-                self._db.execute(DESCRIBE, (device, description))
+            self._mended(lambda: self._describe(device, description))
+
+    def _describe(self, device: str, description: str) -> None:
+        if self._db.execute(DESCRIBED, (device,)).fetchone() != (description,):
+            self._db.execute(DESCRIBE, (device, description))
 
     def former_devices(self, installed: Container[str]) -> dict[str, str]:
         """Return devices that are described, not installed and not without unconfirmed records, with descriptions."""
         with self._lock:
-            described = dict(self._db.execute("SELECT name, description FROM devices"))
+            described = self._mended(lambda: dict(self._db.execute("SELECT name, description FROM devices")))
             former = {name: text for name, text in described.items() if name not in installed}
-            return {name: text for name, text in former.items() if self._has_unconfirmed(name)}
+            return {name: text for name, text in former.items() if self._mended(partial(self._has_unconfirmed, name))}
 
     def _has_unconfirmed(self, device: str) -> bool:
         alias = self.record_alias(device)
@@ -160,7 +176,7 @@ class JournalFile:
     def kept(self, name: str) -> str:
         """Return a text that was kept under a name; empty where there is none."""
         with self._lock:
-            return str(database.read_meta(self._db).get(name, ""))
+            return str(self._mended(lambda: database.read_meta(self._db)).get(name, ""))
 
     def keep(self, name: str, text: str) -> None:
         """Keep a text for the next start; a disk that refuses says so, and the text is lost with this process."""
@@ -190,17 +206,52 @@ class JournalFile:
 
     def _rebuild(self, error: sqlite3.Error, known: Names | None) -> None:
         log.error("journal damaged, rebuilding", journal=str(self._path), error=str(error))
-        self._db, loss = rebuild(self._path, self._budget, self._now_ms(), known)
-        if loss is not None:
-            self._losses.append((loss, LossReason.JOURNAL_DAMAGED))
+        held = Intervals((record.number, record.number) for record in self._spare.records())
+        self._db = rebuild(self._path, self._budget, self._now_ms(), known, held)
+
+    def _is_rebuilt(self, error: sqlite3.Error) -> bool:
+        """Replace a broken file; False where the disk has no room for that now, and the broken one stays."""
+        now_ms, tried_ms = self._now_ms(), self._not_rebuilt_ms
+        if tried_ms is not None and 0 <= now_ms - tried_ms < REBUILD_AGAIN_MS:
+            return False
+        self._db.close()
+        try:
+            self._rebuild(error, self._names)
+        except (OSError, sqlite3.Error) as refusal:
+            log.error(
+                "journal cannot be rebuilt now, make room on its disk", journal=str(self._path), error=str(refusal)
+            )
+            self._db = database.reopened(self._path)
+            self._not_rebuilt_ms = now_ms
+            return False
+        self._not_rebuilt_ms = None
+        self._note_what_a_rebuild_lost()
+        return True
+
+    def _note_what_a_rebuild_lost(self) -> None:
+        text = database.read_meta(self._db).get(LOSS)
+        if text is not None:
+            self._losses = [other for other in self._losses if other[1] is not LossReason.JOURNAL_DAMAGED]
+            self._losses.append((loss_in(str(text)), LossReason.JOURNAL_DAMAGED))
 
     def _cannot_read(self, error: sqlite3.Error) -> None:
         """Mend a broken file, after which it can be read. Raises: JournalUnreadable where the disk refuses."""
-        if not database.is_broken(error):
+        broken = database.is_broken(error)
+        if not broken:
             self._refused(error)
+        if not broken or not self._is_rebuilt(error):
             raise JournalUnreadable(f"{self._path}: {error}") from error
-        self._db.close()
-        self._rebuild(error, self._names)
+
+    def _mended(self, work: Callable[[], T]) -> T:
+        """Return what work on the file gives; where the file is broken, mend it and do the work again.
+
+        Raises: JournalUnreadable where the disk refuses.
+        """
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            self._cannot_read(error)
+            return work()
 
     def _write_meta(self, next_record: int) -> None:
         """Write what has changed of the names, in the caller's transaction."""

@@ -232,6 +232,10 @@ class Outgoing:
                 flight.queued = True
                 self._resend.append(number)
 
+    def look_again(self, after: int, upto: int) -> None:
+        """Read the journal again between two numbers: records there have come to be unconfirmed."""
+        self._walk(after, upto)
+
     def _walk(self, after: int, upto: int) -> None:
         """Read again from `after` on, in every class."""
         for kind in GRAVEST_FIRST:

@@ -14,8 +14,10 @@ OF_CLASS = f"{COLUMNS} WHERE class = ? ORDER BY number"
 IN_CLASS = f"{COLUMNS} WHERE class = ? AND number BETWEEN ? AND ? ORDER BY number LIMIT ?"
 NEWEST = "SELECT number, first_ms FROM records ORDER BY number DESC LIMIT ?"
 OLDEST_FROM = "SELECT number, first_ms FROM records WHERE number >= ? ORDER BY number LIMIT 1"
+NEXT = f"{COLUMNS} WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
 BY_NUMBER = f"{COLUMNS} WHERE number = ?"
 SET_ASIDE = "INSERT OR REPLACE INTO damaged(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
+FORGET = "DELETE FROM meta WHERE name = ?"
 FORGET_DAMAGED = "DELETE FROM damaged WHERE number NOT IN (SELECT number FROM damaged ORDER BY number DESC LIMIT ?)"
 
 

@@ -1,41 +1,111 @@
-"""What can still be read from a journal file that SQLite calls broken, and the new file made from it."""
+"""What can still be read from a journal file that SQLite calls broken, and the new file made from it.
 
+The broken file stays in its place until the new one is whole and on disk: a process that is killed in between begins
+again, and a disk that is full costs nothing that was there::
+
+    journal.db (broken) ─ copied to ─► journal.db.rebuilding ─► journal.db.rebuilt ─► journal.db
+"""
+
+import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from davylamp_edge.database import Budget, connect, set_aside
+from davylamp_wire.intervals import Intervals
+
+from davylamp_edge.database import Budget, connect, read_meta, write_meta
 from davylamp_edge.names import Names, new_names, read_names, write_names
 from davylamp_edge.records import JournalClass, Row, checksum
 from davylamp_edge.spare import Loss
 
 INSERT = "INSERT OR REPLACE INTO records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
 NEXT_ROWS = "SELECT number, class, device, first_ms, crc, body FROM records WHERE number > ? ORDER BY number LIMIT ?"
+DESCRIBED = "SELECT name, description FROM devices"
+DESCRIBE = "INSERT INTO devices(name, description) VALUES(?, ?)"
+
+T = TypeVar("T")
+
+LOSS = "loss"
+"""What a rebuild has lost, kept in meta until a hole tells of it."""
 
 STRIDE = 64
 """Rows read together; where reads fail, this many numbers are passed over."""
 
 PATIENCE = 20_000
-"""Reads after which the rest is given up."""
+"""Reads in vain after which the rest is given up."""
 
 
-def rebuild(path: Path, budget: Budget, now_ms: int, known: Names | None) -> tuple[sqlite3.Connection, Loss | None]:
-    """Replace a broken file by a new one with what it still gives; return it open, and what is lost.
+def rebuild(path: Path, budget: Budget, now_ms: int, known: Names | None, held: Intervals) -> sqlite3.Connection:
+    """Replace a broken file by a new one with what it still gives; return it open. Its meta says what is lost.
 
-    `known` is what a running agent still holds in memory. Without it, and with meta unreadable, the journal begins
-    a new epoch: numbers of unknown standing must not be sent again under the old one.
+    `known` is what a running agent still knows, and `held` are records it has in memory alone. Without names, and with
+    meta unreadable, the journal begins a new epoch: numbers of unknown standing must not be sent again under the old.
+
+    Raises: OSError, sqlite3.Error where the disk takes no new file; the broken one is as it was.
     """
-    aside = set_aside(path, now_ms)
-    with closing(sqlite3.connect(aside, isolation_level=None, timeout=2.0)) as old:
+    making = _beside(path, "rebuilding")
+    try:
+        _make(making, path, budget, now_ms, known, held)
+    except BaseException:
+        _remove(making)
+        raise
+    os.replace(making, _beside(path, "rebuilt"))
+    _settle(path.parent)
+    finish(path)
+    return connect(path, budget)
+
+
+def finish(path: Path) -> None:
+    """Put a rebuilt file that is whole into its place, where a process was killed before it could."""
+    rebuilt = _beside(path, "rebuilt")
+    if rebuilt.exists():
+        for part in ("-wal", "-shm"):
+            Path(f"{path}{part}").unlink(missing_ok=True)
+        os.replace(rebuilt, path)
+        _settle(path.parent)
+
+
+def loss_in(text: str) -> Loss:
+    """Return what a rebuild has lost, as its meta says."""
+    said = json.loads(text)
+    return Loss(**{**said, "journal_class": JournalClass(said["journal_class"])})
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f"{path.name}.{what}")
+
+
+def _remove(path: Path) -> None:
+    for part in ("", "-wal", "-shm"):
+        Path(f"{path}{part}").unlink(missing_ok=True)
+
+
+def _settle(folder: Path) -> None:
+    """Have a folder's names on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make(making: Path, broken: Path, budget: Budget, now_ms: int, known: Names | None, held: Intervals) -> None:
+    _remove(making)
+    with (
+        closing(sqlite3.connect(broken, isolation_level=None, timeout=2.0)) as old,
+        closing(connect(making, budget)) as new,
+    ):
         names = known or _read_names(old)
-        db = connect(path, budget)
-        _in_transaction(db, lambda: write_names(db, names or new_names()))
-        saved = _copy(old, db, names.next_record) if names else []
-    for part in (aside, Path(f"{aside}-wal"), Path(f"{aside}-shm")):
-        part.unlink(missing_ok=True)
-    return db, _lost(names, saved, now_ms)
+        _in_transaction(new, lambda: write_names(new, names or new_names()))
+        saved = _copy(old, new, names.next_record) if names else Intervals()
+        _in_transaction(new, lambda: _write_the_rest(old, new, _lost(names, saved.union(held), new, now_ms)))
+        # Closing folds the log in as well, but says nothing where it could not.
+        new.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _in_transaction(db: sqlite3.Connection, work: Callable[[], object]) -> None:
@@ -44,54 +114,65 @@ def _in_transaction(db: sqlite3.Connection, work: Callable[[], object]) -> None:
     db.execute("COMMIT")
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection, highest: int) -> list[tuple[int, int]]:
-    """Copy every sound row, a stride at a time; return number and time of each."""
-    saved: list[tuple[int, int]] = []
+def _write_the_rest(old: sqlite3.Connection, new: sqlite3.Connection, loss: Loss | None) -> None:
+    """Write what is lost, and what can be read of texts that were kept and of devices that were described."""
+    texts = _read(lambda: read_meta(old), dict[str, str | int]())
+    for name in texts.keys() - read_meta(new).keys() - {LOSS}:
+        write_meta(new, name, texts[name])
+    new.executemany(DESCRIBE, _read(lambda: old.execute(DESCRIBED).fetchall(), []))
+    if loss is not None:
+        write_meta(new, LOSS, json.dumps(asdict(loss)))
+
+
+def _copy(old: sqlite3.Connection, new: sqlite3.Connection, highest: int) -> Intervals:
+    """Copy every sound row, a stride at a time; return their numbers."""
+    saved = Intervals()
     for rows in _strides(old, highest):
         sound = [row for row in rows if checksum(*row[:4], row[5]) == row[4]]
         _in_transaction(new, partial(new.executemany, INSERT, sound))
-        saved.extend((row[0], row[3]) for row in sound)
+        for row in sound:
+            saved = saved.add(row[0])
     return saved
 
 
 def _read_names(db: sqlite3.Connection) -> Names | None:
-    try:
-        return read_names(db)
-    except (sqlite3.DatabaseError, ValueError, KeyError):
-        return None
+    return _read(lambda: read_names(db), None)
 
 
 def _strides(db: sqlite3.Connection, highest: int) -> Iterator[list[Row]]:
-    after = 0
-    for _ in range(PATIENCE):
-        rows = _tried(db, after, STRIDE) or _tried(db, after, 1)
+    after = in_vain = 0
+    while in_vain < PATIENCE:
+        rows = _next_rows(db, after, STRIDE) or _next_rows(db, after, 1)
         yield rows
+        in_vain += not rows
         after = rows[-1][0] if rows else after + STRIDE
         if after >= highest:
             return
 
 
-def _tried(db: sqlite3.Connection, after: int, limit: int) -> list[Row]:
+def _next_rows(db: sqlite3.Connection, after: int, limit: int) -> list[Row]:
+    return _read(lambda: db.execute(NEXT_ROWS, (after, limit)).fetchall(), [])
+
+
+def _read(what: Callable[[], T], otherwise: T) -> T:
+    """Return what a broken file still gives."""
     try:
-        return db.execute(NEXT_ROWS, (after, limit)).fetchall()
-    except sqlite3.DatabaseError:
-        return []
+        return what()
+    except (sqlite3.DatabaseError, ValueError, KeyError):
+        return otherwise
 
 
-def _lost(names: Names | None, saved: list[tuple[int, int]], now_ms: int) -> Loss | None:
+def _lost(names: Names | None, saved: Intervals, new: sqlite3.Connection, now_ms: int) -> Loss | None:
     """Return the numbers that are neither confirmed nor saved, from the oldest saved one on.
 
     What lay before it may have been let go long ago. A new epoch has lost an unknown number: count 0, numbers 0.
     """
     if names is None:
         return Loss(JournalClass.LIVE, 0, 0, 0, now_ms, count=0)
-    settled = names.confirmed
-    for number, _ in saved:
-        settled = settled.add(number)
-    oldest = saved[0][0] if saved else 1
-    gone = list(settled.missing(oldest, names.next_record - 1))
+    oldest = next((first for first, _ in saved), 1)
+    gone = names.confirmed.union(saved).missing(oldest, names.next_record - 1)
     if not gone:
         return None
-    before = max((time_ms for number, time_ms in saved if number < gone[0][0]), default=0)
-    count = sum(last - first + 1 for first, last in gone)
-    return Loss(JournalClass.LIVE, gone[0][0], gone[-1][1], before, now_ms, count)
+    first, last = next(iter(gone))[0], gone.highest or 0
+    before = new.execute("SELECT max(first_ms) FROM records WHERE number < ?", (first,)).fetchone()[0]
+    return Loss(JournalClass.LIVE, first, last, before or 0, now_ms, gone.count)

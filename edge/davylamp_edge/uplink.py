@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 from davylamp_wire.edge_session import BIRTH_EVERY_MS, REBIRTH_GAP_MS, EdgeAction, EdgeSession
+from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import CONFIRM, ENGINE, REBIRTH, Message, decode
 from davylamp_wire.topic import HostState, MessageType, Topic, host_of, parse_topic
 
@@ -368,7 +369,18 @@ class Uplink:
         self._journal.confirm(confirmed)
         if self._session.may_send:
             self._outgoing.confirm(confirmed, self._journal.last_record)
+        self._move_on_from_used(confirmed)
         self._tell_deaths()
+
+    def _move_on_from_used(self, confirmed: Intervals) -> None:
+        """Give new numbers to what an older copy of the journal has numbered as the cloud's newer records (S26)."""
+        last_record = self._journal.last_record
+        if (confirmed.highest or 0) <= last_record:
+            return
+        log.error("the journal is an older copy of itself", cloud_has=confirmed.highest, given_here=last_record)
+        moved = self._journal.move_on()
+        log.warning("records were numbered anew", count=moved, next=self._journal.last_record + 1)
+        self._outgoing.look_again(last_record, self._journal.last_record)
 
     # Sessions
 

@@ -1,9 +1,7 @@
 """The journal keeps what it took, whatever happens to the process, the disk or a byte."""
 
-import resource
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from davylamp_edge.database import JournalBusy, bytes_on_disk
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import NODE, Entry, JournalClass, Record
 from davylamp_wire.intervals import Intervals
+from support.disk import disk_that_takes
 
 MIB = 1 << 20
 
@@ -25,17 +24,6 @@ def opened(folder: Path, max_bytes: int = 4 * MIB, spare_bytes: int = MIB) -> Jo
 
 def numbers(records: list[Record]) -> list[int]:
     return [record.number for record in records]
-
-
-@contextmanager
-def disk_that_takes(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size: what a full disk does, without filling one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_records_come_back_as_they_went_in(tmp_path: Path) -> None:

@@ -1,0 +1,225 @@
+"""A journal on a bad disk: broken pages, no room to mend them, a kill in the middle. What is lost has a name (S26)."""
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from davylamp_edge import salvage
+from davylamp_edge.journal import Journal
+from davylamp_edge.journal_file import JournalUnreadable
+from davylamp_edge.records import Entry, JournalClass, Record
+from davylamp_wire.intervals import Intervals
+from support.disk import disk_that_takes
+
+MIB = 1 << 20
+PAGE = 4096
+
+
+class Clock:
+    """What time the journal believes it is."""
+
+    now_ms = 5_000
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def opened(folder: Path, clock: Clock) -> Journal:
+    return Journal.open(folder / "journal.db", 4 * MIB, spare_bytes=MIB, now_ms=clock)
+
+
+def entry(body: bytes, kind: JournalClass = JournalClass.LIVE) -> Entry:
+    return Entry("pump", kind, body, 1_000)
+
+
+def filled(folder: Path, clock: Clock, count: int = 200) -> None:
+    """Leave a journal with so many records in many pages."""
+    with opened(folder, clock) as journal:
+        journal.append([entry(bytes([number % 256]) * 300) for number in range(count)])
+
+
+def of_pump(journal: Journal) -> list[Record]:
+    return [record for record in journal.unconfirmed(0, 1_000) if record.device == "pump"]
+
+
+def break_page_of(path: Path, needle: bytes) -> None:
+    """Overwrite the head of the page in which some bytes lie; a running journal reads it from the file again."""
+    page = path.read_bytes().index(needle) // PAGE
+    with open(path, "r+b") as file:
+        file.seek(page * PAGE)
+        file.write(bytes(64))
+
+
+def break_root_of(path: Path, name: str) -> None:
+    """Overwrite the first page of a table or an index."""
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    with open(path, "r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(bytes(PAGE))
+
+
+@pytest.mark.parametrize("name", ["records_class", "devices", "damaged"])
+def test_s26_a_broken_index_or_table_beside_the_records_does_not_keep_the_journal_from_opening(
+    tmp_path: Path, clock: Clock, name: str
+) -> None:
+    filled(tmp_path, clock)
+    break_root_of(tmp_path / "journal.db", name)
+    with opened(tmp_path, clock) as journal:
+        journal.describe("pump", "{}")
+        assert journal.former_devices({}) == {"pump": "{}"}
+        assert len(of_pump(journal)) == 200
+        assert journal.holes == []
+
+
+def test_s26_a_broken_page_does_not_end_a_start_that_looks_for_former_devices(tmp_path: Path, clock: Clock) -> None:
+    filled(tmp_path, clock)
+    with opened(tmp_path, clock) as journal:
+        journal.describe("tank", "{}")  # it has no records, and every page is looked at to know
+    break_page_of(tmp_path / "journal.db", bytes([100]) * 300)
+    with opened(tmp_path, clock) as journal:
+        assert journal.former_devices({}) == {}
+        assert len(of_pump(journal)) >= 136
+
+
+def test_s26_a_broken_page_on_a_full_disk_costs_nothing_once_there_is_room(tmp_path: Path, clock: Clock) -> None:
+    filled(tmp_path, clock)
+    path = tmp_path / "journal.db"
+    with opened(tmp_path, clock) as journal:
+        break_page_of(path, bytes([100]) * 300)
+        with disk_that_takes(2 * PAGE):
+            with pytest.raises(JournalUnreadable):
+                journal.unconfirmed(0, 1_000)
+            live = journal.append([entry(b"while it is full")])
+            assert journal.fetch([live[0].number]) == live
+        journal.append([entry(b"there is room")])
+        clock.now_ms += 60_000
+        kept = of_pump(journal)
+        (hole,) = journal.holes
+        assert len(kept) + hole.count == 202
+        assert hole.count <= 64
+        assert [record.body for record in kept[-2:]] == [b"while it is full", b"there is room"]
+
+
+def test_s26_a_damaged_record_on_a_full_disk_keeps_no_other_from_being_read(tmp_path: Path, clock: Clock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.append([entry(b"first" * 10), entry(b"second" * 10, JournalClass.EVENT), entry(b"third" * 10)])
+    path = tmp_path / "journal.db"
+    path.write_bytes(path.read_bytes().replace(b"second" * 10, b"secund" * 10))
+    with opened(tmp_path, clock) as journal:
+        with disk_that_takes(2 * PAGE):
+            assert [record.number for record in of_pump(journal)] == [1, 3]
+            assert [record.number for record in journal.fetch([1, 2, 3])] == [1, 3]
+        journal.append([])
+        assert [(hole.first, hole.last, hole.reason) for hole in journal.holes] == [(2, 2, "damaged")]
+        assert journal.damaged == 1
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from davylamp_edge import {module}
+from davylamp_edge.journal import Journal
+
+calls, real = 0, {module}.{function}
+def dying(*given):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given)
+{module}.{function} = dying
+with Journal.open(Path({path!r}), 4 << 20, now_ms=lambda: 5_000) as journal:
+    journal.unconfirmed(0, 1_000)
+"""
+
+
+def killed_while_reading(path: Path, module: str, function: str, call: int) -> None:
+    """Read a journal in a process that is killed when it calls a function for so many times."""
+    code = KILLED.format(path=str(path), module=module, function=function, call=call)
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == -9
+
+
+@pytest.mark.parametrize(("function", "call"), [("checksum", 70), ("write_meta", 1), ("finish", 1), ("_settle", 2)])
+def test_s26_a_kill_in_the_middle_of_a_rebuild_loses_nothing_more(
+    tmp_path: Path, clock: Clock, function: str, call: int
+) -> None:
+    filled(tmp_path, clock)
+    path = tmp_path / "journal.db"
+    with opened(tmp_path, clock) as journal:
+        epoch = journal.epoch
+    break_page_of(path, bytes([100]) * 300)
+    killed_while_reading(path, "salvage", function, call)
+    with opened(tmp_path, clock) as journal:
+        kept = of_pump(journal)
+        (hole,) = journal.holes
+        assert journal.epoch == epoch
+        assert (len(kept) + hole.count, hole.reason) == (200, "journal-damaged")
+        assert hole.count <= 64
+    assert not list(tmp_path.glob("journal.db.re*"))
+
+
+def test_s26_a_kill_right_after_a_damaged_record_was_found_names_it_all_the_same(tmp_path: Path, clock: Clock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.append([entry(b"first" * 10), entry(b"second" * 10), entry(b"third" * 10)])
+    path = tmp_path / "journal.db"
+    path.write_bytes(path.read_bytes().replace(b"second" * 10, b"secund" * 10))
+    killed_while_reading(path, "holes", "hole_entry", 1)
+    with opened(tmp_path, clock) as journal:
+        assert [record.number for record in of_pump(journal)] == [1, 3]
+        assert [hole.first for hole in journal.holes] == [2]
+
+
+def test_s26_what_a_rebuild_gives_up_is_not_the_newest_of_a_long_journal(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(salvage, "PATIENCE", 3)  # else it takes a million records
+    filled(tmp_path, clock, 500)
+    break_page_of(tmp_path / "journal.db", bytes([100]) * 300)
+    with opened(tmp_path, clock) as journal:
+        assert of_pump(journal)[-1].number == 500
+        assert sum(hole.count for hole in journal.holes) <= 64
+
+
+def test_a_rebuild_keeps_the_clocks_jumps_and_the_words_of_former_devices(tmp_path: Path, clock: Clock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.keep("clock", "[[], null]")
+        journal.describe("pump", "{}")
+    filled(tmp_path, clock)
+    break_page_of(tmp_path / "journal.db", bytes([100]) * 300)
+    with opened(tmp_path, clock) as journal:
+        of_pump(journal)
+        assert journal.holes
+        assert journal.kept("clock") == "[[], null]"
+        assert journal.former_devices({}) == {"pump": "{}"}
+
+
+def test_s26_a_rebuild_calls_nothing_lost_that_waits_in_memory(tmp_path: Path, clock: Clock) -> None:
+    filled(tmp_path, clock)
+    path = tmp_path / "journal.db"
+    with opened(tmp_path, clock) as journal:
+        with disk_that_takes(2 * PAGE):
+            held = journal.append([entry(b"held")] * 3)
+        break_page_of(path, bytes([100]) * 300)
+        kept = of_pump(journal)
+        assert [record.number for record in kept[-3:]] == [record.number for record in held]
+        (hole,) = journal.holes
+        assert hole.last < held[0].number
+        assert len(kept) + hole.count == 203
+
+
+def test_holes_the_cloud_knows_are_not_held_in_memory(tmp_path: Path, clock: Clock) -> None:
+    with Journal.open(tmp_path / "journal.db", MIB, now_ms=clock) as journal:
+        for _ in range(8):
+            while len(journal.holes) < 5:
+                journal.append([entry(bytes(30_000))] * 2)
+            journal.confirm(Intervals([(1, journal.last_record)]))
+        assert len(journal._holes.waiting(Intervals())) < 20
