@@ -24,6 +24,7 @@ from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.cores import kept_to_one
+from davylamp_cloud.engine_age import EngineAge
 from davylamp_cloud.group_commit import GroupCommit
 from davylamp_cloud.historian import Historian, LogNames, open_historian
 from davylamp_cloud.historian.announce import Announcer, TakesLines
@@ -106,7 +107,11 @@ class App:
         monitor.on_commit(lambda committed: outbox.wake() if committed.transitions else None)
         keep_days = config.historian.keep_days
         feed = Feed(log, historian, now_ms=now_ms, keep_days=keep_days, failed=self.fail, recent=recent)
-        ingest = Ingest(config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms, self.fail)
+        age = EngineAge(monitor.lag)
+        monitor.on_commit(age.heard)
+        ingest = Ingest(
+            config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms, self.fail, age.ms
+        )
         retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))
         ticker = Ticker(commits, now_ms, ingest.offsets, retention.look, self.fail)
         self.cloud = Cloud(config, log, commits, state, monitor, historian, ingest, outbox, feed, now_ms)

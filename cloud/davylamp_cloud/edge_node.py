@@ -118,6 +118,8 @@ class EdgeNode:
     clock: Clock = field(default_factory=Clock)
     owes: bool = False
     confirmed_ms: int = 0
+    told_ms: int | None = None
+    """When it was told last of the engine."""
     backlog: bool = False
     last_ms: int = 0
     records: int = 0
@@ -137,6 +139,11 @@ class EdgeNode:
     def confirm_due(self, now_ms: int, gap_ms: int) -> bool:
         """True where a confirmation is owed and may go out now, `gap_ms` after the last one."""
         return self.owes and now_ms - self.confirmed_ms >= gap_ms and self.journal is not None
+
+    def word_due(self, now_ms: int, gap_ms: int) -> bool:
+        """True for an edge of ours that is there and was not told of the engine for that long."""
+        is_due = self.told_ms is None or now_ms - self.told_ms >= gap_ms
+        return is_due and bool(self.link) and self.session.own
 
 
 def hole_of(node: str, text: str, at_ms: int) -> Hole:

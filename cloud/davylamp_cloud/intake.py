@@ -20,7 +20,7 @@ import structlog
 from davylamp_wire.decode import decode
 from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Confirmation, Intervals
-from davylamp_wire.payload import CONFIRM, HOLE, REBIRTH, BirthMetric, SparkplugType, command_payload
+from davylamp_wire.payload import CONFIRM, ENGINE, HOLE, REBIRTH, BirthMetric, SparkplugType, command_payload
 from davylamp_wire.session import (
     Born,
     Data,
@@ -53,6 +53,10 @@ SHARE_MS = 5
 """With many edges each is confirmed more rarely, 200 a second in all: an edge sends again after 30 s, not before."""
 
 
+WORD_MS = 5_000
+"""How often each edge is told that the engine moves: words may get lost, and its beacon still knows (docs/wire.md)."""
+
+
 class Pressure(StrEnum):
     """How far the monitor is behind, as ingest acts on it (SAFETY S14)."""
 
@@ -78,6 +82,8 @@ class Outside:
     submit: Submit
     publish: Callable[[str, bytes], None]
     pressure: Callable[[], Pressure]
+    engine_age_ms: Callable[[], int | None] = lambda: None
+    """How long ago the engine moved; None where that is not known."""
 
 
 @dataclass(slots=True)
@@ -156,6 +162,19 @@ class Intake:
         for node in self.nodes.values():
             if node.owes:
                 self._confirm(node, now_ms, gap_ms)
+        self._tell_of_engine(now_ms)
+
+    def _tell_of_engine(self, now_ms: int) -> None:
+        """Tell our edges how long ago the engine moved, each in its own turn."""
+        gap_ms = max(WORD_MS, len(self.nodes) * SHARE_MS)
+        due = [node for node in self.nodes.values() if node.word_due(now_ms - self.apart_ms, gap_ms)]
+        age_ms = self._outside.engine_age_ms() if due else None
+        if age_ms is None:
+            return
+        payload = command_payload([BirthMetric(ENGINE, SparkplugType.INT64, None, age_ms)], now_ms)
+        for node in due:
+            self._outside.publish(_ncmd(node), payload)
+            node.told_ms = now_ms - self.apart_ms
 
     def broker_lost(self, now_ms: int) -> None:
         """Call every link that is up lost: nothing can be heard."""

@@ -18,6 +18,7 @@ from davylamp_simulators.beacon import WATCHDOG, RelayModule
 from davylamp_wire.config import ConfigError
 from davylamp_wire.payload import ENGINE, BirthMetric, SparkplugType
 from davylamp_wire.topic import MessageType, Topic
+from support.cloud_process import CloudProcess
 from support.edge_host import EdgeHost, edge_host
 from support.edge_process import Process, came, config_of, edge_process, fetch
 from support.field import plc
@@ -154,6 +155,28 @@ async def test_a_module_that_is_lost_shows_on_the_page_in_the_metrics_and_in_the
         metrics = (await asyncio.to_thread(fetch, f"{at.status}/metrics"))[1]
         assert 'davylamp_edge_beacon_lost{node="edge-1"} 1' in metrics
         assert 'davylamp_edge_beacon_losses_total{node="edge-1"} 1' in metrics
+
+
+async def site_of_a_cloud(tmp_path: Path, mosquitto: Broker, cloud: CloudProcess, until_killed: bool) -> None:
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, relay_module(watchdog_s=5) as module:
+        more = beacon(f"127.0.0.1:{module.port}", 'engine = "cloud"\nsilent_s = 10\n')
+        with edge_process(config_of(tmp_path, mosquitto, rig.address, more=more)):
+            await shows(module, seconds=30, watchdog=True)
+            if until_killed:
+                cloud.kill()
+                await shows(module, seconds=20, watchdog=False)
+                await shows(module, lamp=True, horn=False)
+
+
+@pytest.mark.parametrize("until_killed", [False, pytest.param(True, marks=pytest.mark.torture)])
+async def test_s13_a_real_clouds_engine_holds_the_contact_of_a_real_beacon_and_its_end_opens_it(
+    tmp_path: Path, mosquitto: Broker, until_killed: bool
+) -> None:
+    cloud = CloudProcess(tmp_path, mosquitto).start()
+    try:
+        await site_of_a_cloud(tmp_path, mosquitto, cloud, until_killed)
+    finally:
+        cloud.stop()
 
 
 async def test_a_reload_gives_the_agent_another_module_and_takes_it_away(tmp_path: Path, mosquitto: Broker) -> None:

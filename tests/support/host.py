@@ -61,8 +61,11 @@ class Host:
         )
         self.monitor.on_commit(self.committed.append)
         self._lock = threading.RLock()
-        outside = Outside(self.commits.submit, lambda topic, payload: self.sent.append((topic, payload)), self._press)
-        self.intake = Intake(self.log, outside, now_ms, self._guarded)
+        self.outside = Outside(self.commits.submit, self._send, self._press)
+        self.intake = Intake(self.log, self.outside, now_ms, self._guarded)
+
+    def _send(self, topic: str, payload: bytes) -> None:
+        self.sent.append((topic, payload))
 
     def _press(self) -> Pressure:
         return self.pressure

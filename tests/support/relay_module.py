@@ -33,10 +33,10 @@ def shown(module: RelayModule) -> dict[str, bool]:
     return {name: module.coils[coil] for name, coil in COILS.items()}
 
 
-async def shows(module: RelayModule, **wanted: bool) -> None:
+async def shows(module: RelayModule, *, seconds: float = DEADLINE_S, **wanted: bool) -> None:
     """Wait until relays are as wanted: a real process or a real socket is at work."""
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(seconds):
             while not wanted.items() <= shown(module).items():  # noqa: ASYNC110 - a coil
                 await asyncio.sleep(0.01)
     except TimeoutError:
