@@ -33,6 +33,9 @@ KINDS: tuple[Kind, ...] = tuple(Kind)
 """Kinds by the number they have in columns and snapshots: only add at the end."""
 
 LIMIT_KINDS = frozenset({Kind.HH, Kind.H, Kind.L, Kind.LL, Kind.L1, Kind.L2})
+LOCAL_KINDS = LIMIT_KINDS | {Kind.OVER_RANGE}
+"""Kinds an edge may decide itself; what it is to be blind stays with who would have to see it."""
+
 FALLING = frozenset({Kind.L, Kind.LL, Kind.COMM})
 BLIND_KINDS = frozenset({Kind.FAULT, Kind.STALE, Kind.COMM, Kind.LINK, Kind.VOTE_LOST, Kind.BLIND})
 """What says that something is not seen; never sent as a gas alarm (SAFETY S12)."""
@@ -127,6 +130,7 @@ class AlarmDef:
         deadband: Same unit, >= 0: how far inside a good value must lie to clear.
         node: Edge node of a link alarm (a tag's alarm follows its tag's node).
         group: Operating position that sees it.
+        local: Its edge decides, and says when it is raised and when it returns; no reading does so here.
     """
 
     id: str
@@ -141,6 +145,7 @@ class AlarmDef:
     latch: bool = False
     node: str = ""
     group: str = ""
+    local: bool = False
 
 
 LONE_KINDS = GROUP_KINDS | {Kind.LINK, Kind.SYSTEM, Kind.CLOCK}

@@ -111,7 +111,7 @@ def explain(memory: Memory, tag: int, now_ms: int) -> tuple[Explained, ...]:
 def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
     layout, shared = memory.layout, memory.layout.row_class(row)
     facts, slot = memory.facts(tag, shared.kind), int(layout.rows.slot[row])
-    met, inside = _judged(memory, tag, row)
+    met, inside = judged(memory, tag, row)
     phase, value = Phase(int(layout.rows.phase[row])), float(layout.tags.value[tag])
     since_ms = int(memory.slots.since_ms[slot]) if slot >= 0 and phase is not Phase.NORMAL else None
     due_ms = _due_ms(memory, tag, row, phase, slot)
@@ -133,7 +133,7 @@ def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
     )
 
 
-def _judged(memory: Memory, tag: int, row: int) -> tuple[bool, bool]:
+def judged(memory: Memory, tag: int, row: int) -> tuple[bool, bool]:
     """Ask a row's rule about the tag's newest reading."""
     tags, rows, kind = memory.layout.tags, memory.layout.rows, memory.layout.row_class(row).kind
     quality = tags.quality[[tag]]

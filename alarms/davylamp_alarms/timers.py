@@ -46,7 +46,7 @@ def tick(
     before_ms, clock = memory.clock.now_ms, memory.clock
     clock.now_ms, clock.monotonic_ms, clock.boot_id = now_ms, monotonic_ms, boot_id
     steps = [
-        *_raise_pending(memory, seq, now_ms),
+        *raise_pending(memory, seq, now_ms),
         *_raise_stale(memory, seq, now_ms),
         *_links(memory, seq, now_ms),
         *skewed(memory, seq, now_ms),
@@ -165,7 +165,7 @@ def _restart(memory: Memory, now_ms: int) -> None:
 # timers
 
 
-def _raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
+def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Raise rows whose on-delay is over by their edge's clock, without waiting for a sample (S1, S3)."""
     layout, slots = memory.layout, memory.slots
     pending = layout.rows.phase[: layout.rows.n] == Phase.PENDING

@@ -18,11 +18,11 @@ from davylamp_alarms.definition import (
     TagDef,
     alarm_id,
     clock_alarm_id,
-    default_priority,
     guarded_priority,
     link_alarm_id,
 )
 from davylamp_alarms.hiding import MAX_MASK_MS
+from davylamp_alarms.templates import guards_of
 from davylamp_wire.config import Section
 from davylamp_wire.profile import DetectorGroup, Limit, LimitKind, Point
 from pydantic import Field
@@ -69,6 +69,7 @@ class Settings(Section):
     silence_s: float = 60.0
     scan_s: float = 1.0
     required: bool = False
+    local: bool = False
     limits: dict[LimitKind, Limit] = Field(default={})
     groups: dict[str, DetectorGroup] = Field(default={})
     """The groups of detectors of a device; they are settings of the point that says whether it answers."""
@@ -88,6 +89,7 @@ def settings_of(point: Point, hazard_source: str, groups: Mapping[str, DetectorG
         silence_s=point.silence_s,
         scan_s=point.scan_s,
         required=point.required,
+        local=point.local,
         limits=point.limits,
         groups=dict(groups),
     )
@@ -151,6 +153,7 @@ def alarm_defs(tag_id: str, tag: int, node: str, templates: Iterable[AlarmDef]) 
             t.latch,
             "",
             group,
+            t.local,
         )
         for t in templates
     )
@@ -158,7 +161,8 @@ def alarm_defs(tag_id: str, tag: int, node: str, templates: Iterable[AlarmDef]) 
 
 def templates_of(settings: Settings) -> tuple[AlarmDef, ...]:
     """Return every alarm of a tag with these settings: its limits, over-range where it guards, and its blindness."""
-    guards = (*_limit_alarms(settings), *_over_range(settings))
+    s = settings
+    guards = tuple(guards_of(s.limits.items(), s.kind, s.range, s.hazard_source, local=s.local))
     return (*guards, *_blindness(settings, guards))
 
 
@@ -211,33 +215,6 @@ def limit_of(settings: Settings, kind: Kind) -> Limit | None:
 def handling_in(settings: Settings, kind: Kind) -> Handling:
     """Return how an alarm of a tag with these settings is handled (SAFETY S24)."""
     return handling_of(kind, PointKind(settings.kind), limit_of(settings, kind))
-
-
-def _limit_alarms(settings: Settings) -> Iterator[AlarmDef]:
-    for name, limit in settings.limits.items():
-        kind = Kind(name)
-        standard = default_priority(kind, PointKind(settings.kind))
-        yield AlarmDef(
-            id="",
-            tag=NO_TAG,
-            kind=kind,
-            priority=Priority.of(limit.priority) if limit.priority else standard,
-            hazard_source=settings.hazard_source,
-            limit=limit.value,
-            deadband=limit.deadband,
-            on_delay_ms=round(limit.on_delay_s * 1000),
-            off_delay_ms=round(limit.off_delay_s * 1000),
-            latch=limit.latch,
-        )
-
-
-def _over_range(settings: Settings) -> Iterator[AlarmDef]:
-    """Yield the latched over-range alarm of a detector: its value may fall back to zero (SAFETY S9, S11)."""
-    if settings.kind in (PointKind.GAS, PointKind.FIRE) and settings.range is not None:
-        kind, point = Kind.OVER_RANGE, PointKind(settings.kind)
-        priority = default_priority(kind, point)
-        source = settings.hazard_source
-        yield AlarmDef("", NO_TAG, kind, priority, source, limit=settings.range[1], latch=True)
 
 
 def _blindness(settings: Settings, guards: Iterable[AlarmDef]) -> Iterator[AlarmDef]:

@@ -9,18 +9,19 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from davylamp_wire.config import ConfigError
-from davylamp_wire.payload import metrics_body
+from davylamp_wire.local_alarm import LocalAlarm, encode_alarms
+from davylamp_wire.payload import SparkplugType, metrics_body
 from davylamp_wire.profile import Profile
-from davylamp_wire.quality import Reason, bad, uncertain
+from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from davylamp_wire.reading import Readings, Value
 
 from davylamp_edge.beacon.asking import serve, socket_of
 from davylamp_edge.beacon.beacon import Beacon
-from davylamp_edge.birth import Births, Tags
+from davylamp_edge.birth import Births, Tags, nothing_stands
 from davylamp_edge.boot_clock import BootClock, steady_ms
 from davylamp_edge.config import EdgeConfig, opcua_files
 from davylamp_edge.install import Installed, install, install_self
@@ -41,9 +42,14 @@ from davylamp_edge.watchdog import Part, Watchdog
 from davylamp_edge.ways import ways_of
 from davylamp_edge.writer import Writer
 
+if TYPE_CHECKING:
+    from davylamp_edge.local_alarms import LocalAlarms
+
 log = structlog.get_logger(__name__)
 
 CLOCK_EVERY_S = 1.0
+LOCAL_TICK_S = 0.2
+"""How often delays of alarms decided here may fall due, as in the cloud (decision 0008)."""
 CLOCK_KEPT = "clock"
 NEWEST = 9
 """Records that tell what time it was last."""
@@ -70,7 +76,8 @@ class Agent:
         self._config = config
         self._now_ms = now_ms
         self._unfit = 0
-        self.scanner = Scanner(config, profiles, self._take, now_ms=now_ms)
+        self._steady_ms = steady_ms
+        self.scanner = Scanner(config, profiles, self._take, now_ms=now_ms, see=self._see)
         self.journal = Journal.open(config.journal.path, config.journal.max_bytes, now_ms=now_ms)
         self.boot_clock = BootClock(
             self.journal.kept(CLOCK_KEPT),
@@ -83,12 +90,14 @@ class Agent:
         self._opcua_certificates = OpcuaCertificates()
         self._machine = Machine(config.journal.path)
         own = install_self(config, profiles, self._silent(config))
-        self._births = Births(self.journal, _with_self(self.scanner.devices, own))
+        self._births = Births(self.journal, _with_self(self.scanner.devices, own), self._standing, now_ms)
         self._self = SelfMonitor(own, self._take, self._figures, now_ms)
         self._fingerprint = _fingerprint(config)
         self.uplink = Uplink(config, self.journal, self._births, now_ms=now_ms, stamped=self.boot_clock.stamped)
         self.writer = Writer(self.journal, self.uplink.offer)
-        self.beacon = Beacon(config.beacon, None, self.uplink.engine)
+        self.local_alarms: LocalAlarms | None = None
+        self._decide_locally(self.scanner.devices)
+        self.beacon = Beacon(config.beacon, self.local_alarms, self.uplink.engine)
         self.reloader = Reloader(load or (lambda: (config, profiles)), self.follow)
         self.status = StatusServer(config.status, self.snapshot)
 
@@ -103,6 +112,7 @@ class Agent:
                 group.create_task(self._self.run(stop))
                 group.create_task(self._purge(stop))
                 group.create_task(self._watch_clock(stop))
+                group.create_task(self._tick_local_alarms(stop))
                 group.create_task(self._look_at_certificates(stop))
                 group.create_task(self.reloader.run(stop))
                 group.create_task(self.status.run(stop))
@@ -153,8 +163,10 @@ class Agent:
         births.inherit(self._births)
         self._births, self._config, self._fingerprint = births, config, _fingerprint(config)
         self._self.become(own)
+        self._decide_locally(plan.devices)
         self.uplink.follow(config, births)
         self.beacon.become(config.beacon)
+        self.beacon.hear(self.local_alarms)
         self.scanner.begin(plan)
         await asyncio.to_thread(self._look)
         kept = len(plan.lines) - len(plan.beginning)
@@ -171,7 +183,7 @@ class Agent:
             raise ConfigError(mistakes)
         devices, own = install(config, profiles), install_self(config, profiles, self._silent(config))
         try:
-            births = Births(self.journal, _with_self(devices, own))
+            births = Births(self.journal, _with_self(devices, own), self._standing, self._now_ms)
         except (sqlite3.Error, JournalUnreadable) as error:
             raise ConfigError([f"journal.path: the disk takes nothing now ({error}); reload when it does"]) from error
         return self.scanner.planned(devices, every=config.report == "every"), own, births
@@ -223,6 +235,45 @@ class Agent:
         readings = Readings(aliases, result.times_ms, result.values, qualities)
         journal_class = JournalClass[result.journal_class.upper()]
         self.writer.submit(Entry(result.device, journal_class, self._body(readings, tags), min(result.times_ms)))
+
+    # Alarms decided here
+
+    def _decide_locally(self, devices: Sequence[Installed]) -> None:
+        """Decide the alarms of local points from now on; what was kept of them lies in the journal."""
+        if self.local_alarms is None:
+            if not any(point.local for device in devices for point in device.points):
+                return
+            # Imported late: a gateway that decides nothing has no NumPy.
+            from davylamp_edge.local_alarms import begun
+
+            self.local_alarms = begun(self._config, self.journal, self._tell_alarms, self._now_ms, self._steady_ms)
+        self.local_alarms.follow(devices)
+
+    def _see(self, device: str, points: Sequence[int], *columns: Sequence[Any]) -> None:
+        if self.local_alarms is not None:
+            self.local_alarms.see(device, points, *columns)
+
+    def _standing(self, device: str, stamp_ms: int) -> str:
+        said = nothing_stands if self.local_alarms is None else self.local_alarms.text
+        return said(device, stamp_ms)
+
+    def _tell_alarms(self, device: str, alarms: Sequence[LocalAlarm], kept: Mapping[str, str]) -> None:
+        """Journal what changed in the gravest class, and what is to be kept of it in the same transaction."""
+        if not alarms:
+            self.writer.keep(kept)
+            return
+        if self.boot_clock.wrong:
+            alarms = [alarm._replace(quality=alarm.quality or uncertain(Reason.CLOCK)) for alarm in alarms]
+        stamp_ms, alias = min(alarm.time_ms for alarm in alarms), self._births.tags[device].alarm_alias
+        assert alias is not None
+        readings = Readings([alias], [stamp_ms], [encode_alarms(alarms, stamp_ms)], [GOOD])
+        body = metrics_body(readings, {alias: SparkplugType.STRING})
+        self.writer.submit(Entry(device, JournalClass.ALARM, body, stamp_ms), kept)
+
+    async def _tick_local_alarms(self, stop: asyncio.Event) -> None:
+        while not await _waited(stop, LOCAL_TICK_S):
+            if self.local_alarms is not None:
+                self.local_alarms.tick()
 
     def _body(self, readings: Readings, tags: Tags) -> bytes:
         try:
@@ -278,6 +329,7 @@ class Agent:
             ways=self.uplink.ways.fares(),
             way_changes=self.uplink.ways.changes,
             beacon=self.beacon.status(),
+            local_alarms={} if self.local_alarms is None else self.local_alarms.figures(),
         )
 
 

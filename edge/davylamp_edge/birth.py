@@ -1,6 +1,6 @@
 """What this node says of itself and its devices when it is born: names, aliases, types, and the values it last saw."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from davylamp_wire.describe import DeviceDescription, datatype_of, foreign_properties
@@ -10,6 +10,7 @@ from davylamp_wire.payload import (
     EPOCH,
     HOLE,
     KEEPALIVE,
+    LOCAL_ALARM,
     REBIRTH,
     RECORD,
     BirthMetric,
@@ -23,8 +24,16 @@ from davylamp_wire.reading import Value
 from davylamp_edge.install import Installed, groups_of
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import NODE
+from davylamp_edge.report import Clock, utc_ms
 
 UNKNOWN = bad(Reason.NO_VALUE)
+
+Standing = Callable[[str, int], str]
+
+
+def nothing_stands(device: str, stamp_ms: int) -> str:
+    """Return what an edge says that decides no alarms."""
+    return "[]"
 
 
 @dataclass(slots=True)
@@ -38,6 +47,8 @@ class Tags:
     installed: Installed
     aliases: tuple[int, ...]
     types: dict[int, int]
+    alarm_alias: int | None
+    """Of what this edge decides of its alarms; None where it decides nothing."""
     values: list[Value]
     qualities: list[int]
     times_ms: list[int | None]
@@ -64,7 +75,9 @@ def tags_of(journal: Journal, installed: Installed) -> Tags:
     aliases = tuple(journal.aliases(installed.name, list(zip(installed.names, types, strict=True))))
     count = len(aliases)
     by_alias: dict[int, int] = dict(zip(aliases, types, strict=True))
-    return Tags(installed, aliases, by_alias, [None] * count, [UNKNOWN] * count, [None] * count)
+    is_local = any(point.local for point in installed.points)
+    alarm_alias = journal.alias(installed.name, LOCAL_ALARM, SparkplugType.STRING) if is_local else None
+    return Tags(installed, aliases, by_alias, alarm_alias, [None] * count, [UNKNOWN] * count, [None] * count)
 
 
 def description_of(installed: Installed) -> DeviceDescription:
@@ -89,8 +102,17 @@ class Births:
     out of the config are born too, valueless: their last readings must still find their names (SAFETY S26).
     """
 
-    def __init__(self, journal: Journal, installed: Iterable[Installed]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        installed: Iterable[Installed],
+        standing: Standing = nothing_stands,
+        now_ms: Clock = utc_ms,
+    ) -> None:
+        """`standing` tells where a device's local alarms are at a moment, as the text of their metric."""
         self._journal = journal
+        self._standing = standing
+        self._now_ms = now_ms
         self.tags = {device.name: tags_of(journal, device) for device in installed}
         self._until = journal.last_record
         self._former = journal.former_devices(self.tags) if journal.backlog() else {}
@@ -148,7 +170,18 @@ class Births:
         """Return the metrics of an installed device's DBIRTH."""
         tags = self.tags[name]
         former = self._former_points(name, tags.installed.names) if self._with_former_points else []
-        return [*self._own(name, self._descriptions[name]), *_points(tags), *former]
+        return [*self._own(name, self._descriptions[name]), *self._alarms(name, tags), *_points(tags), *former]
+
+    def _alarms(self, device: str, tags: Tags) -> list[BirthMetric]:
+        """Return where the local alarms are: what stands here must stand in the cloud too."""
+        if tags.alarm_alias is None:
+            return []
+        now_ms = self._now_ms()
+        said = self._standing(device, now_ms)
+        return [BirthMetric(LOCAL_ALARM, SparkplugType.STRING, tags.alarm_alias, said, time_ms=now_ms)]
+
+    def _is_local(self, device: str) -> bool:
+        return device in self.tags and self.tags[device].alarm_alias is not None
 
     def settled(self) -> list[str]:
         """Return former devices whose last records are confirmed now, each once; their death may be told."""
@@ -170,7 +203,7 @@ class Births:
 
         A point whose datatype changed keeps its name for its new alias: a name cannot stand twice in a birth.
         """
-        taken = {*installed, RECORD, DESCRIPTION}
+        taken = {*installed, RECORD, DESCRIPTION, *([LOCAL_ALARM] if self._is_local(device) else [])}
         had = {name: (datatype, alias) for name, datatype, alias in self._journal.aliases_of(device)}
         return [BirthMetric(name, *had[name], None) for name in had if name not in taken]
 

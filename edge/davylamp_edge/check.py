@@ -5,6 +5,7 @@ table, not the parsed model: a mistake of shape in one place hides no mistake of
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -218,12 +219,24 @@ def _point_mistakes(
             yield from merged
             continue
         yield from unhandled(merged.limits, key)
+        yield from _local_mistakes(merged, device, key)
         address = address_of(merged, str(device.get("driver")))
         found += bool(address)
         if driver is not None:
             yield from _place_mistakes(merged, address, driver, settings, key)
     if driver is not None and not found and profile.points:
         yield f"{where}: no point of {profile.name!r} has an address for {device['driver']!r}; give points.NAME.address"
+
+
+def _local_mistakes(point: Point, device: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Yield why this edge cannot decide a local point's alarms: not to decide them in silence would be worse."""
+    if not point.local:
+        return
+    if device.get("driver") == SELF:
+        yield f"{key}.local: what the edge says of itself is decided by the cloud; leave local out"
+    elif find_spec("numpy") is None:
+        needs = "deciding alarms here needs a library that is not installed (numpy)"
+        yield f"{key}.local: {needs}; pip install 'davylamp[edge-alarms]'"
 
 
 def _place_mistakes(

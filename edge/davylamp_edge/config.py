@@ -123,6 +123,7 @@ class PointOverride(Section):
     order: Order | None = None
     limits: dict[LimitKind, Limit] = Field(default_factory=dict)
     tag: str | None = None
+    local: bool | None = None
     scan_s: float | None = Field(default=None, gt=0)
 
 

@@ -9,10 +9,10 @@ Safe from several threads: one lock, one connection. A record number is given on
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import structlog
@@ -34,6 +34,7 @@ SPARE_BYTES = 16 * 1024 * 1024
 DAMAGED_KEPT = 100
 STRETCH = 256
 """Rows looked at together where all of them are."""
+NOTHING_KEPT: Mapping[str, str] = MappingProxyType({})
 
 
 class Journal(JournalFile):
@@ -41,6 +42,8 @@ class Journal(JournalFile):
 
     def __init__(self, path: Path, max_bytes: int, spare_bytes: int, now_ms: Callable[[], int]) -> None:
         super().__init__(path, max_bytes, spare_bytes, now_ms)
+        self._to_keep: dict[str, str] = {}
+        """Texts that go to disk with the last of the records they follow from."""
         self._unsound: dict[int, Row] = {}
         self._holes = HoleBook(self._mended(self._rows_of_holes))
         self.lost: dict[str, int] = {}
@@ -62,31 +65,36 @@ class Journal(JournalFile):
 
     # Appending
 
-    def append(self, entries: Sequence[Entry]) -> list[Record]:
+    def append(self, entries: Sequence[Entry], kept: Mapping[str, str] = NOTHING_KEPT) -> list[Record]:
         """Put entries on disk, in transactions of bounded size, and return them with their numbers.
+
+        `kept` are texts for the next start that follow from the entries: they are on disk with the last of them.
 
         While the disk refuses, they are held in memory, numbered all the same, and written when it takes them.
         Holes that this made wait in `take_holes`.
         """
         with self._lock:
             numbered: list[Record] = []
-            for batch in _batches(entries, self._budget.batch_bytes):
+            self._to_keep.update(kept)
+            *batches, last = _batches(entries, self._budget.batch_bytes)
+            for batch in batches:
                 numbered += self._append(batch)
+            numbered += self._append(last, last=True)
             while len(self._spare) and self.refusal is None:
-                self._append([])
+                self._append([], last=True)
             return numbered
 
-    def _append(self, entries: Sequence[Entry], *, rebuilt: bool = False) -> list[Record]:
+    def _append(self, entries: Sequence[Entry], *, last: bool = False, rebuilt: bool = False) -> list[Record]:
         try:
-            return self._append_on_disk(entries)
+            return self._append_on_disk(entries, last)
         except sqlite3.DatabaseError as error:
             self._rollback()
             if not database.is_broken(error) or rebuilt or not self._is_rebuilt(error):
                 self._refused(error)
                 return self._hold(entries)
-        return self._append(entries, rebuilt=True)
+        return self._append(entries, last=last, rebuilt=True)
 
-    def _append_on_disk(self, entries: Sequence[Entry]) -> list[Record]:
+    def _append_on_disk(self, entries: Sequence[Entry], last: bool) -> list[Record]:
         for device in {entry.device for entry in entries}:
             # Before the transaction: one that is rolled back must not take an alias with it that memory knows.
             self.record_alias(device)
@@ -102,7 +110,12 @@ class Journal(JournalFile):
         self._db.executemany(rows.DELETE, [(number,) for number in replaced])
         self._db.executemany(rows.INSERT, written)
         self._write_meta(self._names.next_record + len(numbered))
+        keeps = last and len(held) == len(self._spare)
+        for name, text in self._to_keep.items() if keeps else ():
+            database.write_meta(self._db, name, text)
         self._db.execute("COMMIT")
+        if keeps:
+            self._to_keep.clear()
         self._spare.remove(held)
         self._holes.settle(numbered[: len(holes)], replaced)
         self._settle(len(numbered), [loss for loss, _ in losses])
@@ -332,7 +345,7 @@ class Journal(JournalFile):
     def close(self) -> None:
         """Write what is still in memory, fold the log into the file, close."""
         with self._lock:
-            if len(self._spare) or self._losses or self._unsound or self._meta_dirty:
+            if len(self._spare) or self._losses or self._unsound or self._meta_dirty or self._to_keep:
                 self.append([])
             self._db.close()
 

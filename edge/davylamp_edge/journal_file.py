@@ -178,6 +178,12 @@ class JournalFile:
         with self._lock:
             return str(self._mended(lambda: database.read_meta(self._db)).get(name, ""))
 
+    def kept_under(self, start: str) -> dict[str, str]:
+        """Return every text that was kept under a name with this beginning, by the rest of its name."""
+        with self._lock:
+            meta = self._mended(lambda: database.read_meta(self._db))
+        return {name.removeprefix(start): str(text) for name, text in meta.items() if name.startswith(start)}
+
     def keep(self, name: str, text: str) -> None:
         """Keep a text for the next start; a disk that refuses says so, and the text is lost with this process."""
         with self._lock:

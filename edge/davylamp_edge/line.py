@@ -26,7 +26,7 @@ from davylamp_edge.drivers import DeviceUnreachable, Driver, driver_class
 from davylamp_edge.install import Installed
 from davylamp_edge.poll import Poll
 from davylamp_edge.reply import Decoded
-from davylamp_edge.report import Clock, Post, Sink
+from davylamp_edge.report import Clock, Post, See, Sink
 from davylamp_edge.share import Share
 
 log = structlog.get_logger("davylamp_edge.scan")
@@ -81,7 +81,16 @@ class _Device:
 class Line:
     """Polls the devices of one address over one driver, each on time, until cancelled."""
 
-    def __init__(self, devices: Sequence[Installed], *, every: bool, sink: Sink, now_ms: Clock, jitter: Jitter) -> None:
+    def __init__(
+        self,
+        devices: Sequence[Installed],
+        *,
+        every: bool,
+        sink: Sink,
+        now_ms: Clock,
+        jitter: Jitter,
+        see: See | None = None,
+    ) -> None:
         first = devices[0].config
         timeout_s = max(device.config.timeout_s for device in devices)
         self._driver: Driver[Any] = driver_class(first.driver).of(first, timeout_s)
@@ -90,7 +99,7 @@ class Line:
         self._stopping = False
         self._wake: asyncio.Future[None] | None = None
         self._devices = [
-            _Device(device, _polls(device, every, jitter), Post(device.name, sink, now_ms), jitter)
+            _Device(device, _polls(device, every, jitter), Post(device.name, sink, now_ms, see), jitter)
             for device in devices
         ]
         self.statuses = [device.status for device in self._devices]

@@ -22,6 +22,7 @@ from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Driver, Requ
 from davylamp_edge.install import Installed
 from davylamp_edge.reply import Decoded
 from davylamp_edge.report import Post
+from davylamp_edge.watched import Watched
 
 log = structlog.get_logger("davylamp_edge.scan")
 
@@ -42,6 +43,7 @@ class Track:
     suppressor: Suppressor
     rest: Backoff
     guard: Guard | None
+    watched: Watched | None
     refused: Reason | None = None
 
 
@@ -145,6 +147,8 @@ class Poll:
             self._plan_again_s = scan.now_s if self._is_split else None
         if track.guard is not None:
             track.guard.apply(decoded)
+        if track.watched is not None:
+            track.watched.look(decoded, arrived_ms, scan.post)
         track.suppressor.report(decoded, arrived_ms, scan.post.report)
         scan.post.send_what_waited()
 
@@ -164,7 +168,8 @@ class Poll:
         points = [self._device.points[index] for index in request.points]
         suppressor = Suppressor(request.points, points, period_ms=int(self.period_s * 1000), every=self._every)
         rest = Backoff(self._jitter, first_s=ASK_AGAIN_S, longest_s=ASK_AGAIN_MOST_S)
-        return Track(request, suppressor, rest, self._bypasses.guard(request.points))
+        guard, watched = self._bypasses.guard(request.points), Watched.of(request.points, points)
+        return Track(request, suppressor, rest, guard, watched)
 
     def _tell(self, before: set[int]) -> None:
         """Log which points the device refuses from now on, and which it answers again: edges, not levels."""
@@ -189,7 +194,10 @@ def _fail(track: Track, reason: Reason, post: Post) -> None:
     """Report a request's points bad, and forget what their states were."""
     if track.guard is not None:
         track.guard.forget()
-    track.suppressor.fail(reason, post.arrival(), post.report)
+    arrived_ms = post.arrival()
+    if track.watched is not None:
+        track.watched.lose(reason, arrived_ms, post)
+    track.suppressor.fail(reason, arrived_ms, post.report)
 
 
 async def _read(driver: Driver[Any], request: Request, post: Post) -> tuple[Decoded, int]:

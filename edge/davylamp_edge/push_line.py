@@ -36,7 +36,8 @@ from davylamp_edge.notification import OVERFLOW, Notification, Row
 from davylamp_edge.pushed import PushDecoder, failed
 from davylamp_edge.pushed_bypass import PushedBypasses
 from davylamp_edge.reply import Decoded
-from davylamp_edge.report import Clock, Post, Sink
+from davylamp_edge.report import Clock, Post, See, Sink
+from davylamp_edge.watched import Watched
 
 log = structlog.get_logger("davylamp_edge.scan")
 
@@ -48,6 +49,8 @@ SETUP_S = 5.0
 """Least time for an answer: a small PLC takes seconds to open a secured session."""
 TICK_S = 1.0
 """How often silent tags are looked for."""
+CONFIRMED_MS = 5_000
+"""A server that was heard so lately says by it that what it told last still stands."""
 AGAIN_S = 10.0
 """How often an item the server refuses is asked for again."""
 AGED = 3
@@ -59,7 +62,9 @@ FIRST_S = 10.0
 class _Device:
     """One device's tags: how their values read, what of it was sent, when each was last heard."""
 
-    def __init__(self, installed: Installed, first: int, every: bool, sink: Sink, now_ms: Clock) -> None:
+    def __init__(
+        self, installed: Installed, first: int, every: bool, sink: Sink, now_ms: Clock, see: See | None
+    ) -> None:
         wanted = installed.wanted()
         points = [want.point for want in wanted]
         self.installed = installed
@@ -71,7 +76,8 @@ class _Device:
         self.decoder = PushDecoder(points)
         self.bypasses = PushedBypasses(self.names, points)
         self.changes = Changes([want.index for want in wanted], points, every=every)
-        self.post = Post(installed.name, sink, now_ms)
+        self.watched = Watched.of([want.index for want in wanted], points)
+        self.post = Post(installed.name, sink, now_ms, see)
         self.status = DeviceStatus(installed.name)
         self.heard_s = [0.0] * len(points)
         self.suspects: dict[int, float] = {}
@@ -103,8 +109,10 @@ class _Device:
 
     def fail(self, positions: Sequence[int], reason: Reason) -> None:
         """Report points bad that are not heard."""
-        pushed = self.bypasses.apply(failed(positions, reason))
-        self.changes.take(pushed, self.post.arrival(), 0, _monotonic_ms(), self.post.report)
+        arrived_ms, pushed = self.post.arrival(), self.bypasses.apply(failed(positions, reason))
+        if self.watched is not None:
+            self.watched.hear(pushed, arrived_ms, self.post)
+        self.changes.take(pushed, arrived_ms, 0, _monotonic_ms(), self.post.report)
 
     def last(self, at: int) -> Value:
         """Return what the server last said of a tag, bypassed or not."""
@@ -114,7 +122,16 @@ class _Device:
 class PushLine:
     """Listens to one server until stopped, and builds everything anew whenever it is lost."""
 
-    def __init__(self, devices: Sequence[Installed], *, every: bool, sink: Sink, now_ms: Clock, jitter: Jitter) -> None:
+    def __init__(
+        self,
+        devices: Sequence[Installed],
+        *,
+        every: bool,
+        sink: Sink,
+        now_ms: Clock,
+        jitter: Jitter,
+        see: See | None = None,
+    ) -> None:
         first = devices[0].config
         timeout_s = max(SETUP_S, *(device.config.timeout_s for device in devices))
         self._settings = first.opcua
@@ -125,7 +142,7 @@ class PushLine:
         self._devices: list[_Device] = []
         handle = 0
         for device in devices:
-            self._devices.append(_Device(device, handle, every, sink, now_ms))
+            self._devices.append(_Device(device, handle, every, sink, now_ms, see))
             handle += len(self._devices[-1].points)
         self.statuses = [device.status for device in self._devices]
         self._refused: dict[int, int] = {}
@@ -281,6 +298,8 @@ class PushLine:
                 for row in rows:
                     device.heard_s[row[0]] = loop_s
                 pushed = device.bypasses.apply(device.decoder.decode(rows))
+                if device.watched is not None:
+                    device.watched.hear(pushed, arrived_ms, device.post)
                 device.changes.take(pushed, arrived_ms, self._ahead_ms, self._heard_ms, device.post.report)
             device.post.send()
 
@@ -344,6 +363,8 @@ class PushLine:
                 if self._heard_ms is None:
                     device.changes.repeat(arrived_ms, now_ms, now_ms, device.post.report)
                 else:
+                    if device.watched is not None and now_ms - self._heard_ms < CONFIRMED_MS:
+                        device.watched.again(arrived_ms, device.post)
                     confirmed_ms = arrived_ms + self._ahead_ms - (now_ms - self._heard_ms)
                     device.changes.repeat(confirmed_ms, self._heard_ms, now_ms, device.post.report)
                 if device.status.connected or device.status.losses:

@@ -42,13 +42,17 @@ class ScanResult:
 
 Sink = Callable[[ScanResult], None]
 
+See = Callable[[str, Sequence[int], Sequence[Value], Sequence[int], Sequence[int]], None]
+"""Takes raw readings of one device: its name; points, values, qualities and times in columns, each point once."""
+
 
 class Post:
     """Collects what a device's replies have to say and hands it on, a whole scan at a time where the scan is quick."""
 
-    def __init__(self, device: str, sink: Sink, now_ms: Clock) -> None:
+    def __init__(self, device: str, sink: Sink, now_ms: Clock, see: See | None = None) -> None:
         self.report: Report = {}
-        self._device = device
+        self.see = see
+        self.device = device
         self._sink = sink
         self._now_ms = now_ms
         self._first_ms = 0
@@ -72,7 +76,7 @@ class Post:
         for journal_class, columns in report.items():
             self._sink(
                 ScanResult(
-                    self._device,
+                    self.device,
                     journal_class,
                     columns.points,
                     columns.times_ms,

@@ -19,7 +19,7 @@ from davylamp_edge.backoff import Jitter
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import Installed, by_line, install
 from davylamp_edge.line import DeviceStatus, Line
-from davylamp_edge.report import Clock, ScanResult, Sink, utc_ms
+from davylamp_edge.report import Clock, ScanResult, See, Sink, utc_ms
 
 if TYPE_CHECKING:
     from davylamp_edge.push_line import PushLine
@@ -72,8 +72,11 @@ class Scanner:
         *,
         now_ms: Clock = utc_ms,
         jitter: Jitter = random.random,
+        see: See | None = None,
     ) -> None:
+        """`see` meets every raw reading of local points (SAFETY S8)."""
         self._sink = sink
+        self._see = see
         self._now_ms = now_ms
         self._jitter = jitter
         self._group: asyncio.TaskGroup | None = None
@@ -109,9 +112,8 @@ class Scanner:
         if before is not None and before.reads(sharing, every):
             return before
         make = _kind_of(sharing)
-        return Run(
-            sharing, every, make(sharing, every=every, sink=self._sink, now_ms=self._now_ms, jitter=self._jitter)
-        )
+        line = make(sharing, every=every, sink=self._sink, now_ms=self._now_ms, jitter=self._jitter, see=self._see)
+        return Run(sharing, every, line)
 
     async def end(self, plan: Plan) -> None:
         """Stop the lines that a plan ends, and return once their connections are closed."""

@@ -7,7 +7,7 @@ GET /metrics   Prometheus text format 0.0.4
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 
 import structlog
@@ -66,6 +66,8 @@ class Snapshot:
     way_changes: int = 0
     beacon: BeaconStatus | None = None
     """None where no beacon is configured."""
+    local_alarms: Mapping[str, int] = field(default_factory=dict)
+    """Of the alarms decided here how many stand, and counters, by the names of their metrics; empty where none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ def _lines(now: Snapshot) -> Iterator[str]:
         "uplink_resent": now.resent,
         "uplink_online": int(now.state == "online"),
         **{f"uplink_{name}_total": value for name, value in asdict(now.uplink).items()},
+        **{f"local_alarms_{name}": value for name, value in now.local_alarms.items()},
         **{f"published_{name}_total": value for name, value in asdict(now.published).items()},
     }
     if now.clock_offset_ms is not None:

@@ -116,12 +116,21 @@ def _of_device(device: Installed) -> Iterator[str]:
         f"  {device.name} ({device.profile.name}, {device.config.driver} {device.config.address}): {len(device.points)}"
         f" tags, {round(load_of(device)[0], 3):g} requests/s, birth {size / 1000:.1f} kB"
     )
+    yield from _decided_here(device)
     yield from _unsecured(device)
     yield from _unsaid(device)
     yield from _thinned(device)
     yield from _unseen(device)
     if size > BIRTH_LIMIT:
         yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device"
+
+
+def _decided_here(device: Installed) -> Iterator[str]:
+    """Yield which points' alarms this edge decides itself."""
+    names = [name for name, point in zip(device.names, device.points, strict=True) if point.local]
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield f"    alarms decided here, without the cloud (local): {', '.join(names[:SHOWN])}{more}"
 
 
 def _unsecured(device: Installed) -> Iterator[str]:

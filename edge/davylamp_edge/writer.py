@@ -4,11 +4,11 @@ event loop ─ submit ─► waiting (bounded) ─► Journal.append ─► dura
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from davylamp_edge.journal import Journal
+from davylamp_edge.journal import NOTHING_KEPT, Journal
 from davylamp_edge.records import Entry, LossReason, Record
 from davylamp_edge.spare import Loss, Spare
 
@@ -33,6 +33,7 @@ class Writer:
         self._journal = journal
         self._durable = durable
         self._waiting = Spare(WAITING_BYTES)
+        self._kept: dict[str, str] = {}
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
         self._written = threading.Condition(lock)
@@ -50,17 +51,24 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, entry: Entry) -> None:
-        """Queue an entry; never waits for the disk."""
+    def submit(self, entry: Entry, kept: Mapping[str, str] = NOTHING_KEPT) -> None:
+        """Queue an entry, and texts for the next start that follow from it; never waits for the disk."""
         record = Record(UNNUMBERED, entry.device, entry.journal_class, entry.first_ms, entry.body)
         with self._changed:
             self._waiting.hold(record)
+            self._kept.update(kept)
+            self._changed.notify()
+
+    def keep(self, kept: Mapping[str, str]) -> None:
+        """Queue texts for the next start, to go to disk behind every entry submitted before."""
+        with self._changed:
+            self._kept.update(kept)
             self._changed.notify()
 
     def flush(self) -> None:
         """Return once everything submitted before has its record number, or the disk has hung for `FLUSH_S`."""
         with self._changed:
-            wanted = self._taken + bool(self._waiting)
+            wanted = self._taken + bool(self._waiting or self._kept)
             self._written.wait_for(lambda: self._done >= wanted, FLUSH_S)
 
     @property
@@ -80,10 +88,10 @@ class Writer:
     def _run(self) -> None:
         while True:
             self.steps += 1
-            batch, stopping = self._next_batch()
-            if batch or self._journal.refusal is not None:
+            batch, kept, stopping = self._next_batch()
+            if batch or kept or self._journal.refusal is not None:
                 self.busy = True
-                self._append(batch)
+                self._append(batch, kept)
                 self.busy = False
             with self._changed:
                 self._done = self._taken
@@ -91,21 +99,22 @@ class Writer:
             if stopping and not batch:
                 return
 
-    def _next_batch(self) -> tuple[list[Entry], bool]:
+    def _next_batch(self) -> tuple[list[Entry], dict[str, str], bool]:
         with self._changed:
-            if not self._waiting and not self._stopping:
+            if not (self._waiting or self._kept or self._stopping):
                 self._changed.wait(RETRY_S if self._journal.refusal is not None else None)
             for loss in self._waiting.losses:
                 self._journal.note(loss, LossReason.MEMORY_FULL)
             self._taken += 1
             held = self._waiting.records()
             self._waiting.clear()
-            return [Entry(r.device, r.journal_class, r.body, r.first_ms) for r in held], self._stopping
+            kept, self._kept = self._kept, {}
+            return [Entry(r.device, r.journal_class, r.body, r.first_ms) for r in held], kept, self._stopping
 
-    def _append(self, batch: Sequence[Entry]) -> None:
+    def _append(self, batch: Sequence[Entry], kept: Mapping[str, str]) -> None:
         """Append, and hand on; an error nobody foresaw is said and the thread goes on, for blindness is worse."""
         try:
-            records = self._journal.append(batch)
+            records = self._journal.append(batch, kept)
             self._durable([*self._journal.take_holes(), *records])
             self.appended += len(records)
             self.batches += 1

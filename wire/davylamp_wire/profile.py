@@ -180,12 +180,18 @@ class Point(Section):
     journal_class: JournalClass = "live"
     required: bool = False
     states: dict[str, Text] = Field(default_factory=dict)
+    local: bool = False
     plant_tag: str = ""
 
     @property
     def silence_s(self) -> float:
         """Longest time between two reports of this point; a gas or fire point never rests longer than 10 s."""
         return self.max_silence_s or MAX_SILENCE_S.get(self.kind, DEFAULT_MAX_SILENCE_S)
+
+    @property
+    def sees_over_range(self) -> bool:
+        """Whether leaving its range is an alarm: so it is for a detector (SAFETY S9)."""
+        return self.kind in MAX_SILENCE_S and self.range is not None
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -204,6 +210,8 @@ def _problems_of(point: Point) -> Iterable[str]:
         yield f"deadband is refused on {point.kind} points: limits must see every change (SAFETY S8)"
     if point.kind in MAX_SILENCE_S and point.silence_s > MAX_SILENCE_S[point.kind]:
         yield f"max_silence_s may not exceed {MAX_SILENCE_S[point.kind]:g} on {point.kind} points (SAFETY S8)"
+    if point.local and not (point.limits or point.sees_over_range):
+        yield "local: there is no limit that the edge could decide; give the point limits, or leave local out"
     yield from _limit_problems(point)
 
 

@@ -74,6 +74,10 @@ class Beacon:
         """Do as another config says from the next turn on; what was silenced stays so."""
         self._settings = settings
 
+    def hear(self, alarms: LocalAlarms | None) -> None:
+        """Show these alarms from the next turn on."""
+        self._alarms = alarms
+
     def press(self, event: Event) -> bool:
         """Test or silence; return whether that changes anything."""
         if not self.can(event):

@@ -1,0 +1,228 @@
+"""Alarms decided at this edge: raw readings in, what changed out. The only module that carries NumPy with it.
+
+lines ─see─► conditions ─► tell(device, what changed, what to keep) ─► journal, class alarm
+                 └─► standing ─► the beacon            └─► said ─► births
+
+Nothing of an alarm but its process condition is decided here: the cloud records what this edge says, and adds who
+acknowledged, shelved or was told (decision 0024).
+"""
+
+import json
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from hashlib import sha256
+
+import structlog
+from davylamp_alarms.definition import AlarmDef, PointKind, TagDef, alarm_id
+from davylamp_alarms.local import Change, Conditions, Kept, Moment
+from davylamp_alarms.templates import guards_of
+from davylamp_wire.local_alarm import LocalAlarm, encode_alarms
+from davylamp_wire.profile import Point
+from davylamp_wire.reading import Value
+
+from davylamp_edge.config import EdgeConfig
+from davylamp_edge.install import Installed
+from davylamp_edge.journal import Journal
+from davylamp_edge.report import Clock
+
+log = structlog.get_logger(__name__)
+
+LIFE, RUN, KEPT = "alarms_life", "alarms_run", "alarm "
+"""Under which the journal keeps the name of this memory, how often it was begun with, and (with its id) each alarm."""
+
+Tell = Callable[[str, Sequence[LocalAlarm], Mapping[str, str]], None]
+"""Takes what a device's alarms have to say, and what to keep with it for the next start, by alarm."""
+
+
+class LocalAlarms:
+    """The local alarms of all devices. Lines and ticks come in the event loop's thread, births ask in the uplink's."""
+
+    def __init__(
+        self, node: str, life: str, run: int, kept: Mapping[str, str], tell: Tell, now: Callable[[], Moment]
+    ) -> None:
+        """Begin with nothing to decide.
+
+        Args:
+            node: ``group/node``.
+            run: Counts the starts within a life.
+            kept: What was kept of each alarm, by its id.
+        """
+        self._node, self._life, self._run = node, life, run
+        self._tell = tell
+        self._now = now
+        self._lock = threading.Lock()
+        self._places: dict[str, dict[int, int]] = {}
+        self._device_of: dict[str, str] = {}
+        self._priorities: dict[str, int] = {}
+        self._memory = {name: _kept(text) for name, text in kept.items()}
+        self._conditions = Conditions([], [], {}, now())
+        self._stepped_s: float | None = None
+        self.changes = self.failures = 0
+
+    def follow(self, devices: Iterable[Installed]) -> None:
+        """Decide the local limits of these devices from now on, and forget all but the numbers of others."""
+        tags, alarms, places = _installed(devices, self._node)
+        names = {alarm.id for alarm in alarms}
+        with self._lock:
+            now = self._now()
+            known = self._memory | self._conditions.memory(now)
+            self._memory = {name: kept if name in names else Kept(kept.no) for name, kept in known.items()}
+            self._conditions = Conditions(tags, alarms, self._memory, now)
+            self._places = places
+            self._device_of = {name: name.split("/")[2] for name in names}
+            self._priorities = {alarm.id: int(alarm.priority) for alarm in alarms}
+        forgotten = {name: kept for name, kept in self._memory.items() if name not in names and kept != known[name]}
+        if forgotten:
+            self._tell("", [], _texts(forgotten))
+
+    def see(
+        self,
+        device: str,
+        points: Sequence[int],
+        values: Sequence[Value],
+        qualities: Sequence[int],
+        times: Sequence[int],
+    ) -> None:
+        """Meet raw readings of a device (SAFETY S8). An error here is nobody else's silence (S14)."""
+        try:
+            places = self._places[device]
+            tags, numbers = [places[point] for point in points], [_number(value) for value in values]
+            with self._lock:
+                now = self._now()
+                self._hand_on(self._conditions.take(tags, numbers, qualities, times, now), now)
+            self._stepped_s = time.monotonic()
+        except Exception:
+            self._fail(device)
+
+    def tick(self) -> None:
+        """Let delays fall due that no new reading is needed for (SAFETY S3)."""
+        try:
+            with self._lock:
+                now = self._now()
+                self._hand_on(self._conditions.tick(now), now)
+            self._stepped_s = time.monotonic()
+        except Exception:
+            self._fail("")
+
+    def _fail(self, device: str) -> None:
+        self.failures += 1
+        if self.failures == 1:
+            log.exception("local alarms failed", device=device)
+
+    def _hand_on(self, changes: Sequence[Change], now: Moment) -> None:
+        """Tell what changed, device by device, and what to keep together with the last of it."""
+        self.changes += len(changes)
+        devices = list(dict.fromkeys(self._device_of[change.alarm.id] for change in changes))
+        kept = _texts(self._conditions.keep(now))
+        for device in devices:
+            mine = [self._said(change) for change in changes if self._device_of[change.alarm.id] == device]
+            self._tell(device, mine, kept if device == devices[-1] else {})
+        if kept and not devices:
+            self._tell("", [], kept)
+
+    def _said(self, change: Change) -> LocalAlarm:
+        point, _, kind = change.alarm.id.rpartition("/")[2].partition("#")
+        return LocalAlarm(
+            point=point,
+            kind=kind,
+            life=self._life,
+            run=self._run,
+            no=change.no,
+            active=change.active,
+            time_ms=change.time_ms,
+            raised_ms=change.raised_ms,
+            before_ms=change.before_ms,
+            value=change.value,
+            quality=change.quality,
+            limit=change.alarm.limit,
+            version=_version(change.alarm),
+        )
+
+    # looking
+
+    def text(self, device: str, stamp_ms: int) -> str:
+        """Return where a device's alarms stand, for a birth with this stamp; of what is not known nothing is said."""
+        with self._lock:
+            said = self._conditions.said(self._now())
+            return encode_alarms((self._said(c) for c in said if self._device_of[c.alarm.id] == device), stamp_ms)
+
+    def standing(self) -> Mapping[str, int]:
+        """Return the priority of every occurrence that stands, a graver one the higher number."""
+        with self._lock:
+            standing = self._conditions.standing(self._now())
+        return {f"{c.alarm.id}:{self._life}-{c.no}": self._priorities[c.alarm.id] for c in standing}
+
+    def figures(self) -> dict[str, int]:
+        """Return how many stand, and what happened since the start."""
+        return {"standing": len(self.standing()), "changes_total": self.changes, "failures_total": self.failures}
+
+    def stepped_s(self) -> float | None:
+        """Return the monotonic time at which a decision was last made; None before the first."""
+        return self._stepped_s
+
+
+def begun(config: EdgeConfig, journal: Journal, tell: Tell, wall_ms: Clock, steady_ms: Clock) -> LocalAlarms:
+    """Return local alarms that begin a run of their own; occurrences are numbered on from the journal's memory."""
+    life = journal.kept(LIFE) or secrets.token_hex(4)
+    run = int(journal.kept(RUN) or 0) + 1
+    journal.keep(LIFE, life)
+    journal.keep(RUN, str(run))
+    kept, node = journal.kept_under(KEPT), f"{config.group}/{config.node}"
+    return LocalAlarms(node, life, run, kept, tell, lambda: Moment(steady_ms(), wall_ms()))
+
+
+def _number(value: Value) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _texts(memory: Mapping[str, Kept]) -> dict[str, str]:
+    """Return what the journal is to keep for the next start."""
+    return {KEPT + name: json.dumps(_said_of(kept)) for name, kept in memory.items()}
+
+
+def _said_of(kept: Kept) -> dict[str, object]:
+    return {name: value for name, value in asdict(kept).items() if value is not None}
+
+
+def _kept(text: str) -> Kept:
+    """Return what was kept; a text nobody can read is as good as none: a reading will tell (SAFETY S4)."""
+    try:
+        said = json.loads(text)
+        figures = said.pop("figures", None)
+        return Kept(**said, figures=None if figures is None else tuple(figures))
+    except (ValueError, TypeError, AttributeError) as error:
+        log.error("memory of a local alarm is unreadable", text=text[:200], error=str(error))
+        return Kept()
+
+
+def _version(alarm: AlarmDef) -> str:
+    """Return a name for how an alarm is defined: another definition has another."""
+    figures = (alarm.limit, alarm.deadband, alarm.on_delay_ms, alarm.off_delay_ms, alarm.latch, int(alarm.priority))
+    return sha256(repr(figures).encode()).hexdigest()[:8]
+
+
+Places = dict[str, dict[int, int]]
+
+
+def _installed(devices: Iterable[Installed], node: str) -> tuple[list[TagDef], list[AlarmDef], Places]:
+    """Return the tags and alarms to decide, and the place of each device's points among the tags."""
+    tags: list[TagDef] = []
+    alarms: list[AlarmDef] = []
+    places: Places = {}
+    for device in devices:
+        for index, (name, point) in enumerate(zip(device.names, device.points, strict=True)):
+            if point.local:
+                tag_id = f"{node}/{device.name}/{name}"
+                places.setdefault(device.name, {})[index] = len(tags)
+                alarms += _alarms(point, tag_id, len(tags), device.config.hazard_source)
+                tags.append(TagDef(tag_id, node, device.config.hazard_source, PointKind(point.kind)))
+    return tags, alarms, places
+
+
+def _alarms(point: Point, tag_id: str, tag: int, hazard_source: str) -> Iterator[AlarmDef]:
+    for alarm in guards_of(point.limits.items(), point.kind, point.range, hazard_source):
+        yield replace(alarm, id=alarm_id(tag_id, alarm.kind), tag=tag)
