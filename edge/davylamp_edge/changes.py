@@ -11,7 +11,7 @@ from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Level, Reason, uncertain
 from davylamp_wire.reading import Value
 
-from davylamp_edge.datavalue import FAR_MS
+from davylamp_edge.datavalue import ABSURD_MS, FAR_MS
 from davylamp_edge.deadband import Band, Columns, Report
 from davylamp_edge.pushed import Pushed
 
@@ -51,8 +51,9 @@ class Changes:
         """
         is_far = abs(ahead_ms) > FAR_MS
         for at, value, quality, stamp_ms in pushed:
+            is_ahead = stamp_ms - arrived_ms > FAR_MS
             time_ms = self._time(at, stamp_ms, arrived_ms + ahead_ms)
-            if quality == GOOD and (is_far or time_ms - arrived_ms > FAR_MS):
+            if quality == GOOD and (is_far or is_ahead or time_ms - arrived_ms > FAR_MS):
                 quality = uncertain(Reason.CLOCK)
             before = self._qualities[at]
             if not self._is_news(at, value, quality):
@@ -93,10 +94,10 @@ class Changes:
         """Return a reading's time: its stamp if that is later than what was said before, and always later than that.
 
         A stamp from shortly before the last confirmation is moved by a millisecond; one from long before belongs to a
-        value that stood while nobody listened, and counts from now.
+        value that stood while nobody listened, and counts from now. So does an absurd one.
         """
         last = self._times_ms[at]
-        if stamp_ms > last:
+        if last < stamp_ms <= server_ms + ABSURD_MS:
             return stamp_ms
         return last + 1 if 0 < last - stamp_ms < FAR_MS else max(server_ms, last + 1)
 

@@ -5,6 +5,9 @@ from statistics import median
 
 KEPT = 9
 
+YEAR_2200_MS = 7_258_118_400_000
+"""What is sent later than this is no time but a mistake: -1 without a sign, or another unit."""
+
 
 class ClockOffset:
     """The median of the last few differences, edge minus host, in milliseconds; None before the first.
@@ -16,8 +19,8 @@ class ClockOffset:
         self._seen: deque[int] = deque(maxlen=KEPT)
 
     def saw(self, sent_ms: int, arrived_ms: int) -> None:
-        """Take the times of one command; a host that sends none (0) says nothing."""
-        if sent_ms:
+        """Take the times of one command; a host that sends none (0), or one that is none, says nothing."""
+        if 0 < sent_ms < YEAR_2200_MS:
             self._seen.append(arrived_ms - sent_ms)
 
     def forget(self) -> None:

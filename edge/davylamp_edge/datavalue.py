@@ -19,6 +19,9 @@ from davylamp_edge.reply import Decoded
 FAR_MS = 60_000
 """A stamp this far ahead of the edge's clock, or a server's clock this far off, is a clock quality (SAFETY S2)."""
 
+ABSURD_MS = 3_600_000
+"""A stamp this far ahead of its own server's clock is no time: no later one could pass it for as long."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -81,6 +84,16 @@ def status_quality(status: int) -> int:
     return code(Level.UNCERTAIN if severity == 1 else Level.BAD, reason)
 
 
+def worse(said: int, judged: int) -> int:
+    """Return the graver of what a server says of a value and what its number says.
+
+    Of two alike it is the server's, but over its range a value may mean a leak, and no word hides that (SAFETY S9).
+    """
+    graver = judged >> 8 > said >> 8
+    alike = judged >> 8 == said >> 8
+    return judged if graver or (alike and judged & 0xFF == Reason.OVER_RANGE) else said
+
+
 def stamp_ms(stamp: datetime | None) -> int | None:
     """Return a timestamp in UTC milliseconds; None where the server left it out (or sent the year 1601 for it)."""
     if stamp is None:
@@ -112,9 +125,12 @@ class DataValueDecoder:
         values += raw[self._numbers :]
         times = [self._time(i, stamp_ms(each.SourceTimestamp), arrived_ms + ahead_ms) for i, each in enumerate(replies)]
         for i, time_ms in enumerate(times):
-            if time_ms - arrived_ms > FAR_MS or abs(ahead_ms) > FAR_MS:
+            latest_ms = max(time_ms, self._stamps_ms[i] or 0)
+            if latest_ms - arrived_ms > FAR_MS or abs(ahead_ms) > FAR_MS:
                 judged.setdefault(i, uncertain(Reason.CLOCK))
-        return Decoded(values, judged | doubts, times)
+        for i, quality in doubts.items():
+            judged[i] = worse(quality, judged.get(i, GOOD))
+        return Decoded(values, judged, times)
 
     def _values(self, replies: Sequence[DataValue]) -> tuple[list[Any], dict[int, int]]:
         """Return each value as its point's type, None where there is none, and what the server says of them."""
@@ -133,9 +149,13 @@ class DataValueDecoder:
         return values, doubts
 
     def _time(self, i: int, stamp: int | None, now_ms: int) -> int:
-        """Return a reading's time: its stamp where that is news, else now; always after the one before."""
+        """Return a reading's time: its stamp where that is news, else now; always after the one before.
+
+        An absurd stamp is none.
+        """
         last = self._times_ms[i]
-        time_ms = stamp if stamp is not None and stamp != self._stamps_ms[i] and stamp > last else now_ms
+        is_news = stamp is not None and stamp != self._stamps_ms[i] and last < stamp <= now_ms + ABSURD_MS
+        time_ms = stamp if stamp is not None and is_news else now_ms
         self._stamps_ms[i] = stamp
         self._times_ms[i] = max(time_ms, last + 1)
         return self._times_ms[i]

@@ -17,7 +17,10 @@ KEEPALIVE_EVERY_S = 1
 
 def dial(way: Way, context: ssl.SSLContext | None, timeout_s: float) -> socket.socket:
     """Return a connected socket, TLS included, with that time for each step. Raises: OSError."""
-    found = socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise _no_name(way, error) from None
     for left, (family, _, _, _, address) in zip(range(len(found))[::-1], found, strict=True):
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -36,7 +39,10 @@ def dial(way: Way, context: ssl.SSLContext | None, timeout_s: float) -> socket.s
 async def dialled(way: Way) -> socket.socket:
     """Return a connected socket that does not block, without TLS. Raises: OSError."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM)
+    try:
+        found = await loop.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise _no_name(way, error) from None
     for left, (family, _, _, _, address) in zip(range(len(found))[::-1], found, strict=True):
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -49,6 +55,11 @@ async def dialled(way: Way) -> socket.socket:
             if not left or not isinstance(error, OSError):
                 raise
     raise OSError(f"{way.host} has no address")
+
+
+def _no_name(way: Way, error: UnicodeError) -> OSError:
+    """Return what a host that can be no name means: nobody answers there. paho's thread would end by anything else."""
+    return OSError(errno.EINVAL, f"{way.host!r} can be no host's name ({error}); mend broker.host")
 
 
 def prepare(sock: socket.socket, way: Way) -> None:

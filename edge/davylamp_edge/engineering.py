@@ -103,7 +103,7 @@ def loop_reading(point: Point) -> LoopReading:
     unmapped = _gas_current if point.kind == "gas" else _process_current
 
     def reading(current: float) -> tuple[Value, int]:
-        if not math.isfinite(current):
+        if math.isnan(current):
             return None, bad(Reason.NOT_A_NUMBER)
         for low, high, quality, keeps_value in bands:
             if low <= current <= high:

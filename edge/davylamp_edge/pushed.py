@@ -6,7 +6,7 @@ from davylamp_wire.profile import DataType, Point
 from davylamp_wire.quality import GOOD, Level, Reason, bad
 from davylamp_wire.reading import Value
 
-from davylamp_edge.datavalue import as_type, status_quality
+from davylamp_edge.datavalue import as_type, status_quality, worse
 from davylamp_edge.engineering import Conversion
 from davylamp_edge.notification import Row
 
@@ -41,7 +41,7 @@ class PushDecoder:
         if conversion is None:
             return value, quality
         values, doubts = conversion.apply([value])  # type: ignore[list-item]  # a number: texts have no conversion
-        return values[0], quality or doubts.get(0, GOOD)
+        return values[0], worse(quality, doubts.get(0, GOOD))
 
 
 def _conversion(point: Point) -> Conversion | None:

@@ -155,6 +155,21 @@ def test_s02_a_clock_far_off_is_a_doubt_and_no_silence() -> None:
     assert Rig({}).push((0, 1.0, 0, -86_400_000))[0][3] == GOOD
 
 
+def test_s02_a_stamp_of_the_year_9999_dooms_no_later_one() -> None:
+    rig = Rig({})
+    assert rig.push((0, 1.0, 0, 253_402_300_799_000 - NOW)) == [("event", 0, 1.0, uncertain(Reason.CLOCK), 0)]
+    assert rig.push((0, 2.0, 0, 1_000), at=1_000)[-1] == ("event", 0, 2.0, GOOD, 1_000)
+
+
+def test_s04_a_broken_loop_stays_bad_where_the_server_only_doubts_its_current() -> None:
+    rig = Rig(GAS | {"loop": {}})
+    assert rig.push((0, 2.0, 0x4093_0000, 0))[-1][2:4] == (None, bad(Reason.LOOP_LOW))
+
+
+def test_s09_a_server_that_doubts_a_sensor_does_not_hide_that_it_is_over_its_range() -> None:
+    assert Rig(GAS).push((0, 120.0, 0x4093_0000, 0))[-1][2:4] == (120.0, uncertain(Reason.OVER_RANGE))
+
+
 @pytest.mark.parametrize(
     ("said", "raw", "status", "expected"),
     [

@@ -176,3 +176,18 @@ def test_scale_range_and_loop_hold_for_opc_ua_as_well() -> None:
 
 def test_numbers_come_first_whatever_the_profile_mixes() -> None:
     assert by_kind([point(type="bool"), point(), point(type="string"), point(type="int16")]) == [1, 3, 0, 2]
+
+
+def test_s04_a_broken_loop_stays_bad_where_the_server_only_doubts_its_current() -> None:
+    """The milder doubt came last, and a null travelled as uncertain."""
+    rig = Rig({"kind": "gas", "range": (0.0, 100.0), "loop": {}})
+    decoded = rig.decode(reply(2.0, status=0x4093_0000))
+    assert (decoded.values, decoded.doubts) == ([None], {0: bad(Reason.LOOP_LOW)})
+
+
+def test_s02_a_stamp_of_the_year_9999_dooms_no_later_one() -> None:
+    rig = Rig({})
+    decoded = rig.decode(reply(1.5, stamp=253_402_300_799_000))
+    assert (decoded.times_ms, decoded.doubts) == ([NOW], {0: uncertain(Reason.CLOCK)})
+    decoded = rig.decode(reply(2.5, stamp=NOW + 1_000), at=NOW + 1_000)
+    assert (decoded.times_ms, decoded.doubts) == ([NOW + 1_000], {})

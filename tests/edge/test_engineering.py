@@ -103,6 +103,13 @@ def test_s09_the_makers_map_comes_first() -> None:
     assert reads(21.0, **gas)[1] == uncertain(Reason.OVER_RANGE)
 
 
+def test_s09_a_gas_current_that_overflowed_is_over_range_like_any_other_above_20_5_ma() -> None:
+    assert reads(math.inf, **GAS) == (math.inf, uncertain(Reason.OVER_RANGE))
+    assert reads(-math.inf, **GAS) == (None, bad(Reason.LOOP_LOW))
+    assert reads(math.inf, range=(0.0, 100.0), loop={}) == (math.inf, uncertain(Reason.LOOP_HIGH))
+    assert reads(math.nan, **GAS) == (None, bad(Reason.NOT_A_NUMBER))
+
+
 def test_a_doubt_falls_on_its_own_position_only() -> None:
     points = [point(range=(0, 10)), point(scale=2.0), point(**GAS)]
     values, doubts = Conversion(points).apply([11.0, 3.0, 3.0])

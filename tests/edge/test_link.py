@@ -196,3 +196,12 @@ def test_a_broker_that_is_not_there_is_named() -> None:
         lost = watching.wait(Lost)
     assert isinstance(lost, Lost)
     assert lost.reason.startswith(f"broker 127.0.0.1:{port} unreachable")
+
+
+@pytest.mark.parametrize("host", ["mqtt..plant", ".plant"])
+def test_a_host_name_that_is_none_is_said_and_does_not_end_pahos_thread(host: str) -> None:
+    with watcher(1883, host=host) as watching:
+        lost = watching.wait(Lost)
+        watching.wait(Lost, 2)
+    assert isinstance(lost, Lost)
+    assert lost.reason.startswith(f"broker {host}:1883 unreachable")

@@ -105,7 +105,7 @@ class HostState:
         """
         try:
             said = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(f"STATE payload {payload[:40]!r} is not JSON") from None
         if not isinstance(said, dict):
             raise ValueError(f"STATE payload {payload[:40]!r} is not a JSON object")
