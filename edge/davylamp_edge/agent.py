@@ -97,7 +97,7 @@ class Agent:
         self.writer = Writer(self.journal, self.uplink.offer)
         self.local_alarms: LocalAlarms | None = None
         self._decide_locally(self.scanner.devices)
-        self.beacon = Beacon(config.beacon, self.local_alarms, self.uplink.engine)
+        self.beacon = Beacon(config.beacon, self.local_alarms, self.uplink.engine, polled=_polled(config))
         self.reloader = Reloader(load or (lambda: (config, profiles)), self.follow)
         self.status = StatusServer(config.status, self.snapshot)
 
@@ -140,7 +140,7 @@ class Agent:
         if config.broker.standby is None:
             silent |= {"ways_lost", "on_standby"}
         if config.beacon is None:
-            silent.add("beacon_lost")
+            silent |= {"beacon", "beacon_lost"}
         if config.one_way:
             silent.add("clock_offset")  # nobody tells it the time
         return silent
@@ -165,7 +165,7 @@ class Agent:
         self._self.become(own)
         self._decide_locally(plan.devices)
         self.uplink.follow(config, births)
-        self.beacon.become(config.beacon)
+        self.beacon.become(config.beacon, _polled(config))
         self.beacon.hear(self.local_alarms)
         self.scanner.begin(plan)
         await asyncio.to_thread(self._look)
@@ -335,6 +335,11 @@ class Agent:
 
 def _with_self(devices: Sequence[Installed], own: Installed | None) -> Sequence[Installed]:
     return devices if own is None else (*devices, own)
+
+
+def _polled(config: EdgeConfig) -> frozenset[str]:
+    """Return the addresses of the plant's Modbus devices."""
+    return frozenset(device.address for device in config.devices if device.driver == "modbus")
 
 
 def _fingerprint(config: EdgeConfig) -> str:

@@ -6,12 +6,15 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from davylamp_edge.beacon.apart import polled_as
 from davylamp_edge.beacon.beacon import Beacon
 from davylamp_edge.beacon.coils import CLOSED, OPEN, WRITE_COIL, CoilFrames, NotOurCoil
 from davylamp_edge.beacon.states import BLINK_S, TEST_S, Event, State
+from davylamp_edge.drivers.modbus_address import parse_address
 from davylamp_edge.drivers.modbus_frames import READS, Asked, Frames, NotARead, RtuFrames, TcpFrames, crc
 from davylamp_edge.standing import EngineWord
 from davylamp_simulators.beacon import HORN, LAMP, SILENCE, TEST, WATCHDOG, RelayModule
@@ -293,6 +296,33 @@ def test_s28_the_beacons_frames_write_its_own_coils_and_nothing_else(inner: Fram
             frames.request(Asked(1, unit, function, 1), address, value)
             written.add((unit, function, address, value))
     assert written == {(3, WRITE_COIL, coil, value) for coil in (0, 1, 2) for value in (CLOSED, OPEN)}
+
+
+async def test_s28_a_plc_under_another_name_is_looked_through_and_never_written() -> None:
+    """`check` compares what is written; the name is looked up before a connection is made."""
+    async with relay_module() as plc_of_the_plant:
+        address = f"127.0.0.1:{plc_of_the_plant.port}"
+        beacon = Beacon(
+            settings_of(f"localhost:{plc_of_the_plant.port}"),
+            None,
+            EngineWord(),
+            polled=[address, "nobody.invalid:502"],
+        )
+        await beacon.turn()
+        status = beacon.status()
+        assert status is not None
+        assert f"is where {address} is polled, and nothing is written to a plant" in status.reason
+        assert plc_of_the_plant.writes == []
+        beacon.become(None)
+        await beacon.turn()
+
+
+async def test_s28_a_serial_port_behind_a_link_is_looked_through(tmp_path: Path) -> None:
+    (tmp_path / "port").touch()
+    (tmp_path / "by-id").symlink_to(tmp_path / "port")
+    ours, plants = (f"serial://{tmp_path}/{name}?baud=9600&parity=none" for name in ("by-id", "port"))
+    assert await polled_as(parse_address(ours), ["192.0.2.1:502", plants]) == plants
+    assert await polled_as(parse_address(ours), [f"{plants.replace('port?', 'other?')}", "192.0.2.1:502"]) is None
 
 
 def test_a_write_is_framed_as_the_specification_has_it() -> None:

@@ -6,7 +6,7 @@ A module that does not answer is a fault one can see, and no reason to stop; nor
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -54,10 +54,12 @@ class Beacon:
         alarms: LocalAlarms | None,
         word: EngineWord,
         *,
+        polled: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
         jitter: Jitter = random.random,
     ) -> None:
         self._settings = settings
+        self._polled = polled
         self._alarms = alarms
         self._word = word
         self._clock = clock
@@ -70,9 +72,9 @@ class Beacon:
         self.steps = 0
         """Grows with every turn."""
 
-    def become(self, settings: BeaconSettings | None) -> None:
+    def become(self, settings: BeaconSettings | None, polled: Collection[str] = ()) -> None:
         """Do as another config says from the next turn on; what was silenced stays so."""
-        self._settings = settings
+        self._settings, self._polled = settings, polled
 
     def hear(self, alarms: LocalAlarms | None) -> None:
         """Show these alarms from the next turn on."""
@@ -105,7 +107,7 @@ class Beacon:
 
     async def turn(self) -> None:
         """Look at everything once, and have the module show it."""
-        if self._panel is None or self._panel.settings != self._settings:
+        if self._panel is None or (self._panel.settings, self._panel.polled) != (self._settings, self._polled):
             await self._set_up()
         if self._panel is not None:
             self._look()
@@ -145,7 +147,10 @@ class Beacon:
             self._signal = Signal()  # nothing can be silenced there: what stands sounds
         if settings is not None:
             self._began_s = self._clock()
-            self._panel = Panel(settings, Backoff(self._jitter, longest_s=LONGEST_REST_S), self._counts)
+            self._panel = Panel(settings, self._polled, self._backoff(), self._counts)
+
+    def _backoff(self) -> Backoff:
+        return Backoff(self._jitter, longest_s=LONGEST_REST_S)
 
     async def _leave(self) -> None:
         panel, self._panel = self._panel, None

@@ -3,7 +3,7 @@
 The writes of each second feed the module's own watchdog, which opens the contact where this process is no more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -33,12 +33,13 @@ class Counts:
 class Panel:
     """The module under one config. Used by one task; times are the caller's clock's seconds."""
 
-    def __init__(self, settings: BeaconSettings, backoff: Backoff, counts: Counts) -> None:
+    def __init__(self, settings: BeaconSettings, polled: Collection[str], backoff: Backoff, counts: Counts) -> None:
         self.settings = settings
+        self.polled = polled
         self.well: bool | None = None
         """Whether the module does as it is told; None before the first try."""
         self.reason = ""
-        self._relay = Relay(settings)
+        self._relay = Relay(settings, polled)
         self._backoff = backoff
         self._counts = counts
         self._lost_s = 0.0

@@ -2,8 +2,9 @@
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from davylamp_edge.beacon.apart import polled_as
 from davylamp_edge.beacon.coils import CLOSED, OPEN, WRITE_COIL, CoilFrames
 from davylamp_edge.beacon_settings import BeaconSettings
 from davylamp_edge.drivers.modbus import EXCEPTION_NAMES
@@ -22,8 +23,10 @@ class ModuleLost(Exception):
 class Relay:
     """The module of one config. Used by one task."""
 
-    def __init__(self, settings: BeaconSettings) -> None:
+    def __init__(self, settings: BeaconSettings, polled: Collection[str] = ()) -> None:
+        """`polled` are the addresses of Modbus devices: nothing is written to any of them."""
         self._settings = settings
+        self._polled = polled
         self._address = parse_address(settings.address)
         self._bus: Bus | None = None
 
@@ -35,6 +38,9 @@ class Relay:
     async def connect(self) -> None:
         """Connect anew. Raises: ModuleLost."""
         await self.close()
+        plant = await polled_as(self._address, self._polled)
+        if plant is not None:
+            raise ModuleLost(f"{self._address} is where {plant} is polled, and nothing is written to a plant")
         bus = self._bus = Bus(self._address, CoilFrames(frames_of(self._address), self._settings))
         try:
             await bus.open(self._settings.timeout_s)
