@@ -115,7 +115,7 @@ def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path:
         yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen))
     tables = [each for each in devices if isinstance(each, dict)] if isinstance(devices, list) else []
     yield from (f"{path}: {line}" for line in (*_shared_mistakes(tables), *_line_mistakes(tables)))
-    yield from (f"{path}: {line}" for line in beacon_mistakes(table, tables))
+    yield from (f"{path}: {line}" for line in beacon_mistakes(table, tables, profiles))
 
 
 def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:

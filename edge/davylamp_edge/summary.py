@@ -1,7 +1,7 @@
 """What a config means, for the person at the keyboard: devices, tags, load on each device, size of the births."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from davylamp_wire.config import ConfigError
@@ -41,7 +41,7 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
         yield from _of_line(line)
     for device in devices:
         yield from _of_device(device)
-    yield from _of_beacon(config)
+    yield from _of_beacon(config, devices)
     own = install_self(config, profiles)
     if own is not None:
         size = birth_bytes(own) / 1000
@@ -80,7 +80,7 @@ def _of_ways(broker: BrokerConfig) -> Iterator[str]:
             yield f"    warning: this machine has no interface {way.interface!r} now; `ip link` lists what it has"
 
 
-def _of_beacon(config: EdgeConfig) -> Iterator[str]:
+def _of_beacon(config: EdgeConfig, devices: Sequence[Installed]) -> Iterator[str]:
     beacon = config.beacon
     if beacon is None:
         return
@@ -88,6 +88,8 @@ def _of_beacon(config: EdgeConfig) -> Iterator[str]:
     horn = "with the horn" if coils.horn is None else f"horn {coils.horn}"
     yield f"beacon: unit {beacon.unit} at {beacon.address}: lamp {coils.lamp}, {horn}, watchdog {coils.watchdog}"
     yield "    these coils are all that Davylamp ever writes"
+    if not any(point.local for device in devices for point in device.points):
+        yield "    warning: no point has local = true: it tells of a silent engine, and of no alarm"
     if coils.horn is None:
         yield "    warning: lamp and horn share a coil: nothing can be silenced, and a silent engine does not flash"
 

@@ -142,6 +142,19 @@ async def test_the_contact_answers_for_the_engines_the_config_names(engine: str,
         assert (await at.turn(lives=False))["watchdog"] is closed
 
 
+async def test_an_edge_that_decides_nothing_is_a_silent_engine_where_its_own_must_be_heard() -> None:
+    now_s = [0.0]
+    async with relay_module() as module:
+        settings = settings_of(f"127.0.0.1:{module.port}", engine="local")
+        beacon = Beacon(settings, None, EngineWord(), clock=lambda: now_s[0])
+        await beacon.turn()
+        now_s[0] = 30.0
+        await beacon.turn()
+        assert beacon.status().state is State.FAULT  # type: ignore[union-attr]  # a beacon is configured
+        beacon.become(None)
+        await beacon.turn()
+
+
 async def test_s28_the_contact_is_open_until_the_engine_is_heard_of_for_the_first_time() -> None:
     async with bench() as at:
         assert (await at.turn(lives=False)) == CALM | {"watchdog": False}

@@ -192,6 +192,56 @@ async def test_a_reload_gives_the_agent_another_module_and_takes_it_away(tmp_pat
         await shows(other, watchdog=False)
 
 
+# What stands here
+
+
+LOCAL = """
+zh = "试验台"
+en = "rig"
+""" + "".join(
+    f"""
+[points.{name}]
+zh = "液位"
+en = "level"
+unit = "%"
+type = "uint16"
+scan_s = 0.05
+local = true
+address = {{modbus = "holding:{at}"}}
+[points.{name}.limits.H]
+value = 80
+deadband = 5
+action = {{zh = "查看", en = "look"}}
+source = {{standard = "test", basis = "proposal"}}
+"""
+    for at, name in enumerate(("level", "pressure"))
+)
+
+
+async def test_s28_local_alarms_light_sound_break_a_silence_and_outlive_a_killed_agent_and_a_dead_broker(
+    tmp_path: Path,
+) -> None:
+    """No broker at all: register, scan, limit, journal and relay are all on site."""
+    async with plc(holding=[50, 50, 0, 0]) as rig, relay_module(watchdog_s=1.5) as module:
+        more = beacon(f"127.0.0.1:{module.port}", 'engine = "local"\n')
+        config = config_of(tmp_path, Broker(tmp_path, 1), rig.address, profile=LOCAL, more=more)
+        with edge_process(config) as edge:
+            await shows(module, lamp=False, horn=False, watchdog=True)
+            await rig.write("holding", 0, [81])
+            await shows(module, lamp=True, horn=True, watchdog=True)
+            assert await asyncio.to_thread(command, "silence", config) == OK
+            await shows(module, lamp=True, horn=False)
+            assert await asyncio.to_thread(command, "test", config) == FAILED
+            await rig.write("holding", 1, [90])
+            await shows(module, lamp=True, horn=True)
+            edge.kill()
+            await shows(module, watchdog=False)
+            edge.start()
+            await shows(module, lamp=True, horn=True, watchdog=True)
+            await rig.write("holding", 0, [50, 50])
+            await shows(module, lamp=False, horn=False, watchdog=True)
+
+
 # What a config may say
 
 
@@ -254,6 +304,23 @@ def test_a_link_that_carries_nothing_back_cannot_prove_the_clouds_engine(tmp_pat
     config.write_text("one_way = true\n" + config.read_text())
     with pytest.raises(ConfigError, match=r'beacon.engine: with one_way .* write engine = "local"'):
         load_edge(config)
+
+
+def test_the_engine_of_an_edge_that_decides_nothing_is_refused_and_a_beacon_without_alarms_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = beacon("192.0.2.9", 'engine = "local"\n')
+    assert "beacon.engine: no point has local = true" in checked(tmp_path, alone)
+    assert (
+        main(["check", str(config_of(tmp_path, Broker(tmp_path, 1883), "192.0.2.1", more=beacon("192.0.2.9")))]) == OK
+    )
+    assert "it tells of a silent engine, and of no alarm" in capsys.readouterr().out
+    config = config_of(tmp_path, Broker(tmp_path, 1883), "192.0.2.1", profile=LOCAL, more=alone)
+    assert main(["check", str(config)]) == OK
+    config.write_text(config.read_text() + "[devices.points.level]\nlocal = false\n")
+    assert main(["check", str(config)]) == OK
+    config.write_text(config.read_text() + "[devices.points.pressure]\nlocal = false\n")
+    assert main(["check", str(config)]) == BAD_INPUT
 
 
 def test_a_journal_too_deep_for_the_beacons_socket_is_refused(tmp_path: Path) -> None:

@@ -183,6 +183,6 @@ class Beacon:
         moved: dict[str, float | None] = {}
         if settings.engine != "local":
             moved["cloud"] = self._word.moved_s
-        if settings.engine != "cloud" and self._alarms is not None:
-            moved["local"] = self._alarms.stepped_s()
+        if settings.engine == "local" or (settings.engine == "both" and self._alarms is not None):
+            moved["local"] = None if self._alarms is None else self._alarms.stepped_s()
         return moved

@@ -4,12 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from davylamp_wire.profile import Point, Profile
+
 from davylamp_edge.beacon.asking import LONGEST_PATH, socket_of
 from davylamp_edge.drivers.modbus import ModbusDriver
 from davylamp_edge.drivers.modbus_address import line_of, numbers_answers, parse_address
 
 
-def beacon_mistakes(table: Mapping[str, Any], devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def beacon_mistakes(
+    table: Mapping[str, Any], devices: Sequence[Mapping[str, Any]], profiles: Mapping[str, Profile]
+) -> Iterator[str]:
     """Yield one line per mistake of sense, each with its key; mistakes of shape are the model's."""
     beacon = table.get("beacon")
     if not isinstance(beacon, dict):
@@ -19,6 +23,8 @@ def beacon_mistakes(table: Mapping[str, Any], devices: Sequence[Mapping[str, Any
         yield from _address_mistakes(address, beacon.get("unit", 1), devices)
     if table.get("one_way") is True and beacon.get("engine", "both") != "local":
         yield 'beacon.engine: with one_way the engine of the cloud is never heard; write engine = "local"'
+    if beacon.get("engine") == "local" and not any(_decides(device, profiles) for device in devices):
+        yield 'beacon.engine: no point has local = true, nothing is decided here; mark some, or write engine = "cloud"'
     journal = table.get("journal")
     yield from _path_mistakes(journal.get("path") if isinstance(journal, dict) else None)
 
@@ -35,6 +41,18 @@ def _address_mistakes(address: str, unit: object, devices: Sequence[Mapping[str,
                 f"beacon.address: {address!r} is polled as device {device.get('name', '?')!r}, and Davylamp writes to"
                 " no plant; give the beacon a relay module on a connection of its own"
             )
+
+
+def _decides(device: Mapping[str, Any], profiles: Mapping[str, Profile]) -> bool:
+    """Return whether alarms of a device are decided at this edge, the site's overrides included."""
+    profile, said = profiles.get(str(device.get("profile"))), device.get("points")
+    points = {} if profile is None else profile.points
+    overrides = said if isinstance(said, dict) else {}
+    return any(_local(point, overrides.get(name)) for name, point in points.items())
+
+
+def _local(point: Point, override: object) -> bool:
+    return bool(override.get("local", point.local)) if isinstance(override, dict) else point.local
 
 
 def _path_mistakes(journal: object) -> Iterator[str]:
