@@ -55,15 +55,15 @@ class Changes:
             time_ms = self._time(at, stamp_ms, arrived_ms + ahead_ms)
             if quality == GOOD and (is_far or is_ahead or time_ms - arrived_ms > FAR_MS):
                 quality = uncertain(Reason.CLOCK)
-            before = self._qualities[at]
+            is_known = self._qualities[at] is not None
             if not self._is_news(at, value, quality):
                 self._values[at], self._times_ms[at] = value, time_ms
                 self._held.add(at)
                 continue
-            if before is not None:
+            if is_known:
                 self._send_what_stood(at, time_ms, into)
             self._values[at], self._qualities[at], self._times_ms[at] = value, quality, time_ms
-            self._send(at, time_ms, into, requalified=quality != (before or GOOD))
+            self._send(at, time_ms, into)
             self._sent_ms[at] = now_ms
         self._due_ms = min(self._due_ms, now_ms + min(self._silences_ms, default=0))
 
@@ -78,7 +78,7 @@ class Changes:
             is_due = self._qualities[at] is not None and now_ms - sent_ms >= self._silences_ms[at]
             if is_due and heard_ms > sent_ms:
                 self._times_ms[at] = max(confirmed_ms, self._times_ms[at] + 1)
-                self._send(at, self._times_ms[at], into, requalified=False)
+                self._send(at, self._times_ms[at], into)
                 self._sent_ms[at] = now_ms
         silences = zip(self._sent_ms, self._silences_ms, strict=True)
         self._due_ms = min((sent + silence for sent, silence in silences), default=now_ms)
@@ -107,10 +107,10 @@ class Changes:
         has_stood = stood_ms > self._times_ms[at] + self._periods_ms[at] // 2
         is_known = (self._qualities[at] or GOOD) >> 8 != Level.BAD
         if is_known and (has_stood or at in self._held):
-            self._send(at, stood_ms if has_stood else self._times_ms[at], into, requalified=False)
+            self._send(at, stood_ms if has_stood else self._times_ms[at], into)
 
-    def _send(self, at: int, time_ms: int, into: Report, *, requalified: bool) -> None:
-        journal_class = "event" if requalified else self._classes[at]
+    def _send(self, at: int, time_ms: int, into: Report) -> None:
+        journal_class = self._classes[at]
         columns = into.get(journal_class)
         if columns is None:
             columns = into[journal_class] = Columns()

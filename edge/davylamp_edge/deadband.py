@@ -65,12 +65,11 @@ class Suppressor:
         if decoded.times_ms is None:
             decoded.times_ms = [arrived_ms] * len(self._all)
         chosen: Sequence[int] = self._all
-        requalified = self._requalified(decoded.doubts)
         if self._sent_ms and not self._every:
-            jumps = self._jumps(decoded.values, requalified)
+            jumps = self._jumps(decoded.values, self._requalified(decoded.doubts))
             self._add_held_back(jumps, into)
             chosen = self._with_repeats(jumps, decoded.doubts, arrived_ms)
-        self._add(chosen, requalified, decoded, into)
+        self._add(chosen, decoded, into)
         self._remember(chosen, decoded, arrived_ms)
 
     def lose(self, arrived_ms: int, into: Report) -> None:
@@ -115,14 +114,12 @@ class Suppressor:
     def _add_held_back(self, jumps: list[int], into: Report) -> None:
         last_ms, sent = self._last_ms, self._sent_ms
         held = [i for i in jumps if sent[i] != last_ms]
-        self._add(held, set(), self._last, into)
+        self._add(held, self._last, into)
 
-    def _add(self, chosen: Sequence[int], requalified: set[int], decoded: Decoded, into: Report) -> None:
+    def _add(self, chosen: Sequence[int], decoded: Decoded, into: Report) -> None:
+        """Add each to its own class, whatever it says: graver classes overtake, and a tag must not overtake itself."""
         if not chosen:
             return
-        if requalified:
-            self._extend("event", [i for i in chosen if i in requalified], decoded, into)
-            chosen = [i for i in chosen if i not in requalified]
         for journal_class, members in self._classes:
             self._extend(
                 journal_class, chosen if members is None else [i for i in chosen if i in members], decoded, into

@@ -28,7 +28,7 @@ class ScanResult:
 
     ``points`` are indices into the device's `Installed.points`; one point may come twice, its last held-back value
     before its new one, in time order. ``qualities`` are codes of `davylamp_wire.quality`. ``arrived_ms`` is when the
-    last reply in it arrived. Whatever changed its quality comes in class ``event``, and so does ``comm_ok``.
+    last reply in it arrived. A point is always of one class, ``comm_ok`` of ``event``.
     """
 
     device: str

@@ -86,14 +86,14 @@ def test_nothing_is_confirmed_by_a_subscription_that_is_not_heard() -> None:
 
 def test_a_source_ahead_of_its_server_is_repeated_all_the_same() -> None:
     rig = Rig(GAS)
-    assert rig.push((0, 1.5, 0, 300_000)) == [("event", 0, 1.5, uncertain(Reason.CLOCK), 300_000)]
+    assert rig.push((0, 1.5, 0, 300_000)) == [("live", 0, 1.5, uncertain(Reason.CLOCK), 300_000)]
     assert [row[4] for row in rig.keepalive(9_000)] == [300_001]
 
 
 def test_a_lost_server_is_repeated_too() -> None:
     rig = Rig(GAS)
     rig.push((0, 1.5, 0, -10))
-    assert rig.lose(1000) == [("event", 0, None, bad(Reason.COMM), 1000)]
+    assert rig.lose(1000) == [("live", 0, None, bad(Reason.COMM), 1000)]
     assert rig.lose(2000) == []
     rig.heard = NOW + 12_000
     assert rig.tick(12_000) == [("live", 0, None, bad(Reason.COMM), 12_000)]
@@ -118,11 +118,11 @@ def test_s08_a_change_of_quality_and_every_over_range_are_sent() -> None:
     over = uncertain(Reason.OVER_RANGE)
     rig.push((0, 50.0, 0, 0))
     assert rig.push((0, 110.0, 0, 100), (0, 110.0, 0, 200), at=200) == [
-        ("event", 0, 110.0, over, 100),
+        ("live", 0, 110.0, over, 100),
         ("live", 0, 110.0, over, 200),
     ]
-    assert rig.push((0, 50.0, 0x40920000, 300), at=300) == [("event", 0, 50.0, uncertain(Reason.NO_VALUE), 300)]
-    assert rig.push((0, None, 0x80050000, 400), at=400) == [("event", 0, None, bad(Reason.COMM), 400)]
+    assert rig.push((0, 50.0, 0x40920000, 300), at=300) == [("live", 0, 50.0, uncertain(Reason.NO_VALUE), 300)]
+    assert rig.push((0, None, 0x80050000, 400), at=400) == [("live", 0, None, bad(Reason.COMM), 400)]
 
 
 def test_an_exact_repeat_is_held_back_unless_everything_is_reported() -> None:
@@ -135,7 +135,7 @@ def test_after_a_loss_what_stood_meanwhile_counts_from_now_and_what_changed_keep
     rig.lose(100_000)
     told = rig.push((0, 1.0, 0, -10), (1, 2.0, 0, 150_000), at=200_000)
     assert told == [
-        ("event", 0, 1.0, GOOD, 200_000),
+        ("live", 0, 1.0, GOOD, 200_000),
         ("live", 1, 1.0, GOOD, 149_000),
         ("live", 1, 2.0, GOOD, 150_000),
     ]
@@ -157,8 +157,8 @@ def test_s02_a_clock_far_off_is_a_doubt_and_no_silence() -> None:
 
 def test_s02_a_stamp_of_the_year_9999_dooms_no_later_one() -> None:
     rig = Rig({})
-    assert rig.push((0, 1.0, 0, 253_402_300_799_000 - NOW)) == [("event", 0, 1.0, uncertain(Reason.CLOCK), 0)]
-    assert rig.push((0, 2.0, 0, 1_000), at=1_000)[-1] == ("event", 0, 2.0, GOOD, 1_000)
+    assert rig.push((0, 1.0, 0, 253_402_300_799_000 - NOW)) == [("live", 0, 1.0, uncertain(Reason.CLOCK), 0)]
+    assert rig.push((0, 2.0, 0, 1_000), at=1_000)[-1] == ("live", 0, 2.0, GOOD, 1_000)
 
 
 def test_s04_a_broken_loop_stays_bad_where_the_server_only_doubts_its_current() -> None:

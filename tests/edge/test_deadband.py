@@ -98,15 +98,15 @@ def test_s08_a_repeat_carries_the_time_it_was_confirmed() -> None:
     assert times == [[1000], [], [], [], [5000]]
 
 
-def test_s08_a_change_of_quality_is_always_sent_and_goes_to_class_event() -> None:
+def test_s08_a_change_of_quality_is_always_sent_and_stays_in_its_points_class() -> None:
     rig = Rig({}, {})
     rig.scan(1.0, 2.0)
     rows = rig.scan(1.0, 2.0, doubts={1: uncertain(Reason.INHIBIT)})
     assert rows == [(1, 2000, 2.0, uncertain(Reason.INHIBIT))]
-    assert list(rig.classes) == ["event"]
+    assert list(rig.classes) == ["live"]
     rows = rig.scan(1.0, 2.0)
     assert rows == [(1, 3000, 2.0, GOOD)]
-    assert list(rig.classes) == ["event"]
+    assert list(rig.classes) == ["live"]
 
 
 def test_s08_a_lost_device_sends_the_last_good_value_before_it_turns_bad() -> None:

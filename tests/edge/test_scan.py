@@ -121,7 +121,10 @@ async def test_a_dead_device_yields_bad_comm_for_every_point_and_comm_ok_0(free_
     for name in ("a", "b", "slow"):
         assert by_name(collector, scanner, name) == [(None, COMM)], name
     assert by_name(collector, scanner, "comm_ok") == [(False, GOOD)]
-    assert {result.journal_class for result in collector.results} == {"event"}
+    assert {result.journal_class: set(result.points) for result in collector.results} == {
+        "live": {0, 1, 2},
+        "event": {3},
+    }
     status = scanner.statuses["rig1"]
     assert not status.connected
     assert status.lost_since_ms is not None

@@ -1,0 +1,140 @@
+"""In which order the values of one tag cross the wire: a real agent, a real broker, a device that keeps a ledger."""
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from davylamp_edge.journal import Journal
+from davylamp_edge.report import utc_ms
+from davylamp_simulators.ledger import Ledger, Run, Stored, compare_all, read_ledger
+from davylamp_simulators.modbus import ModbusServer, Unit
+from davylamp_simulators.registers import Bank
+from davylamp_simulators.sample import Sample
+from davylamp_wire.decode import Metric
+from davylamp_wire.payload import RECORD
+from davylamp_wire.profile import Point, load_profile
+from davylamp_wire.topic import MessageType
+from support.edge_host import EdgeHost, Seen, edge_host
+from support.edge_process import Process, came, config_of, edge_process
+from support.services import Broker
+from support.sparkplug.tap import Tap, tapped
+
+TOP = 40
+PROFILE = "".join(
+    f'[points.{name}]\nzh = "点"\nen = "point"\nunit = ""\ntype = "uint16"\nscan_s = 0.02\njournal_class = "{name}"\n'
+    f'range = [0.0, {TOP / 2}]\naddress = {{modbus = "holding:{at}"}}\n'
+    for at, name in enumerate(("event", "live", "bulk"))
+)
+"""A point of each class; half of what it reads is beyond its range, so that its quality changes again and again."""
+
+
+@asynccontextmanager
+async def counting(points: Mapping[str, Point], ledger: Path) -> AsyncIterator[str]:
+    """A device that counts how often it was read, again and again, and keeps a ledger of what it served."""
+    bank, kept, numbers = Bank(points), Ledger(ledger), itertools.count()
+
+    def count() -> None:
+        number = next(numbers) % TOP
+        bank.load({name: Sample(number) for name in points})
+
+    count()
+    server = ModbusServer({1: Unit("rig", bank, kept)}, on_read=count)
+    await server.start("127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.port}"
+    finally:
+        await server.stop()
+        kept.close()
+
+
+@dataclass
+class Arrivals:
+    """What came of each tag, in order: readings of records that had not come before."""
+
+    live: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Their times, where they came live."""
+    backlog: dict[tuple[int, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Their times, where they came as backlog, by session."""
+    stored: dict[tuple[str, str], list[Stored]] = field(default_factory=lambda: defaultdict(list))
+
+
+def arrivals(host: EdgeHost) -> Arrivals:
+    names: dict[int, str] = {}
+    found, known, session = Arrivals(), set[int](), 0
+    for seen in host.seen:
+        if seen.topic.type in (MessageType.NBIRTH, MessageType.DBIRTH):
+            session += seen.topic.type is MessageType.NBIRTH
+            names |= {metric.alias: metric.name for metric in seen.message.metrics if metric.alias is not None}
+        for number, name, metric in readings(seen, names):
+            if number in known:
+                continue
+            if metric.historical:
+                found.backlog[session, name].append(metric.time_ms or 0)
+            else:
+                found.live[name].append(metric.time_ms or 0)
+            found.stored["rig", name].append(Stored(metric.time_ms or 0, metric.value, metric.quality))
+        known |= {number for number, _, _ in readings(seen, names)}
+    return found
+
+
+def readings(seen: Seen, names: Mapping[int, str]) -> list[tuple[int, str, Metric]]:
+    """Return the readings in a message of the device, each with the number of its record."""
+    if seen.topic.type is not MessageType.DDATA or not seen.message.metrics:
+        return []
+    first, *rest = seen.message.metrics
+    assert names[first.alias or 0] == RECORD
+    found = [(int(str(first.value)), names[metric.alias or 0], metric) for metric in rest]
+    return [each for each in found if each[1] in ("event", "live", "bulk")]
+
+
+async def hardships(host: EdgeHost, edge: Process, line: Tap, broker: Broker) -> int:
+    """Cut the link in silence, kill the broker, kill the edge; return when that was, in UTC milliseconds."""
+    await harm(host, line.pull, 0.5, line.plug)
+    await harm(host, broker.kill, 0.3, broker.start)
+    return await harm(host, edge.kill, 0.3, edge.start)
+
+
+async def harm(host: EdgeHost, begin: Callable[[], None], cut_s: float = 0.0, end: Callable[[], object] = bool) -> int:
+    """Do harm for a while, once readings flow, until the edge is born again and live; return when it began."""
+    seen, births = len(host.records), len(host.of(MessageType.NBIRTH))
+    await came(host, lambda: len(host.records) > seen + 60, "records")
+    began_ms = utc_ms()
+    begin()
+    await asyncio.sleep(cut_s)  # the cut itself
+    before, came_before = host.stored.highest or 0, len(host.records)
+    end()
+    await came(host, lambda: len(host.of(MessageType.NBIRTH)) > births, "a birth")
+    await came(
+        host, lambda: any(r.number > before and not r.historical for r in host.records[came_before:]), "live data again"
+    )
+    return began_ms
+
+
+async def test_s26_cuts_and_kills_keep_the_order_of_each_tag_and_every_value_of_the_ledger(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """What comes live is in order, and so is a session's backlog: a tag whose quality changes overtakes itself not."""
+    ledger = tmp_path / "ledger.jsonl"
+    (tmp_path / "rig.toml").write_text(f'zh = "台"\nen = "rig"\n{PROFILE}')
+    points = load_profile(tmp_path / "rig.toml").points
+    async with tapped(mosquitto) as line, counting(points, ledger) as address:
+        profile = (tmp_path / "rig.toml").read_text()
+        config = config_of(tmp_path, line, address, profile=profile, keepalive_s=1, timeout_s=5)
+        with edge_host(mosquitto) as host, edge_process(config) as edge:
+            killed_ms = await hardships(host, edge, line, mosquitto)
+            assert edge.terminate() == 0
+            with Journal.open(tmp_path / "journal.db", 1 << 26) as journal:
+                last = journal.last_record
+            await came(host, lambda: not host.stored.missing(1, last), "every record")
+            found = arrivals(host)
+    assert all(times == sorted(times) for times in found.live.values())
+    assert all(times == sorted(times) for times in found.backlog.values())
+    assert {name for _, name in found.backlog} == set(points)
+    in_time = {key: sorted(rows, key=lambda row: row.time_ms) for key, rows in found.stored.items()}
+    held = compare_all(read_ledger(ledger), in_time, Run([killed_ms], 5000))
+    assert (held.lost, held.extra) == ([], [])
+    assert held.matched > 300
