@@ -1,0 +1,61 @@
+"""Rows of one rule with the same settings: what a caller steps, asks and keeps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from davylamp_alarms.warning.rule import Evidence, Places, Samples, StatisticalRule, Verdict
+
+BLOCK = 8192
+"""Rows judged at once where they follow each other: what a step touches then stays in the core's own cache."""
+
+
+class Bank:
+    """Rows of one rule under one settings, in columns.
+
+    `state` holds the columns: some given (limits, what training found), others the rule's memory.
+    """
+
+    def __init__(self, rule: StatisticalRule[Any, Any], settings: Any, rows: int = 0) -> None:
+        self.rule, self.settings, self.state = rule, settings, rule.state(settings)
+        if rows:
+            self.state.extend(rows)
+
+    def __len__(self) -> int:
+        return int(self.state.n)
+
+    def step(self, samples: Samples, places: Places | None = None) -> Verdict:
+        """Take one sample for each place, all rows unless said, and judge; places do not repeat."""
+        places = slice(0, len(self)) if places is None else places
+        if isinstance(places, slice) and places.stop - places.start > BLOCK:
+            return self._blocks(samples, places)
+        return self.rule.step(self.settings, self.state, places, samples)
+
+    def _blocks(self, samples: Samples, places: slice) -> Verdict:
+        count = places.stop - places.start
+        met, back = np.empty(count, np.bool_), np.empty(count, np.bool_)
+        for start in range(0, count, BLOCK):
+            part = slice(start, min(start + BLOCK, count))
+            at = slice(places.start + part.start, places.start + part.stop)
+            verdict = self.rule.step(self.settings, self.state, at, samples.part(part))
+            met[part], back[part] = verdict.met, verdict.back
+        return Verdict(met, back)
+
+    def evidence(self, places: Places | None = None) -> Evidence:
+        """Return what the state shows now, for the places, all unless said; read it after the step it belongs to."""
+        return self.rule.evidence(self.settings, self.state, slice(0, len(self)) if places is None else places)
+
+    def dump(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Return copies of all columns, for a snapshot."""
+        return dict(self.state.dump(prefix))
+
+    def load(self, prefix: str, dumped: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave, bit for bit; the settings are the same as then."""
+        self.state.load(prefix, dumped)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        return int(self.state.nbytes)

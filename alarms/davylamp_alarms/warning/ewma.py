@@ -1,0 +1,82 @@
+"""EWMA: an exponentially weighted mean of how unusual a value is. Finds small shifts that last."""
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from davylamp_alarms.batch import Floats, Ints
+from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow
+from davylamp_alarms.warning.rule import (
+    Direction,
+    Evidence,
+    Places,
+    Samples,
+    StatisticalRule,
+    Verdict,
+    judge_usable,
+    size,
+)
+
+
+class EwmaSettings(BaselineSettings):
+    """A mean over about `tau_s` seconds that is `limit` deviations of the tag from usual; back below `leave` of that.
+
+    Textbook limits (3 deviations of the mean) suppose samples that know nothing of each other. Process values do, and
+    are in alarm almost always with them: take the limit from calibrate.py.
+    """
+
+    tau_s: float = Field(gt=0)
+    limit: float = Field(gt=0)
+    direction: Direction = "both"
+    leave: float = Field(0.7, ge=0, lt=1)
+
+
+class EwmaState(BaselineState):
+    """`limit` may differ by row; `level` is the weighted mean, in deviations."""
+
+    FIELDS: ClassVar[Fields] = {
+        **BASELINE,
+        "limit": (np.float64, np.inf),
+        "level": (np.float64, 0.0),
+        "last_ms": (np.int64, NEVER),
+    }
+    GIVEN: ClassVar[tuple[str, ...]] = ("limit",)
+    limit: Floats
+    level: Floats
+    last_ms: Ints
+
+
+def step(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samples) -> Verdict:
+    """Judge the weighted mean.
+
+    ``z = (x - mean) / deviation``, ``level += (z - level) · dt / (tau + dt)``: the implicit step of a first-order lag,
+    which for regular samples is the usual EWMA with ``lambda = dt / (tau + dt)``. After a long silence one sample
+    counts for half at most. Bad values are passed over; untrained rows say nothing.
+
+    Source: S. W. Roberts, Technometrics 1 (1959) 239; NIST/SEMATECH e-Handbook 6.3.2.4.
+    """
+    return judge_usable(places, samples, lambda at, part: _judge(settings, state, at, part))
+
+
+def _judge(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samples) -> Verdict:
+    dt_s = np.minimum((samples.time_ms - state.last_ms[places]) / 1000, settings.tau_s)
+    z = (samples.value - state.mean[places]) / state.deviation[places]
+    level = state.level[places]
+    moved = level + (z - level) * (dt_s / (settings.tau_s + dt_s))
+    level = np.where(np.isnan(moved), level, moved)
+    state.level[places], state.last_ms[places] = level, samples.time_ms
+    shift, limit = size(moved, settings.direction), state.limit[places]
+    verdict = Verdict(shift >= limit, shift <= limit * settings.leave)
+    follow(settings, state, places, samples.value, dt_s, verdict.back & samples.sound())
+    return verdict
+
+
+def evidence(settings: EwmaSettings, state: EwmaState, places: Places) -> Evidence:
+    """Return the shift and its limit in deviations, what is usual, and about where the value has been instead."""
+    mean, deviation, level = state.mean[places], state.deviation[places], state.level[places]
+    return {"shift": level, "limit": state.limit[places], "usual": mean, "now": mean + level * deviation}
+
+
+EWMA = StatisticalRule(EwmaSettings, EwmaState, step, evidence)

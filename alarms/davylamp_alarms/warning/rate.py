@@ -1,0 +1,125 @@
+"""Rate of change over a window: the value against what it was at least a window ago."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from davylamp_alarms.batch import Floats, Ints
+from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.ring import after, put
+from davylamp_alarms.warning.rule import (
+    Direction,
+    Evidence,
+    Places,
+    Samples,
+    Settings,
+    State,
+    StatisticalRule,
+    Verdict,
+    among,
+    indices,
+    judge_usable,
+    size,
+)
+
+PARTS = 8
+"""Into how many parts a window is cut. The past kept is one sample a part at most, so the span that a rate is taken
+over is the window and at most a part (or the time between two samples) more."""
+
+
+class RateSettings(Settings):
+    """Change of `limit` units per `per_s` seconds, over `window_s`; back below `leave` of the limit."""
+
+    window_s: float = Field(gt=0)
+    limit: float = Field(gt=0)
+    per_s: float = Field(60.0, gt=0)
+    direction: Direction = "both"
+    leave: float = Field(0.8, ge=0, lt=1)
+
+
+class RateState(State):
+    """`limit` may differ by row. The rest is the past: the sample compared with, and a ring to take the next from."""
+
+    FIELDS: ClassVar[Fields] = {
+        "limit": (np.float64, np.inf),
+        "past": (np.float64, np.nan),
+        "past_ms": (np.int64, NEVER),
+        "kept_ms": (np.int64, NEVER),
+        "rate": (np.float64, np.nan),
+        "next": (np.uint8, 0),
+        "values": (np.float64, np.nan),
+        "times_ms": (np.int64, NEVER),
+    }
+    GIVEN: ClassVar[tuple[str, ...]] = ("limit",)
+    limit: Floats
+    past: Floats
+    past_ms: Ints
+    kept_ms: Ints
+    rate: Floats
+    next: NDArray[np.uint8]
+    values: Floats
+    times_ms: Ints
+
+    def leading(self, name: str) -> tuple[int, ...]:
+        return (PARTS + 1,) if name in ("values", "times_ms") else ()
+
+
+def step(settings: RateSettings, state: RateState, places: Places, samples: Samples) -> Verdict:
+    """Judge the change since the newest sample kept that is at least a window old.
+
+    ``rate = (x(t) - x(t - w)) / w``. Until there is a sample so old the row says nothing. Bad values are passed over;
+    after a silence the rate is the mean one over the silence.
+
+    Source: facts/domain.md 8.1; EN 54-5 calls it rate-of-rise for heat detectors.
+    """
+    return judge_usable(places, samples, lambda at, part: _judge(settings, state, at, part))
+
+
+def _judge(settings: RateSettings, state: RateState, places: Places, samples: Samples) -> Verdict:
+    _keep(settings, state, places, samples)
+    age_ms = samples.time_ms - state.past_ms[places]
+    rate = (samples.value - state.past[places]) * (1000.0 * settings.per_s) / age_ms
+    state.rate[places] = rate
+    change, limit = size(rate, settings.direction), state.limit[places]
+    return Verdict(change >= limit, change <= limit * settings.leave)
+
+
+def _keep(settings: RateSettings, state: RateState, places: Places, samples: Samples) -> None:
+    """Keep the sample where the last one kept is a part of a window old, and see anew which to compare with."""
+    due = samples.time_ms - state.kept_ms[places] >= settings.window_s * 1000 / PARTS
+    if not due.any():
+        return
+    places = among(places, due)
+    time_ms = samples.time_ms[due]
+    cursor = state.next[places]
+    put(state.values, cursor, places, samples.value[due])
+    put(state.times_ms, cursor, places, time_ms)
+    state.next[places], state.kept_ms[places] = after(cursor, PARTS + 1), time_ms
+    _compare_with(settings, state, places, time_ms)
+
+
+def _compare_with(settings: RateSettings, state: RateState, places: Places, time_ms: Ints) -> None:
+    """Choose the newest sample kept that is a window old."""
+    old_enough_ms = time_ms - settings.window_s * 1000
+    times_ms = state.times_ms[:, places]
+    chosen_ms = np.where(times_ms <= old_enough_ms, times_ms, NEVER)
+    slot = chosen_ms.argmax(axis=0)
+    column = np.arange(len(time_ms))
+    found = chosen_ms[slot, column] != NEVER
+    state.past_ms[places] = chosen_ms[slot, column]
+    state.past[places] = np.where(found, state.values[slot, indices(places)], np.nan)
+
+
+def evidence(settings: RateSettings, state: RateState, places: Places) -> Evidence:
+    """Return the rate, in units per ``per_s``, its limit, and the value and time it was taken from."""
+    return {
+        "rate": state.rate[places],
+        "limit": state.limit[places],
+        "from": state.past[places],
+        "from_ms": state.past_ms[places],
+    }
+
+
+RATE = StatisticalRule(RateSettings, RateState, step, evidence)

@@ -1,0 +1,141 @@
+"""What a statistical rule is: columns of state, and one step that takes at most one sample of each row.
+
+A *row* is one rule on one tag (or on one set of tags). Rows that share their settings lie together in one state; what
+differs from row to row (a limit, a mean) is a column of it. A step depends on the state and the samples alone, so it is
+no matter how the caller cuts what it hands in, and a replay gives the same columns bit for bit.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+from davylamp_wire.quality import Level
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from davylamp_alarms.batch import Bools, Floats, Ints
+from davylamp_alarms.columns import Columns
+
+Places = slice | NDArray[np.intp]
+Levels = NDArray[np.uint8]
+Evidence = Mapping[str, NDArray[Any]]
+Direction = Literal["rise", "fall", "both"]
+
+
+class Settings(BaseModel):
+    """What all rows of one state share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One sample for each of some rows, newer than the row's last one: what is not newer, the caller sets aside.
+
+    Args:
+        time_ms: Source time, UTC milliseconds, shape (rows,).
+        value: In the tag's unit, shape (rows,); (inputs, rows) for a rule over several tags, which gets the newest
+            value of each.
+        level: `quality.Level` of each value, in the same shape. A value that is stale, or was never seen, is bad.
+        wrong: Where something else says already that all is not well, such as a standing limit alarm: judged as ever,
+            but no baseline learns from it. None: nowhere.
+    """
+
+    time_ms: Ints
+    value: Floats
+    level: Levels
+    wrong: Bools | None = None
+
+    def part(self, where: slice | NDArray[np.intp]) -> "Samples":
+        """Return the samples of some rows."""
+        wrong = None if self.wrong is None else self.wrong[where]
+        return Samples(self.time_ms[where], self.value[..., where], self.level[..., where], wrong)
+
+    def sound(self) -> Bools:
+        """Return where a baseline may learn: the value is good, and nothing is known to be wrong."""
+        good: Bools = self.level == Level.GOOD
+        return good if self.wrong is None else good & ~self.wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Which rows meet the rule's condition, and which show it gone, shape (rows,); never both, often neither.
+
+    `back` needs a good value: bad and uncertain ones never clear (SAFETY S4). Silence and bad values leave both False.
+    """
+
+    met: Bools
+    back: Bools
+
+
+class State(Columns):
+    """The rows of one rule under one settings. `GIVEN` names the columns that come from settings or from training;
+    all others are the rule's own memory."""
+
+    GIVEN: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+        super().__init__()
+
+    def extend(self, count: int) -> slice:
+        """Add rows as the settings say and return where they are."""
+        where = super().extend(count)
+        for name in self.GIVEN:
+            getattr(self, name)[..., where] = getattr(self.settings, name)
+        return where
+
+
+S = TypeVar("S", bound=Settings)
+C = TypeVar("C", bound=State)
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticalRule(Generic[S, C]):
+    """A rule kind: one file, one line in the registry.
+
+    Args:
+        settings: What rows share.
+        state: Columns of the rows, made from settings.
+        step: Takes samples into the state and judges them.
+        evidence: Says what the state of some rows shows: numbers by name, shape (rows,) or (inputs, rows).
+    """
+
+    settings: type[S]
+    state: type[C]
+    step: Callable[[S, C, Places, Samples], Verdict]
+    evidence: Callable[[S, C, Places], Evidence]
+
+
+def judge_usable(places: Places, samples: Samples, judge: Callable[[Places, Samples], Verdict]) -> Verdict:
+    """Judge the samples that say anything: good and uncertain numbers. The others are neither met nor back, and leave
+    no trace in the state; uncertain ones may meet a condition but show none gone (SAFETY S4)."""
+    usable = (samples.level < Level.BAD) & np.isfinite(samples.value)
+    if usable.all():
+        verdict = judge(places, samples)
+        return Verdict(verdict.met, verdict.back & (samples.level == Level.GOOD))
+    met, back = np.zeros(len(usable), np.bool_), np.zeros(len(usable), np.bool_)
+    where = np.flatnonzero(usable)
+    if where.size:
+        part = samples.part(where)
+        verdict = judge(indices(places)[where], part)
+        met[where], back[where] = verdict.met, verdict.back & (part.level == Level.GOOD)
+    return Verdict(met, back)
+
+
+def indices(places: Places) -> NDArray[np.intp]:
+    """Return the places one by one."""
+    return np.arange(places.start, places.stop, dtype=np.intp) if isinstance(places, slice) else places
+
+
+def among(places: Places, chosen: Bools) -> Places:
+    """Return those of the places that are chosen; all of them as they came, for a slice is faster than a list."""
+    return places if chosen.all() else indices(places)[chosen]
+
+
+def size(deviation: Floats, direction: Direction) -> Floats:
+    """Return how far something deviates in the direction that counts."""
+    if direction == "both":
+        return np.abs(deviation)
+    return deviation if direction == "rise" else -deviation
