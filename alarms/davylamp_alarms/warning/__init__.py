@@ -17,6 +17,7 @@ RULES: dict[str, str] = {
     "deviation": "davylamp_alarms.warning.deviation:DEVIATION",
     "ewma": "davylamp_alarms.warning.ewma:EWMA",
     "cusum": "davylamp_alarms.warning.cusum:CUSUM",
+    "unit": "davylamp_alarms.warning.unit:UNIT",
 }
 """Rule by the name it has in configurations."""
 

@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats
-from davylamp_alarms.warning.rule import Settings, State
+from davylamp_alarms.warning.rule import Places, Settings, State
 
 
 class BaselineSettings(Settings):
@@ -29,8 +29,8 @@ class BaselineState(State):
     def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
         """Set what is usual. A deviation of 0 (the tag stood still in training) leaves the row untrained."""
         usable = deviation > 0
-        self.mean[places] = self.home[places] = np.where(usable, mean, np.nan)
-        self.deviation[places] = np.where(usable, deviation, np.nan)
+        self.mean[..., places] = self.home[..., places] = np.where(usable, mean, np.nan)
+        self.deviation[..., places] = np.where(usable, deviation, np.nan)
 
 
 BASELINE = {"mean": (np.float64, np.nan), "deviation": (np.float64, np.nan), "home": (np.float64, np.nan)}
@@ -40,7 +40,7 @@ BASELINE = {"mean": (np.float64, np.nan), "deviation": (np.float64, np.nan), "ho
 def follow(
     settings: BaselineSettings,
     state: BaselineState,
-    places: slice | np.ndarray,
+    places: Places,
     value: Floats,
     dt_s: Floats,
     calm: Bools,
@@ -49,12 +49,23 @@ def follow(
 
     A row is calm when its value is good, the rule finds nothing in it and nothing else is known to be wrong: what is
     wrong stops the adaptation, so that it can never become usual and clear its own alarm.
-
-    ``mean += (x - mean) · dt / (adapt_s + dt)``, the implicit step of a first-order lag: right for any spacing.
     """
     if not settings.adapt_s:
         return
-    mean, room = state.mean[places], settings.adapt_within * state.deviation[places]
-    home = state.home[places]
-    moved = mean + (value - mean) * (dt_s / (settings.adapt_s + dt_s))
-    state.mean[places] = np.where(calm, np.clip(moved, home - room, home + room), mean)
+    mean, home = state.mean[..., places], state.home[..., places]
+    room = settings.adapt_within * state.deviation[..., places]
+    moved = np.clip(lag(mean, value, dt_s, settings.adapt_s), home - room, home + room)
+    state.mean[..., places] = np.where(calm, moved, mean)
+
+
+def lag(level: Floats, value: Floats, dt_s: Floats, tau_s: float) -> Floats:
+    """Return the level moved towards the value, as a first-order lag of `tau_s` does; 0: it is the value.
+
+    ``level + (value - level) · dt / (tau + dt)``, the implicit step: right for any spacing, and for regular samples the
+    usual EWMA with ``lambda = dt / (tau + dt)``. After a long silence a value counts for half at most.
+    """
+    if not tau_s:
+        return value
+    dt_s = np.minimum(dt_s, tau_s)
+    moved: Floats = level + (value - level) * (dt_s / (tau_s + dt_s))
+    return moved

@@ -70,8 +70,8 @@ def step(settings: CusumSettings, state: CusumState, places: Places, samples: Sa
 
 
 def _judge(settings: CusumSettings, state: CusumState, places: Places, samples: Samples) -> Verdict:
-    dt_s = np.minimum((samples.time_ms - state.last_ms[places]) / 1000, settings.period_s)
-    weight = dt_s / settings.period_s
+    dt_s = (samples.time_ms - state.last_ms[places]) / 1000
+    weight = np.minimum(dt_s / settings.period_s, 1.0)
     z = (samples.value - state.mean[places]) / state.deviation[places]
     limit, trained = state.limit[places], ~np.isnan(z)
     z = np.where(trained, z, 0.0)

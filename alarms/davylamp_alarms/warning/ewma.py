@@ -7,7 +7,7 @@ from pydantic import Field
 
 from davylamp_alarms.batch import Floats, Ints
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow
+from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow, lag
 from davylamp_alarms.warning.rule import (
     Direction,
     Evidence,
@@ -23,11 +23,13 @@ from davylamp_alarms.warning.rule import (
 class EwmaSettings(BaselineSettings):
     """A mean over about `tau_s` seconds that is `limit` deviations of the tag from usual; back below `leave` of that.
 
+    With `tau_s` 0 it is the value itself.
+
     Textbook limits (3 deviations of the mean) suppose samples that know nothing of each other. Process values do, and
     are in alarm almost always with them: take the limit from calibrate.py.
     """
 
-    tau_s: float = Field(gt=0)
+    tau_s: float = Field(ge=0)
     limit: float = Field(gt=0)
     direction: Direction = "both"
     leave: float = Field(0.7, ge=0, lt=1)
@@ -47,6 +49,11 @@ class EwmaState(BaselineState):
     level: Floats
     last_ms: Ints
 
+    def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
+        """Set what is usual, and begin the weighted mean there."""
+        super().train(places, mean, deviation)
+        self.level[places] = 0.0
+
 
 def step(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samples) -> Verdict:
     """Judge the weighted mean.
@@ -61,13 +68,11 @@ def step(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samp
 
 
 def _judge(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samples) -> Verdict:
-    dt_s = np.minimum((samples.time_ms - state.last_ms[places]) / 1000, settings.tau_s)
+    dt_s = (samples.time_ms - state.last_ms[places]) / 1000
     z = (samples.value - state.mean[places]) / state.deviation[places]
-    level = state.level[places]
-    moved = level + (z - level) * (dt_s / (settings.tau_s + dt_s))
-    level = np.where(np.isnan(moved), level, moved)
+    level = lag(state.level[places], z, dt_s, settings.tau_s)
     state.level[places], state.last_ms[places] = level, samples.time_ms
-    shift, limit = size(moved, settings.direction), state.limit[places]
+    shift, limit = size(level, settings.direction), state.limit[places]
     verdict = Verdict(shift >= limit, shift <= limit * settings.leave)
     follow(settings, state, places, samples.value, dt_s, verdict.back & samples.sound())
     return verdict

@@ -129,6 +129,12 @@ def indices(places: Places) -> NDArray[np.intp]:
     return np.arange(places.start, places.stop, dtype=np.intp) if isinstance(places, slice) else places
 
 
+def together(places: NDArray[np.intp]) -> Places:
+    """Return the places as a slice where they follow each other: a view needs no copy."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first == len(places) - 1 else places
+
+
 def among(places: Places, chosen: Bools) -> Places:
     """Return those of the places that are chosen; all of them as they came, for a slice is faster than a list."""
     return places if chosen.all() else indices(places)[chosen]

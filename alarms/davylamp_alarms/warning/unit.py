@@ -1,0 +1,195 @@
+"""Multivariate monitoring of a unit: values that are each unremarkable and together unlike anything in training.
+
+PCA T² says how far the unit is from its centre along the ways it usually moves, Q how far it is off those ways. With
+lags (dynamic PCA) the ways are paths through time.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from davylamp_wire.quality import Level
+from numpy.typing import NDArray
+from pydantic import Field
+
+from davylamp_alarms.batch import Bools, Floats, Ints
+from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow, lag
+from davylamp_alarms.warning.rule import (
+    Evidence,
+    Places,
+    Samples,
+    StatisticalRule,
+    Verdict,
+    indices,
+    together,
+)
+
+
+class UnitSettings(BaselineSettings):
+    """T² or Q over its limit; back with both below `leave` of it.
+
+    Args:
+        inputs: How many tags a unit has.
+        lags: How many earlier samples are looked at together with the newest; 0: none.
+        tau_s: Each value counts as its mean over about this long; 0: as it is.
+        share: Of the variance in training that the components kept explain; 1: all components, and no Q.
+        missing: The share of a unit's tags that may be bad; with more the unit says nothing.
+        gap_s: A silence after which earlier samples no longer count.
+    """
+
+    inputs: int = Field(ge=2)
+    lags: int = Field(0, ge=0, le=20)
+    tau_s: float = Field(0.0, ge=0)
+    share: float = Field(0.9, gt=0, le=1)
+    missing: float = Field(0.5, ge=0, lt=1)
+    gap_s: float = Field(3600.0, gt=0)
+    leave: float = Field(0.7, ge=0, lt=1)
+
+
+class UnitState(BaselineState):
+    """The model of each unit, as training (unit_training.py) found it, and its newest samples.
+
+    An input whose `deviation` is NaN stood still in training, or was never there: it takes no part.
+
+    Args:
+        loadings: Component by component, shape (inputs · (lags + 1), the same, units); 0: not kept.
+        variances: Of each component; inf: not kept.
+        correlation: Of the inputs with each other, to stand in for bad ones.
+        window: Standardised samples, the newest first, shape (inputs · (lags + 1), units).
+    """
+
+    FIELDS: ClassVar[Fields] = {
+        **BASELINE,
+        "loadings": (np.float64, 0.0),
+        "variances": (np.float64, np.inf),
+        "correlation": (np.float64, 0.0),
+        "t2_limit": (np.float64, np.inf),
+        "q_limit": (np.float64, np.inf),
+        "window": (np.float64, 0.0),
+        "count": (np.uint8, 0),
+        "last_ms": (np.int64, NEVER),
+        "t2": (np.float64, np.nan),
+        "q": (np.float64, np.nan),
+    }
+    loadings: Floats
+    variances: Floats
+    correlation: Floats
+    t2_limit: Floats
+    q_limit: Floats
+    window: Floats
+    count: NDArray[np.uint8]
+    last_ms: Ints
+    t2: Floats
+    q: Floats
+
+    def leading(self, name: str) -> tuple[int, ...]:
+        inputs, wide = self.settings.inputs, self.settings.inputs * (self.settings.lags + 1)
+        return {
+            **dict.fromkeys(BASELINE, (inputs,)),
+            "loadings": (wide, wide),
+            "variances": (wide,),
+            "correlation": (inputs, inputs),
+            "window": (wide,),
+        }.get(name, ())
+
+
+def step(settings: UnitSettings, state: UnitState, places: Places, samples: Samples) -> Verdict:
+    """Judge each unit's newest samples against its model.
+
+    ``T² = Σ (pᵢ·x)² / λᵢ``, ``Q = |x|² - Σ (pᵢ·x)²`` over the components kept. A bad input counts as what the others
+    let expect (its conditional mean in training): the unit can still meet the condition, and shows it gone only with
+    every input good. A unit with too many bad inputs, one without a model and one with too few samples say nothing.
+
+    Source: J. E. Jackson, G. S. Mudholkar, Technometrics 21 (1979) 341; W. Ku et al., Chemom. Intell. Lab. Syst. 30
+    (1995) 179 (lags); F. Arteaga, A. Ferrer, J. Chemom. 16 (2002) 408 (missing values).
+    """
+    used = ~np.isnan(state.deviation[:, places])
+    bad = used & ~((samples.level < Level.BAD) & np.isfinite(samples.value))
+    able = used.any(axis=0) & (bad.sum(axis=0) <= settings.missing * used.sum(axis=0))
+    verdict = Verdict(np.zeros(len(able), np.bool_), np.zeros(len(able), np.bool_))
+    where = np.flatnonzero(able)
+    if where.size:
+        part, at = samples.part(where), together(indices(places)[where])
+        z = _standardised(state, at, part.value, used[:, where], bad[:, where])
+        sound = ((part.level == Level.GOOD) | ~used[:, where]).all(axis=0)
+        verdict.met[where], verdict.back[where] = _judge(settings, state, at, part, z, sound)
+    return verdict
+
+
+def _standardised(state: UnitState, at: Places, value: Floats, used: Bools, bad: Bools) -> Floats:
+    """Return how unusual each input is, in deviations; 0 where it takes no part."""
+    there = used & ~bad
+    z = (np.where(there, value, 0.0) - state.mean[:, at]) / state.deviation[:, at]
+    z[~there] = 0.0
+    for unit in np.flatnonzero(bad.any(axis=0)).tolist():
+        z[bad[:, unit], unit] = _expected(
+            state.correlation[:, :, indices(at)[unit]], z[:, unit], bad[:, unit], there[:, unit]
+        )
+    return z
+
+
+def _expected(correlation: Floats, z: Floats, bad: Bools, there: Bools) -> Floats:
+    """Return the conditional mean of the bad inputs, given the others."""
+    known = correlation[np.ix_(there, there)] + RIDGE * np.eye(int(there.sum()))
+    expected: Floats = correlation[np.ix_(bad, there)] @ np.linalg.solve(known, z[there])
+    return expected
+
+
+RIDGE = 1e-3
+"""Added to correlations of inputs that say nearly the same, so that noise does not decide what stands in."""
+
+
+def _judge(
+    settings: UnitSettings, state: UnitState, at: Places, samples: Samples, z: Floats, sound: Bools
+) -> tuple[Bools, Bools]:
+    dt_s = (samples.time_ms - state.last_ms[at]) / 1000
+    x = _take(settings, state, at, samples.time_ms, z, dt_s)
+    scores = np.einsum("cdn,dn->cn", state.loadings[:, :, at], x)
+    t2 = (scores**2 / state.variances[:, at]).sum(axis=0)
+    q = np.maximum((x**2).sum(axis=0) - (scores**2).sum(axis=0), 0.0)
+    state.t2[at], state.q[at] = t2, q
+    t2_limit, q_limit = state.t2_limit[at], state.q_limit[at]
+    enough = state.count[at] > settings.lags
+    met = enough & ((t2 >= t2_limit) | (q >= q_limit))
+    back = enough & sound & (t2 <= t2_limit * settings.leave) & (q <= q_limit * settings.leave)
+    calm = back if samples.wrong is None else back & ~samples.wrong
+    follow(settings, state, at, samples.value, dt_s, calm)
+    return met, back
+
+
+def _take(settings: UnitSettings, state: UnitState, at: Places, time_ms: Ints, z: Floats, dt_s: Floats) -> Floats:
+    """Put the samples in front of the earlier ones and return the whole; a long silence leaves none."""
+    inputs, window, count = settings.inputs, state.window[:, at], state.count[at]
+    count = np.where(dt_s > settings.gap_s, 0, count).astype(np.uint8)
+    if settings.tau_s:
+        z = lag(np.where(count > 0, window[:inputs], 0.0), z, dt_s, settings.tau_s)
+    x = np.concatenate([z, window[: inputs * settings.lags]])
+    state.window[:, at], state.last_ms[at] = x, time_ms
+    state.count[at] = np.minimum(count + 1, settings.lags + 1)
+    return x
+
+
+def evidence(settings: UnitSettings, state: UnitState, places: Places) -> Evidence:
+    """Return T² and Q with their limits, and what each input adds to them, shape (inputs, units).
+
+    ``t2_of = Σ xⱼ·(P Λ⁻¹ Pᵀ x)ⱼ`` over an input's lags, so that the inputs' shares add up to T²; ``q_of`` is the square
+    of what is off the usual ways, and adds up to Q.
+
+    Source: C. F. Alcala, S. J. Qin, Automatica 45 (2009) 1593, partial and complete decomposition contributions.
+    """
+    x, loadings = state.window[:, places], state.loadings[:, :, places]
+    scores = np.einsum("cdn,dn->cn", loadings, x)
+    along = np.einsum("cdn,cn->dn", loadings, scores / state.variances[:, places])
+    off = x - np.einsum("cdn,cn->dn", loadings, scores)
+    by_input = (settings.lags + 1, settings.inputs, -1)
+    return {
+        "t2": state.t2[places],
+        "t2_limit": state.t2_limit[places],
+        "q": state.q[places],
+        "q_limit": state.q_limit[places],
+        "t2_of": (x * along).reshape(by_input).sum(axis=0),
+        "q_of": (off**2).reshape(by_input).sum(axis=0),
+    }
+
+
+UNIT = StatisticalRule(UnitSettings, UnitState, step, evidence)
