@@ -58,7 +58,7 @@ class Reloader:
 
     async def _reload(self) -> None:
         try:
-            config, profiles = await asyncio.to_thread(self._load)
+            config, profiles = await asyncio.to_thread(self._loaded)
             await self._follow(config, profiles)
         except ConfigError as error:
             self.count.refused += 1
@@ -67,6 +67,16 @@ class Reloader:
         else:
             self.count.taken += 1
             self.count.mistakes = ()
+
+    def _loaded(self) -> tuple[EdgeConfig, Mapping[str, Profile]]:
+        """Read the config; one that nobody foresaw is refused like any other, and must not end what runs."""
+        try:
+            return self._load()
+        except ConfigError:
+            raise
+        except Exception as error:
+            log.exception("config cannot be read")
+            raise ConfigError([f"the config cannot be read: {type(error).__name__}: {error}"]) from error
 
 
 def fixed_mistakes(running: EdgeConfig, wanted: EdgeConfig) -> Iterator[str]:

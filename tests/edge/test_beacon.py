@@ -22,7 +22,8 @@ from davylamp_simulators.framing import RtuFraming
 from davylamp_simulators.line import Line
 from davylamp_simulators.scenario import LineMode, LineState
 from structlog.testing import capture_logs
-from support.field import device, edge_config, plc, point, profile, scanning
+from support.field import device, edge_config, plc, point, profile, rogue, scanning
+from support.holds import holds
 from support.relay_module import relay_module, settings_of, shown, shows
 
 
@@ -232,6 +233,39 @@ async def test_a_coil_the_module_does_not_have_is_a_fault_that_names_it() -> Non
         status = at.beacon.status()
         assert status is not None
         assert status.reason == "function 5 of address 20 was refused: exception 2 (illegal address)"
+
+
+async def test_a_refusal_without_its_reason_is_a_fault_and_no_mistake_of_ours() -> None:
+    """It raised an IndexError ten times a second, each with its traceback in the log."""
+
+    async def answer(frame: bytes) -> bytes:
+        return frame[:4] + b"\0\2" + frame[6:7] + b"\x85"
+
+    async with rogue(answer) as address:
+        beacon = Beacon(settings_of(address), Alarms({"a": 1}), EngineWord())
+        await beacon.turn()
+        status = beacon.status()
+        assert status is not None
+        assert status.well is False
+        assert "function 5 of address 0 was refused" in status.reason
+        beacon.become(None)
+        await beacon.turn()
+
+
+async def test_a_mistake_of_the_beacons_own_that_lasts_is_said_once() -> None:
+    class Broken(Alarms):
+        def standing(self) -> dict[str, int]:
+            raise ZeroDivisionError
+
+    async with relay_module() as module:
+        stop = asyncio.Event()
+        beacon = Beacon(settings_of(f"127.0.0.1:{module.port}"), Broken(), EngineWord())
+        with capture_logs() as logs:
+            running = asyncio.create_task(beacon.run(stop))
+            await holds(lambda: beacon.steps >= 5)
+            stop.set()
+            await running
+        assert [each["event"] for each in logs].count("the beacon failed, trying on") == 1
 
 
 async def test_s28_an_orderly_stop_opens_the_contact_and_lets_no_horn_sound_on() -> None:

@@ -13,6 +13,7 @@ from davylamp_wire.profile import Point
 from davylamp_wire.quality import Reason
 from davylamp_wire.reading import Value
 from support.field import asked, exception_to, plc, point, registers, reply_to, rogue, settings, wanted
+from support.holds import holds
 
 
 def plan(points: Mapping[str, Point], **said: Any) -> list[ModbusRequest]:
@@ -329,3 +330,41 @@ def test_a_point_that_cannot_lie_there_says_why(address: str, kind: str, says: s
     wrong = ModbusDriver.wrong_point(address, point(type=kind), settings())
     assert wrong is not None
     assert says in wrong
+
+
+async def test_a_late_answer_that_comes_in_two_halves_around_the_next_request_costs_no_connection() -> None:
+    """The half that came in between was thrown away, and the other half was no frame."""
+    late = b""
+
+    async def answer(frame: bytes) -> bytes:
+        nonlocal late
+        if not late:
+            late = reply_to(frame, b"\0\1")
+            await asyncio.sleep(0.4)
+            return late[:8]
+        return late[8:] + reply_to(frame, b"\0\2")
+
+    async with rogue(answer) as address:
+        driver = await connected(address)
+        (request,) = plan({"a": at("holding:0", type="uint16")}, timeout_s=0.3)
+        with pytest.raises(DeviceUnreachable):
+            await driver.read(request)
+        await asyncio.sleep(0.3)
+        assert request.decode(await driver.read(request), 0).values == [2]
+        await driver.close()
+
+
+async def test_a_device_that_talks_without_end_between_requests_is_hung_up_on() -> None:
+    """After one request without an answer everything was kept until the next one: a gigabit of it in a minute."""
+
+    async def answer(frame: bytes) -> bytes:
+        await asyncio.sleep(0.4)
+        return bytes(1 << 22)
+
+    async with rogue(answer) as address:
+        driver = await connected(address)
+        (request,) = plan({"a": at("holding:0")}, timeout_s=0.3)
+        with pytest.raises(DeviceUnreachable):
+            await driver.read(request)
+        await holds(lambda: not driver.connected)
+        await driver.close()

@@ -14,7 +14,7 @@ from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import install
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import Entry, JournalClass
-from davylamp_edge.reload import fixed_mistakes, uplink_differs
+from davylamp_edge.reload import Reloader, fixed_mistakes, uplink_differs
 from davylamp_edge.scan import Scanner
 from davylamp_edge.writer import Writer
 from davylamp_wire.describe import DeviceDescription
@@ -26,6 +26,7 @@ from support.cloud_process import CloudProcess, until
 from support.edge_host import EdgeHost, edge_host
 from support.edge_process import PROFILE, Process, came, config_of, counting, edge_process, fetch
 from support.field import Collector, device, edge_config, plc, point, profile
+from support.holds import holds
 from support.leaks import footprint, left_behind
 from support.services import Broker, free_port
 
@@ -218,6 +219,44 @@ async def test_a_bad_config_is_refused_whole_and_the_old_one_runs_on(tmp_path: P
         plant.cancel()
     assert len(host.of(MessageType.DBIRTH)) == 1
     assert_without_a_gap(numbers_of(host, "rig"))
+
+
+async def test_a_password_file_that_is_no_text_is_refused_and_the_old_config_runs_on(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """Whatever was no `ConfigError` ended the agent, and its devices were not read until somebody came."""
+    (tmp_path / "password").write_bytes(b"\xff\xfe\x00")
+    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
+        plant = group.create_task(counting(rig))
+        config = config_of(tmp_path, mosquitto, rig.address)
+        with edge_host(mosquitto) as host, edge_process(config) as edge:
+            await came(host, lambda: host.records, "a record")
+            login = 'username = "edge"\npassword_file = "password"\n'
+            config.write_text(config.read_text().replace("keepalive_s", f"{login}keepalive_s"))
+            edge.reload()
+            await came(host, logged(edge, "config refused"), "the refusal")
+            assert "password is not UTF-8; save it as UTF-8" in edge.log.read_text()
+            seen = len(host.records)
+            await came(host, lambda: len(host.records) > seen + 10, "records after it")
+            assert edge.terminate() == 0
+        plant.cancel()
+
+
+async def test_a_config_that_fails_in_a_way_nobody_foresaw_is_refused_like_any_other() -> None:
+    def load() -> Any:
+        raise ZeroDivisionError("in a profile")
+
+    async def follow(*_: Any) -> None:
+        raise AssertionError("nothing was loaded")
+
+    stop = asyncio.Event()
+    reloader = Reloader(load, follow)
+    reloader.asked.set()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(reloader.run(stop))
+        await holds(lambda: reloader.count.refused)
+        stop.set()
+    assert reloader.count.mistakes == ("the config cannot be read: ZeroDivisionError: in a profile",)
 
 
 async def test_s26_other_broker_settings_end_the_session_and_no_line(tmp_path: Path, mosquitto: Broker) -> None:

@@ -149,6 +149,25 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path, old: str, new: st
     assert reason in "\n".join(mistakes(tmp_path, TANK.replace(old, new)))
 
 
+@pytest.mark.parametrize(
+    ("loop", "reason"),
+    [
+        (
+            "{zero_ma = 4, span_ma = 4}",
+            "points.level.loop: zero_ma and span_ma are both 4; a range lies between the two",
+        ),
+        (
+            '{bands = [{from_ma = 22, to_ma = 20.5, level = "uncertain", reason = "OVER_RANGE"}]}',
+            "points.level.loop.bands.0: 22..20.5 mA holds no current; put the lower end first",
+        ),
+    ],
+)
+def test_s09_a_loop_that_can_map_no_current_is_refused(tmp_path: Path, loop: str, reason: str) -> None:
+    """A band with its ends exchanged was never met, and a loop without a span ended the edge that read it again."""
+    (line,) = mistakes(tmp_path, TANK.replace('unit = "m"', f'unit = "m"\nloop = {loop}'))
+    assert reason in line
+
+
 def test_limits_out_of_order_are_refused(tmp_path: Path) -> None:
     low = TANK[TANK.index("[points.level.limits.H]") :].replace("limits.H", "limits.L").replace("10", "11")
     assert "limits.L (11) lies above limits.H (10)" in "\n".join(mistakes(tmp_path, TANK + low))

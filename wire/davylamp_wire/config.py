@@ -89,6 +89,8 @@ def secret_from(file: Path | None, variable: str | None, what: str) -> SecretStr
             return SecretStr(file.read_text(encoding="utf-8").strip())
         except OSError as error:
             raise ConfigError([f"{file}: {what} cannot be read ({error.strerror})"]) from None
+        except UnicodeDecodeError:
+            raise ConfigError([f"{file}: {what} is not UTF-8; save it as UTF-8"]) from None
     if variable is not None:
         found = os.environ.get(variable)
         if found is None:

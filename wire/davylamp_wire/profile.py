@@ -329,6 +329,18 @@ def unshown(states: Mapping[str, Text], key: str) -> Iterator[str]:
             yield f"{key}.states.{written}: no value reads so; write a number as it is shown, 1 or -2"
 
 
+def unmapped(loop: Loop | None, key: str) -> Iterator[str]:
+    """Yield one line per part of a loop's map that no current is ever in (SAFETY S9)."""
+    if loop is None:
+        return
+    if loop.zero_ma == loop.span_ma:
+        yield f"{key}.loop: zero_ma and span_ma are both {loop.zero_ma:g}; a range lies between the two"
+    for at, band in enumerate(loop.bands):
+        if band.from_ma > band.to_ma:
+            span = f"{band.from_ma:g}..{band.to_ma:g} mA"
+            yield f"{key}.loop.bands.{at}: {span} holds no current; put the lower end first"
+
+
 COMM_OK = "comm_ok"
 """Every device has this point, made by the edge itself: 1 while the device answers, 0 while it does not."""
 
@@ -361,6 +373,7 @@ def load_profile(path: Path) -> Profile:
 def _unsaid(point: Point, key: str) -> Iterator[str]:
     yield from unhandled(point.limits, key)
     yield from unshown(point.states, key)
+    yield from unmapped(point.loop, key)
 
 
 def load_profiles(*folders: Path) -> dict[str, Profile]:

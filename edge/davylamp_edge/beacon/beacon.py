@@ -69,6 +69,7 @@ class Beacon:
         self._counts = Counts()
         self._began_s = 0.0
         self._heard = Heard((), lives=False)
+        self._failed = False
         self.steps = 0
         """Grows with every turn."""
 
@@ -135,8 +136,11 @@ class Beacon:
     async def _turn_unharmed(self) -> None:
         try:
             await self.turn()
+            self._failed = False
         except Exception:
-            log.exception("the beacon failed, trying on")
+            if not self._failed:
+                log.exception("the beacon failed, trying on")
+            self._failed = True
         self.steps += 1
 
     async def _set_up(self) -> None:

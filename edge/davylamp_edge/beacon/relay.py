@@ -93,8 +93,9 @@ class Relay:
         except (OSError, TimeoutError, OutOfStep) as error:
             raise ModuleLost(f"unit {self._settings.unit} at {self._address}: {error}") from None
         if pdu[0] & REFUSED:
-            name = EXCEPTION_NAMES.get(pdu[1], "unknown")
-            raise ModuleLost(f"function {function} of address {address} was refused: exception {pdu[1]} ({name})")
+            code = pdu[1] if len(pdu) > 1 else 0
+            name = EXCEPTION_NAMES.get(code, "unknown")
+            raise ModuleLost(f"function {function} of address {address} was refused: exception {code} ({name})")
         if echo and pdu != echo:
             raise ModuleLost(f"coil {address}: the write was confirmed with other words")
         return pdu

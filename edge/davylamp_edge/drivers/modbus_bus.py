@@ -88,7 +88,8 @@ class Bus(asyncio.Protocol):
         self._transaction = self._transaction + 1 & 0xFFFF
         asked = self._asked = Asked(self._transaction, unit, function, size, echo)
         frame = self._frames.request(asked, start, count)
-        self._buffer.clear()
+        if not self._frames.numbered:
+            self._buffer.clear()
         self._answer = self._loop.create_future()
         self._asked_s = self._loop.time()
         self._send(frame)
@@ -170,11 +171,16 @@ class Bus(asyncio.Protocol):
             self._answer.set_exception(ConnectionResetError("the connection was closed"))
 
     def data_received(self, data: bytes) -> None:
-        """Take what came for the answer to what was asked last, or set it aside."""
+        """Take what came for the answer to what was asked last, or set it aside.
+
+        Numbered frames are kept to their end, whenever they come: where one is cut short, the next is none.
+        """
         self._heard_s = self._loop.time()
-        if self._asked is not None:
+        if self._asked is not None or self._frames.numbered:
             self._buffer += data
             self._look()
+        if self._answer is None and len(self._buffer) > MOST_BYTES and isinstance(self._transport, asyncio.Transport):
+            self._transport.abort()
 
     def _look(self) -> None:
         if self._asked is None or self._answer is None or self._answer.done():
