@@ -23,6 +23,7 @@ from davylamp_edge.clock import ClockOffset
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.confirm import confirmed_set
 from davylamp_edge.expiry import Certificates
+from davylamp_edge.first_readings import FirstReadings
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.link import Arrived, Connected, Connecting, Drained, Event, Link, Lost
@@ -94,6 +95,7 @@ class Uplink:
         self._events: list[Event] = []
         self._commands: deque[Arrived] = deque(maxlen=COMMANDS)
         self._offered: list[Record] = []
+        self._first = FirstReadings(is_new=journal.last_record == 0)
         self._news: list[tuple[EdgeConfig, Births]] = []
         self._online = False
         self._stopping = False
@@ -118,6 +120,8 @@ class Uplink:
             if self._online:
                 self._offered.extend(records)
                 self._changed.notify()
+            else:
+                self._first.hold(records)
 
     def follow(self, config: EdgeConfig, births: Births) -> None:
         """Say what another config says, before any record that is offered from now on."""
@@ -392,10 +396,10 @@ class Uplink:
             self._begin_anew()
 
     def _be_born(self) -> None:
-        """Publish all births; from here on new records are live, and all before are backlog."""
+        """Publish all births; from here on new records are live, and all before are backlog; not a new edge's first."""
         with self._changed:
             self._online = True
-            self._offered.clear()
+            self._offered = self._first.take(self._now_ms() - self._config.broker.keepalive_s * 1000)
         # After `_online`: a record made in between is both live and backlog. The other way round it would be neither.
         last_record = self._journal.last_record
         self._publisher.be_born(self.clock.ms)

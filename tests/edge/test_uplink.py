@@ -14,7 +14,7 @@ from davylamp_wire.payload import BD_SEQ, EPOCH, HOLE, REBIRTH
 from davylamp_wire.topic import MessageType
 from support.edge_host import edge_host
 from support.services import Broker
-from support.uplink import DEVICE, NODE, Edge, born, edge_on, values
+from support.uplink import DEVICE, LONG_MS, NODE, Edge, born, edge_on, values
 
 
 def test_births_come_first_and_seq_counts_on_from_0(tmp_path: Path, mosquitto: Broker) -> None:
@@ -52,8 +52,31 @@ def test_nothing_is_born_before_the_primary_host_is_online(tmp_path: Path, mosqu
         assert bystander.seen == []
         with edge_host(mosquitto) as host:
             born(host)
-            host.wait(lambda: host.records, "the backlog")
-            assert host.records[0].historical
+            host.wait(lambda: host.records, "the reading")
+
+
+def test_s05_what_a_new_edge_has_just_read_is_of_the_present_at_its_first_birth_and_later_backlog(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """No link was lost before it, so that no alarm may say so; what waited long, or for a second session, did wait."""
+    with edge_host(mosquitto, host="another") as bystander, edge_on(tmp_path, mosquitto) as edge:
+        edge.read(1.0, ago_ms=LONG_MS)
+        edge.read(2.0)
+        edge.read(3.0)
+        edge.written(bystander, 3)
+        with edge_host(mosquitto) as host:
+            host.wait(lambda: len(host.records) == 3, "three readings")
+            assert [(record.number, record.historical) for record in host.records] == [
+                (2, False),
+                (3, False),
+                (1, True),
+            ]
+        bystander.wait(lambda: edge.uplink.state != "online", "that the host has gone")
+        edge.read(4.0)
+        edge.written(bystander, 4)
+        with edge_host(mosquitto) as host:
+            host.wait(lambda: 4 in host.numbers(), "the fourth")
+            assert all(record.historical for record in host.records)
 
 
 def test_a_host_that_goes_offline_ends_the_session_with_a_death(tmp_path: Path, mosquitto: Broker) -> None:
@@ -150,7 +173,7 @@ def test_s27_a_restored_cloud_is_filled_again(tmp_path: Path, mosquitto: Broker)
 def test_live_goes_before_the_backlog_of_a_cut(tmp_path: Path, mosquitto: Broker) -> None:
     with edge_host(mosquitto, host="another") as bystander, edge_on(tmp_path, mosquitto, backlog_rate=100) as edge:
         for n in range(200):
-            edge.read(float(n))
+            edge.read(float(n), ago_ms=LONG_MS)
         edge.written(bystander, 200)
         with edge_host(mosquitto) as host:
             born(host)

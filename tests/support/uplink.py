@@ -22,6 +22,8 @@ from support.edge_host import EdgeHost
 from support.services import Broker
 
 DEVICE = "cl2-store"
+LONG_MS = 60_000
+"""Longer than an edge may be silent."""
 NODE = Topic(MessageType.NCMD, "davylamp", "edge-1")
 DATA = (MessageType.NDATA, MessageType.DDATA)
 
@@ -59,10 +61,10 @@ class Edge:
         self.writer.start()
         self.uplink.start()
 
-    def read(self, value: float, kind: JournalClass = JournalClass.LIVE, times: int = 1) -> None:
+    def read(self, value: float, kind: JournalClass = JournalClass.LIVE, times: int = 1, ago_ms: int = 0) -> None:
         """Journal one reading of the level, so many times in one record."""
         tags = self.births.tags[DEVICE]
-        now = int(time.time() * 1000)
+        now = int(time.time() * 1000) - ago_ms
         at = tags.installed.names.index("level")
         body = metrics_body(Readings([tags.aliases[at]], [now], [value], [0]), tags.types)
         self.writer.submit(Entry(DEVICE, kind, body * times, now))

@@ -193,9 +193,9 @@ def a_lost_device_turns_bad_and_stays_born(recording: Recording) -> int:
 
 
 def _turned_bad(recording: Recording, said: Said) -> bool:
-    points = [
-        metric for metric in said.payload.metrics if recording.names[metric.alias][1] in ("count", "level", "cold")
-    ]
+    """Return whether a message's last word of each point is bad; the value it had before may stand ahead of it."""
+    last = {recording.names[metric.alias][1]: metric for metric in said.payload.metrics}
+    points = [metric for name, metric in last.items() if name in ("count", "level", "cold")]
     return bool(points) and all(metric.properties.keys[:1] == ["Quality"] for metric in points)
 
 
