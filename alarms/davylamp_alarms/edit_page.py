@@ -52,6 +52,9 @@ TAIL = """- **keep**: occurrence, acknowledgement, latch and every running delay
 Saving what is in force already, a new profile version, a rebirth under other aliases, limits in another order: nothing
 differs, so nothing happens. A latch switched on holds from the next raise; one switched off leaves what is latched.
 
+Alarms of `local` points are decided by their edge, and their limits are changed there (decision 0024): its birth puts
+them in force, and what stands is left by the figures it was entered by. Who decides an alarm changes nothing else.
+
 Another range (a replaced instrument, SAFETY S19) moves the over-range limit like any other limit.
 
 `POST /api/v1/tags/{index}/limits/preview` and the console show all this per alarm before anything is saved.

@@ -128,10 +128,18 @@ def _write(memory: Memory, changes: Changes, edited: list[AlarmDef]) -> None:
     if layout.put([alarm for alarm in edited if alarm.tag != NO_TAG]):
         memory.slots.arrange(memory.layout.rows)
     for alarm in edited:
+        if alarm.local:
+            _hand_over(memory, row_of(memory, alarm.tag, alarm.kind))
         if alarm.tag == NO_TAG:
             memory.node(alarm.node)
             memory.lone.setdefault(alarm.id, Lone(alarm)).definition = alarm
     memory.clock.sweep_ms = -ALWAYS
+
+
+def _hand_over(memory: Memory, row: int) -> None:
+    """Leave an alarm to its edge: what stands goes on standing, delays that run here are no longer ours."""
+    phase = memory.layout.rows.phase
+    phase[row] = Phase.ACTIVE if phase[row] >= Phase.ACTIVE else Phase.NORMAL
 
 
 def _evaluate(memory: Memory, seq: int, planned: Plan) -> Iterator[Step]:
@@ -140,7 +148,7 @@ def _evaluate(memory: Memory, seq: int, planned: Plan) -> Iterator[Step]:
     anew = [one.after for one in planned.replaced if one.anew and one.after is not None]
     for alarm in (*planned.added, *anew):
         readable = 0 <= alarm.tag < known and memory.layout.tags.quality[alarm.tag] >> 8 < Level.BAD
-        if readable and alarm.kind in MEASURED:
+        if readable and alarm.kind in MEASURED and not alarm.local:
             yield from _meet(memory, seq, planned.changes, alarm, row_of(memory, alarm.tag, alarm.kind))
     mine = {alarm.tag for alarm in planned.edited if 0 <= alarm.tag < known}
     settle_bands(memory, np.array(sorted(mine), np.int32))

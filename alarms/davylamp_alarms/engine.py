@@ -1,11 +1,11 @@
 """The alarm engine: log records in, transitions out. It depends on nothing else, not even on how batches are cut."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from davylamp_alarms import commands, edits, samples, timers
+from davylamp_alarms import commands, edits, samples, timers, told
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Register
@@ -18,6 +18,7 @@ from davylamp_alarms.resume import resume
 from davylamp_alarms.settle import settle
 from davylamp_alarms.skew import host_error_ms
 from davylamp_alarms.snapshot import Snapshot, load, save
+from davylamp_alarms.told import EdgeSaid
 from davylamp_alarms.transition import Command, Refusal, Transition
 
 
@@ -73,12 +74,19 @@ class Engine:
         memory = self._memory
         return sum(columns.nbytes for columns in (memory.layout.tags, memory.layout.rows, memory.slots, memory.nodes))
 
-    def apply(self, batch: Batch) -> list[Transition]:
-        """Evaluate readings."""
-        if not len(batch):
+    def apply(self, batch: Batch, said: Sequence[EdgeSaid] = ()) -> list[Transition]:
+        """Evaluate readings, and take what edges say of the alarms they decide; both of whole log records."""
+        if not len(batch) and not said:
             return []
-        self._memory.seq = int(batch.seq[-1])
-        return settle(self._memory, samples.evaluate(self._memory, batch))
+        self._memory.seq = max([word.seq for word in said] + [int(seq) for seq in batch.seq[-1:]])
+        steps = samples.evaluate(self._memory, batch) if len(batch) else []
+        return settle(self._memory, steps + told.take(self._memory, said))
+
+    def edge_born(self, seq: int, device: str, life: str, run: int, said: Sequence[EdgeSaid]) -> list[Transition]:
+        """Take what a device's birth says of the alarms its edge decides: where they are in the run that is now."""
+        self._memory.seq = seq
+        told.begin(self._memory, device, life, run)
+        return settle(self._memory, told.take(self._memory, said))
 
     def tick(
         self, seq: int, now_ms: int, monotonic_ms: int, boot_id: str, offsets: Mapping[str, int]

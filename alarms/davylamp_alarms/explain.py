@@ -38,6 +38,8 @@ class Because(StrEnum):
     BAD = "bad"
     """It does not stand, and the newest value is bad: that neither raises nor clears (SAFETY S4)."""
     NO_VALUE = "no_value"
+    AT_EDGE = "at_edge"
+    """Its edge decides it, and said last what it is (decision 0024)."""
     HEARD = "heard"
     """Not stale: it was heard, or counts from a later moment."""
     LINK_LOST = "link_lost"
@@ -166,6 +168,8 @@ def _heard(memory: Memory, tag: int) -> tuple[int, bool]:
 def _because(memory: Memory, tag: int, row: int, met: bool, inside: bool) -> Because:
     layout, kind = memory.layout, memory.layout.row_class(row).kind
     phase, quality = Phase(int(layout.rows.phase[row])), int(layout.tags.quality[tag])
+    if layout.row_class(row).local:
+        return Because.AT_EDGE
     if phase is Phase.PENDING:
         return Because.ON_DELAY
     if phase is Phase.CLEARING:

@@ -127,6 +127,7 @@ class RowClass:
     deadband: float
     latch: bool
     group: str
+    local: bool = False
 
 
 class Layout:
@@ -152,6 +153,7 @@ class Layout:
         self.kind_of = np.array([KIND_NUMBER[c.kind] for c in rows], np.int64)
         self.on_delay_of = np.array([c.on_delay_ms for c in rows], np.int64)
         self.off_delay_of = np.array([c.off_delay_ms for c in rows], np.int64)
+        self.local_of = np.array([c.local for c in rows], np.bool_)
 
     # names -> places
 
@@ -225,6 +227,7 @@ class Layout:
             off_delay_ms=shared.off_delay_ms,
             latch=shared.latch,
             group=shared.group,
+            local=shared.local,
         )
 
     # definitions -> places
@@ -299,7 +302,7 @@ class Layout:
     def _row_class(self, a: AlarmDef) -> int:
         source = self.sources.number(a.hazard_source)
         return self.row_classes.number(
-            RowClass(a.kind, a.priority, source, a.on_delay_ms, a.off_delay_ms, a.deadband, a.latch, a.group)
+            RowClass(a.kind, a.priority, source, a.on_delay_ms, a.off_delay_ms, a.deadband, a.latch, a.group, a.local)
         )
 
     def remove(self, rows: Sequence[int]) -> Ints:

@@ -68,7 +68,7 @@ class Change:
     """What an edge says of one of its alarms: that it was raised, that it returned, or where it stands.
 
     Times are the wall's. `time_ms` is when that was measured, `before_ms` when the occurrence before this one
-    returned; `value` and `quality` are of the reading that decided.
+    returned; `value` and `quality` are of the reading that decided. `found`: nothing changed, this is where it stands.
     """
 
     alarm: AlarmDef
@@ -79,6 +79,7 @@ class Change:
     before_ms: int | None
     value: float | None
     quality: int
+    found: bool = False
 
 
 class Conditions:
@@ -235,7 +236,8 @@ class Conditions:
 
     def _standing(self, name: str, now: Moment) -> Change:
         kept = self._kept[name]
-        return _change(self._in_force(name), kept, kept.returned_ms if kept.active else None, now)
+        change = _change(self._in_force(name), kept, kept.returned_ms if kept.active else None, now)
+        return replace(change, found=True)
 
     def _to_keep(self, name: str, now: Moment) -> Kept:
         kept, row = replace(self._kept[name], pending_ms=self._pending.get(name)), self._row(name)

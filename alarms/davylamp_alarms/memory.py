@@ -11,6 +11,7 @@ from davylamp_alarms.batch import Ints
 from davylamp_alarms.book import Book, Facts
 from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.definition import BLIND_KINDS, KINDS, Kind, MaskDef, alarm_id
+from davylamp_alarms.edge_heard import Heard
 from davylamp_alarms.groups import Group
 from davylamp_alarms.layout import Layout
 from davylamp_alarms.lone import Lone
@@ -52,7 +53,10 @@ class Clock:
 
 
 class Memory:
-    """Columns of tags, rows, slots and nodes; the book of occurrences; alarms without a tag."""
+    """Columns of tags, rows, slots and nodes; the book of occurrences; alarms without a tag.
+
+    `heard` is what an edge said last of each alarm it decides, `edge_runs` in which run each device was born.
+    """
 
     def __init__(self, shifts_ms: Sequence[int] = ()) -> None:
         self.layout, self.slots, self.nodes = Layout(), Slots(), Nodes()
@@ -63,6 +67,8 @@ class Memory:
         self.groups_of: dict[str, tuple[str, ...]] = {}
         self.masks: dict[str, MaskDef] = {}
         self.one_person: frozenset[str] = frozenset()
+        self.heard: dict[str, Heard] = {}
+        self.edge_runs: dict[str, tuple[str, int]] = {}
         self.seq, self.register_version = -1, 0
         self.ahead_ms = 0
 

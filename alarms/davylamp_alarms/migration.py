@@ -86,6 +86,7 @@ FIELDS = {
     "latch": Edit.LATCH,
     "priority": Edit.PRIORITY,
     "group": Edit.POSITION,
+    "local": Edit.TEXT,
     "hazard_source": Edit.INSTRUMENT,
     "node": Edit.INSTRUMENT,
 }

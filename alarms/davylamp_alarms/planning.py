@@ -108,6 +108,8 @@ def _replaced(memory: Memory, before: AlarmDef | None, after: AlarmDef, outvoted
     edits = tuple(FIELDS[name] for name in changed(before, after))
     where = places_of(memory, after.id)
     decision = decide(edits, where)
+    if decision is Decision.JUDGE and after.local:
+        decision = Decision.KEEP  # its edge lets what stands return by the figures it was entered by
     if decision is Decision.JUDGE:
         decision = Decision.CLOSE if _lets_go(memory, before, after) else Decision.KEEP
     if after.id in outvoted:

@@ -1,6 +1,7 @@
 """From steps to transitions: in order, through the lifecycle's table, numbered by the book."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import groupby
 
 from davylamp_alarms.book import Facts, Record
@@ -158,6 +159,8 @@ def _counted(memory: Memory, step: Step, facts: Facts) -> Told:
 
 
 def _write(memory: Memory, step: Step, facts: Facts, record: Record, event: Event) -> Transition:
+    if step.limit is not None and facts.limit is not None:
+        facts = replace(facts, limit=step.limit)
     said = (step.time_ms, step.due_ms, step.actor, step.comment)
     return memory.book.write(step.seq, facts, record, event, *said)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from davylamp_alarms.book import Book, OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import AlarmDef, GroupDef, Kind, MaskDef, Member, Priority
+from davylamp_alarms.edge_heard import Heard
 from davylamp_alarms.fields import fields_of
 from davylamp_alarms.groups import Count, Group
 from davylamp_alarms.lifecycle import State
@@ -17,7 +18,7 @@ from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.transition import Condition, Lane, Suppression
 
-VERSION = 6
+VERSION = 7
 """Of the form of all that is in a snapshot; one of another version is not read but replayed from the log.
 
 It rises with every change of form: tests/cloud/recorded/snapshot-form.json holds the form of this version.
@@ -42,6 +43,8 @@ def save(memory: Memory) -> dict[str, NDArray[Any] | bytes]:
         "shifts_ms": memory.shifts_ms,
         "masks": [asdict(mask) for mask in memory.masks.values()],
         "one_person": sorted(memory.one_person),
+        "heard": {name: astuple(heard) for name, heard in memory.heard.items()},
+        "edge_runs": memory.edge_runs,
         "clock": [clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms, clock.jump_ms],
     }
     return {
@@ -69,6 +72,8 @@ def load(snapshot: Snapshot) -> Memory:
     masks = (MaskDef(**{**said, "alarms": tuple(said["alarms"])}) for said in head["masks"])
     memory.masks = {mask.id: mask for mask in masks}
     memory.one_person = frozenset(head["one_person"])
+    memory.heard = {name: _read_heard(*said) for name, said in head["heard"].items()}
+    memory.edge_runs = {device: (life, run) for device, (life, run) in head["edge_runs"].items()}
     memory.layout.load(snapshot)
     memory.slots.load("slots", snapshot)
     memory.nodes.load("nodes", snapshot)
@@ -82,6 +87,10 @@ def load(snapshot: Snapshot) -> Memory:
     clock = memory.clock
     clock.now_ms, clock.monotonic_ms, clock.boot_id, clock.sweep_ms, clock.jump_ms = head["clock"]
     return memory
+
+
+def _read_heard(life: str, run: int, no: int, active: bool, missing: list[list[int]], late_no: int) -> Heard:
+    return Heard(life, run, no, active, tuple((first, last) for first, last in missing), late_no)
 
 
 def _json(value: object) -> bytes:

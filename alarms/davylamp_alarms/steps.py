@@ -25,7 +25,7 @@ class What(StrEnum):
 class Step:
     """One step of one alarm; the fields mean what they mean in `Transition`. `kind` is the kind's number.
 
-    `from_ms` and `until_ms` bound an excursion in backlog.
+    `from_ms` and `until_ms` bound an excursion in backlog; `limit` is by which an edge decided, where one did.
     """
 
     seq: int
@@ -42,6 +42,7 @@ class Step:
     alarm: str = ""
     actor: str = ""
     comment: str = ""
+    limit: float | None = None
 
     @property
     def order(self) -> tuple[int, int, int, str]:

@@ -20,6 +20,7 @@ from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.acts import AUDITED, HIDING, Act, act_of, command_of, subject_of
+from davylamp_cloud.edge_words import Text, gathered, read
 from davylamp_cloud.introduction import described
 from davylamp_cloud.limit_edits import DIRECT, Asked, wanted_of
 from davylamp_cloud.listening import Heard, listen
@@ -80,6 +81,9 @@ class Refused:
     comment: str = ""
     before: Settings | None = None
     wanted: Settings | None = None
+
+
+AT_EDGE = "limits changed where they are decided / 限值已在边缘修改"
 
 
 class HalfDone(Exception):
@@ -200,11 +204,33 @@ class Evaluator:
             work.unknown += int(np.count_nonzero(~known))
             found = kept(found, known)
         batch = found.batch
+        said = gathered(
+            found.edge_words,
+            self._place,
+            lambda seq, why: work.unreadable.append(Unreadable(seq, arrivals_ms[seq], f"readings: {why}")),
+        )
+        work.steps += [Step(step, arrivals_ms[step.seq]) for step in self.engine.apply(batch, said)]
         if not len(batch):
             return
-        work.steps += [Step(step, arrivals_ms[step.seq]) for step in self.engine.apply(batch)]
         self.live.grow(len(self.register))
         self.live.store(batch.tag, batch.time_ms, batch.value, batch.quality, batch.arrival_ms, found.texts, batch.late)
+
+    def _place(self, tag_id: str, kind: Kind) -> int | None:
+        """Return the tag that has an alarm of this kind; None where there is none."""
+        alarm = self.engine.definition(alarm_id(tag_id, kind))
+        return None if alarm is None else alarm.tag
+
+    def _edge_alarms(self, record: Record, said: dict[str, Any], work: Work) -> None:
+        """Take what a device's birth says of the alarms its edge decides."""
+        text = Text(record.seq, int(said["stamp_ms"]), str(said["device"]), str(said["said"]))
+        word = read(text)
+        words = gathered(
+            [text],
+            self._place,
+            lambda seq, why: work.unreadable.append(Unreadable(seq, record.time_ms, f"birth: {why}")),
+        )
+        steps = self.engine.edge_born(record.seq, text.device, word.life, word.run, words)
+        work.steps += self._steps(steps, record)
 
     def _birth(self, record: Record, work: Work) -> None:
         slim = self._log.births.get(record.birth)
@@ -225,6 +251,29 @@ class Evaluator:
             self.live.grow(len(self.register))
             found.changes = None  # the engine has it: a thousand births in one slice would keep a million definitions
         work.introduced.append((record.seq, found))
+        for tag, settings in found.adopted:
+            self._adopt(record, self.register.tags[tag], settings, found, work)
+
+    def _adopt(self, record: Record, tag: Tag, wanted: Settings, found: Introduced, work: Work) -> None:
+        """Put in force what an edge decides by already. A limit whose alarm stands goes only by two persons (S20)."""
+        answer = self._adopted(record, tag, wanted)
+        if isinstance(answer, Refusal):
+            found.proposals += self.register.propose(tag, wanted, record.seq, record.time_ms)
+            wanted = wanted.model_copy(update={"limits": {**tag.settings.limits, **wanted.limits}})
+            answer = self._adopted(record, tag, wanted)
+        if isinstance(answer, Refusal):
+            raise ValueError(answer.en)
+        work.steps += self._steps(answer, record)
+        if wanted == tag.settings:
+            return
+        after = replace(tag, settings=wanted, version=tag.version + 1, accepted_by=tag.node)
+        self.register.put(after)
+        said = (record.seq, record.time_ms, tag.node, AT_EDGE, None)
+        work.decisions.append(Decision(*said, accepted=True, before=tag, after=after, op="edge"))
+
+    def _adopted(self, record: Record, tag: Tag, settings: Settings) -> list[Transition] | Refusal:
+        changes = replace(self.register.acceptance(tag, settings, record.time_ms), comment=AT_EDGE)
+        return self._redefined(record.seq, changes)
 
     def _link(self, record: Record, work: Work) -> None:
         said = json.loads(record.body)
@@ -295,6 +344,8 @@ class Evaluator:
             self._resume(record, said, work)
         elif said["op"] == "device_died":
             work.removed.append(LinkChange(record.seq, f"{said['node']}/{said['device']}", False, "", record.time_ms))
+        elif said["op"] == "edge_alarms":
+            self._edge_alarms(record, said, work)
         elif said["op"] in DIRECT:
             self._put(record, said, self.register.find(said["tag"]), None, work)
         else:

@@ -20,7 +20,16 @@ import structlog
 from davylamp_wire.decode import decode
 from davylamp_wire.describe import slug
 from davylamp_wire.intervals import Confirmation, Intervals
-from davylamp_wire.payload import CONFIRM, ENGINE, HOLE, REBIRTH, BirthMetric, SparkplugType, command_payload
+from davylamp_wire.payload import (
+    CONFIRM,
+    ENGINE,
+    HOLE,
+    LOCAL_ALARM,
+    REBIRTH,
+    BirthMetric,
+    SparkplugType,
+    command_payload,
+)
 from davylamp_wire.session import (
     Born,
     Data,
@@ -237,11 +246,17 @@ class Intake:
         self._link(node, True, "birth", now_ms)
 
     def _device_born(self, node: EdgeNode, born: DeviceBorn, now_ms: int) -> None:
-        if not born.again:
-            own, message = node.session.own, born.message
-            digest = outline(node.id, slug(born.device), own, message)
-            said = self._births.known(digest) or said_by_device(node.group, node.name, born.device, message, own)
-            self._birth(node, said, born.payload, born.birth, now_ms)
+        if born.again:
+            return
+        own, message = node.session.own, born.message
+        digest = outline(node.id, slug(born.device), own, message)
+        said = self._births.known(digest) or said_by_device(node.group, node.name, born.device, message, own)
+        self._birth(node, said, born.payload, born.birth, now_ms)
+        alarms = message.find(LOCAL_ALARM) if own else None
+        if alarms is not None and isinstance(alarms.value, str):
+            told = {"op": "edge_alarms", "device": f"{node.id}/{slug(born.device)}", "said": alarms.value}
+            stamped = {**told, "stamp_ms": alarms.time_ms or now_ms}
+            self._submit([_record(RecordKind.CHANGE, stamped, now_ms, node.id)], now_ms)
 
     def _birth(self, node: EdgeNode, said: Said | Birth, payload: bytes, number: int, now_ms: int) -> Birth:
         """Log a birth. What was said before in the same words is stored once; the values of a foreign one are kept."""

@@ -69,6 +69,10 @@ def _wanted(seq: int, said: Mapping[str, Any], tag: Tag, proposal: Proposal | No
         return keep_verified(live, proposal.settings)
     if said["op"] == "verify":
         return _verified(seq, said, live, at_ms)
+    if live.local:
+        zh = f"{tag.tag_id} 的限值由边缘站 {tag.node} 判定：请在该边缘站的配置或设备模板中修改，然后重新加载（SIGHUP）"
+        en = f"{tag.tag_id} is decided at its edge {tag.node}: change the limit in that edge's config, then reload it"
+        return Refusal(seq, Why.BAD_EDIT, zh, en)
     limits = {LimitKind(kind): Limit.model_validate(limit) for kind, limit in said["limits"].items()}
     return keep_verified(live, live.model_copy(update={"limits": limits}))
 

@@ -1,6 +1,6 @@
 """From payloads in the log to one batch of columns; no Python per reading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,8 +9,9 @@ from davylamp_wire.columns import Columns, decode_many
 from davylamp_wire.decode import PayloadError
 from numpy.typing import NDArray
 
+from davylamp_cloud.edge_words import Text
 from davylamp_cloud.log import Record
-from davylamp_cloud.tags import NO_TAG, BirthBook
+from davylamp_cloud.tags import EDGE_ALARMS, NO_TAG, BirthBook
 
 Ints = NDArray[np.int64]
 MARK_BITS = (1 << 63) - 1
@@ -42,6 +43,8 @@ class Slice:
     told: Told
     unread: tuple[int, ...] = ()
     unknown: int = 0
+    edge_words: tuple[Text, ...] = ()
+    """What edges say of alarms that they decide."""
 
 
 def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
@@ -50,6 +53,7 @@ def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
     heads: list[tuple[int, int, bool, int, int, int]] = []
     texts: dict[int, str] = {}
     unread = []
+    words: list[Text] = []
     at = 0
     for record, columns in zip(records, decoded(records, births), strict=True):
         if isinstance(columns, ValueError):
@@ -57,6 +61,7 @@ def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
             continue
         tags = births.indices(record.birth, columns.aliases)
         if columns.texts:
+            words += _edge_words(record, columns, tags)
             texts.update((at + position, text) for position, text in columns.texts.items())
         parts.append((tags, columns.times_ms, columns.values, columns.qualities))
         mark = record.seq if columns.record is None else columns.record & MARK_BITS
@@ -65,7 +70,14 @@ def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
     if not parts:
         nothing = np.empty(0, np.int64)
         return Slice(Batch.concat([]), {}, Told(nothing, nothing, nothing, nothing), tuple(unread))
-    return _joined(parts, heads, texts, tuple(unread))
+    return replace(_joined(parts, heads, texts, tuple(unread)), edge_words=tuple(words))
+
+
+def _edge_words(record: Record, columns: Columns, tags: NDArray[np.generic]) -> Iterator[Text]:
+    device = f"{record.node}/{record.device}"
+    for place, text in columns.texts.items():
+        if tags[place] == EDGE_ALARMS:
+            yield Text(record.seq, int(columns.times_ms[place]), device, text, columns.historical)
 
 
 def decoded(records: Sequence[Record], births: BirthBook) -> list[Columns | PayloadError]:

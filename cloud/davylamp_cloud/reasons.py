@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 
+from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import FALLING, LIMIT_KINDS, Kind
 from davylamp_alarms.explain import Because, Explained
 from davylamp_alarms.transition import Suppression
@@ -18,9 +19,13 @@ def reason(told: Explained, unit: str = "") -> Text:
 
 def ending(told: Explained, unit: str = "") -> Text | None:
     """Return what would end an alarm that stands; None where it does not, or where no limit says."""
+    if told.because is Because.AT_EDGE and told.phase is not Phase.ACTIVE:
+        return None
     standing = told.because not in (Because.NOT_MET, Because.BAD, Because.NO_VALUE, Because.HEARD, Because.LINK_LOST)
     if not standing or told.because is Because.ON_DELAY:
         return None
+    if told.because is Because.AT_EDGE:
+        return Text(zh="边缘站测到限内的良好值后恢复", en="a good value inside, measured by its edge, ends it")
     if told.of.kind not in LIMIT_KINDS or told.leave is None:
         return Text(zh="收到正常的实时数据后恢复", en="a good live value ends it")
     sign, at, off_s = _back(told.of.kind), _number(told.leave, unit), told.off_delay_ms / SECOND_MS
@@ -106,6 +111,12 @@ def _not_met(told: Explained, unit: str) -> Text:
     return Text(zh=zh, en=f"{at} is {by} {'above' if falling else 'below'} the limit {limit}")
 
 
+def _at_edge(told: Explained, unit: str) -> Text:
+    if told.phase is Phase.ACTIVE:
+        return Text(zh="由边缘站判定：边缘站报告条件仍成立", en="its edge decides, and says that it stands")
+    return Text(zh="由边缘站判定：边缘站未报告报警", en="its edge decides, and has not said that it stands")
+
+
 def _heard(told: Explained, unit: str) -> Text:
     left = _seconds(told)
     return Text(zh=f"数据在更新；再静默 {left} 秒才报警", en=f"heard; after {left} s more of silence it alarms")
@@ -125,6 +136,7 @@ _WORDS: dict[Because, Callable[[Explained, str], Text]] = {
     Because.NOT_MET: _not_met,
     Because.BAD: _plain("最新值无效：既不报警也不恢复", "the newest value is bad: that neither raises nor clears"),
     Because.NO_VALUE: _plain("尚未收到任何值", "no value has come yet"),
+    Because.AT_EDGE: _at_edge,
     Because.HEARD: _heard,
     Because.LINK_LOST: _plain(
         "网关失联期间不计静默，由失联报警代替",

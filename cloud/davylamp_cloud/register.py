@@ -91,7 +91,10 @@ class Proposal:
 
 @dataclass(slots=True)
 class Introduced:
-    """What a birth changes in the register: `changes` is for the engine, the rest for the store."""
+    """What a birth changes in the register: `changes` is for the engine, the rest for the store.
+
+    What is `adopted` is put in force by whoever evaluates, if the engine lets it.
+    """
 
     at_ms: int
     birth: int = 0
@@ -99,6 +102,8 @@ class Introduced:
     new: list[Tag] = field(default_factory=list)
     described: list[Tag] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
+    adopted: list[tuple[int, Settings]] = field(default_factory=list)
+    """Tags whose edge decides by other limits already, and the settings that say so."""
 
 
 class Register:
@@ -281,15 +286,30 @@ class Register:
         if replace(described, birth=known.birth) != known:
             self.tags[known.idx] = described
             found.described.append(described)
-        if (
-            wanted.settings is not known.settings
-            and keep_verified(known.settings, wanted.settings) != known.settings
-            and not self._asked(known.idx, wanted.settings)
-        ):
-            name = in_run(f"{known.idx}-{wanted.born_seq}", self.run)
-            what = differences(known.settings, wanted.settings)
-            found.proposals.append(Proposal(name, known.idx, wanted.born_seq, wanted.settings, what, at_ms))
-            self._propose(found.proposals[-1])
+        live = self._adopted(known, wanted)
+        if live is not known.settings:
+            found.adopted.append((known.idx, live))
+        if wanted.settings is not live and keep_verified(live, wanted.settings) != live:
+            found.proposals += self.propose(replace(known, settings=live), wanted.settings, wanted.born_seq, at_ms)
+
+    def _adopted(self, known: Tag, wanted: Tag) -> Settings:
+        """Return the settings in force once the limits of a local point are those its edge decides by."""
+        settings = known.settings
+        if not wanted.own or not (wanted.settings.local or settings.local):
+            return settings
+        limits = keep_verified(settings, wanted.settings).limits
+        if (limits, wanted.settings.local) == (settings.limits, settings.local):
+            return settings
+        return settings.model_copy(update={"limits": limits, "local": wanted.settings.local})
+
+    def propose(self, tag: Tag, settings: Settings, seq: int, at_ms: int) -> list[Proposal]:
+        """Return the proposal of other settings, open from now on; none where a person was asked for the same."""
+        if self._asked(tag.idx, settings):
+            return []
+        name, what = in_run(f"{tag.idx}-{seq}", self.run), differences(tag.settings, settings)
+        proposal = Proposal(name, tag.idx, seq, settings, what, at_ms)
+        self._propose(proposal)
+        return [proposal]
 
     def reject(self, proposal: Proposal) -> None:
         """Close a proposal for good: births that want the same again are not asked about again."""

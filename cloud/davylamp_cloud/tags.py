@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from davylamp_wire.payload import LOCAL_ALARM
 from numpy.typing import NDArray
 
 Int64s = NDArray[np.int64]
@@ -21,6 +22,9 @@ NO_TAG = -1
 
 CONTROL = -2
 """An alias of the edge itself, no tag: record number, hole, clock."""
+
+EDGE_ALARMS = -3
+"""The alias under which an edge says what it decides of its alarms."""
 
 DENSE = 1 << 20
 """Widest span of aliases that is looked up in a table; wider ones (foreign edges) are searched."""
@@ -210,7 +214,7 @@ class BirthBook:
             payload=payload,
             description=said.description,
             aliases=tuple(metric.alias for metric in said.metrics),
-            indices=tuple(self._number(m.tag_id, new) for m in said.metrics),
+            indices=tuple(self._number(metric, new) for metric in said.metrics),
             names=tuple(metric.point for metric in said.metrics),
             types=tuple(metric.datatype for metric in said.metrics),
             at_ms=at_ms,
@@ -223,10 +227,10 @@ class BirthBook:
         self._keep(birth, *lookups)
         return birth
 
-    def _number(self, tag_id: str, new: Mapping[str, int]) -> int:
-        if not tag_id:
-            return CONTROL
-        return new[tag_id] if tag_id in new else self._index[tag_id]
+    def _number(self, metric: Named, new: Mapping[str, int]) -> int:
+        if not metric.tag_id:
+            return EDGE_ALARMS if metric.point == LOCAL_ALARM else CONTROL
+        return new[metric.tag_id] if metric.tag_id in new else self._index[metric.tag_id]
 
     def _keep(self, birth: Birth, tags: Lookup, types: Lookup) -> None:
         """Keep what readers look up; payload and description stay on disk (`Log.birth` has them)."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from davylamp_wire.config import ConfigError
-from davylamp_wire.local_alarm import LocalAlarm, encode_alarms
+from davylamp_wire.local_alarm import EdgeWord, encode_word
 from davylamp_wire.payload import SparkplugType, metrics_body
 from davylamp_wire.profile import Profile
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
@@ -257,16 +257,17 @@ class Agent:
         said = nothing_stands if self.local_alarms is None else self.local_alarms.text
         return said(device, stamp_ms)
 
-    def _tell_alarms(self, device: str, alarms: Sequence[LocalAlarm], kept: Mapping[str, str]) -> None:
+    def _tell_alarms(self, device: str, word: EdgeWord, kept: Mapping[str, str]) -> None:
         """Journal what changed in the gravest class, and what is to be kept of it in the same transaction."""
-        if not alarms:
+        if not word.alarms:
             self.writer.keep(kept)
             return
         if self.boot_clock.wrong:
-            alarms = [alarm._replace(quality=alarm.quality or uncertain(Reason.CLOCK)) for alarm in alarms]
-        stamp_ms, alias = min(alarm.time_ms for alarm in alarms), self._births.tags[device].alarm_alias
+            doubted = (alarm._replace(quality=alarm.quality or uncertain(Reason.CLOCK)) for alarm in word.alarms)
+            word = word._replace(alarms=tuple(doubted))
+        stamp_ms, alias = min(alarm.time_ms for alarm in word.alarms), self._births.tags[device].alarm_alias
         assert alias is not None
-        readings = Readings([alias], [stamp_ms], [encode_alarms(alarms, stamp_ms)], [GOOD])
+        readings = Readings([alias], [stamp_ms], [encode_word(word, stamp_ms)], [GOOD])
         body = metrics_body(readings, {alias: SparkplugType.STRING})
         self.writer.submit(Entry(device, JournalClass.ALARM, body, stamp_ms), kept)
 

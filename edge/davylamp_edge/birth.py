@@ -33,7 +33,7 @@ Standing = Callable[[str, int], str]
 
 def nothing_stands(device: str, stamp_ms: int) -> str:
     """Return what an edge says that decides no alarms."""
-    return "[]"
+    return ""
 
 
 @dataclass(slots=True)
@@ -178,7 +178,7 @@ class Births:
             return []
         now_ms = self._now_ms()
         said = self._standing(device, now_ms)
-        return [BirthMetric(LOCAL_ALARM, SparkplugType.STRING, tags.alarm_alias, said, time_ms=now_ms)]
+        return [BirthMetric(LOCAL_ALARM, SparkplugType.STRING, tags.alarm_alias, said or None, time_ms=now_ms)]
 
     def _is_local(self, device: str) -> bool:
         return device in self.tags and self.tags[device].alarm_alias is not None

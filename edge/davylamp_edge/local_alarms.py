@@ -20,7 +20,7 @@ import structlog
 from davylamp_alarms.definition import AlarmDef, PointKind, TagDef, alarm_id
 from davylamp_alarms.local import Change, Conditions, Kept, Moment
 from davylamp_alarms.templates import guards_of
-from davylamp_wire.local_alarm import LocalAlarm, encode_alarms
+from davylamp_wire.local_alarm import EdgeWord, LocalAlarm, encode_word
 from davylamp_wire.profile import Point
 from davylamp_wire.reading import Value
 
@@ -34,8 +34,10 @@ log = structlog.get_logger(__name__)
 LIFE, RUN, KEPT = "alarms_life", "alarms_run", "alarm "
 """Under which the journal keeps the name of this memory, how often it was begun with, and (with its id) each alarm."""
 
-Tell = Callable[[str, Sequence[LocalAlarm], Mapping[str, str]], None]
-"""Takes what a device's alarms have to say, and what to keep with it for the next start, by alarm."""
+Tell = Callable[[str, EdgeWord, Mapping[str, str]], None]
+"""Takes what there is to say of a device's alarms, and what to keep with it for the next start."""
+
+NOTHING = EdgeWord("", 0, ())
 
 
 class LocalAlarms:
@@ -77,7 +79,7 @@ class LocalAlarms:
             self._priorities = {alarm.id: int(alarm.priority) for alarm in alarms}
         forgotten = {name: kept for name, kept in self._memory.items() if name not in names and kept != known[name]}
         if forgotten:
-            self._tell("", [], _texts(forgotten))
+            self._tell("", NOTHING, _texts(forgotten))
 
     def see(
         self,
@@ -119,18 +121,16 @@ class LocalAlarms:
         devices = list(dict.fromkeys(self._device_of[change.alarm.id] for change in changes))
         kept = _texts(self._conditions.keep(now))
         for device in devices:
-            mine = [self._said(change) for change in changes if self._device_of[change.alarm.id] == device]
-            self._tell(device, mine, kept if device == devices[-1] else {})
+            mine = tuple(self._said(change) for change in changes if self._device_of[change.alarm.id] == device)
+            self._tell(device, EdgeWord(self._life, self._run, mine), kept if device == devices[-1] else {})
         if kept and not devices:
-            self._tell("", [], kept)
+            self._tell("", NOTHING, kept)
 
     def _said(self, change: Change) -> LocalAlarm:
         point, _, kind = change.alarm.id.rpartition("/")[2].partition("#")
         return LocalAlarm(
             point=point,
             kind=kind,
-            life=self._life,
-            run=self._run,
             no=change.no,
             active=change.active,
             time_ms=change.time_ms,
@@ -140,6 +140,7 @@ class LocalAlarms:
             quality=change.quality,
             limit=change.alarm.limit,
             version=_version(change.alarm),
+            found=change.found,
         )
 
     # looking
@@ -148,7 +149,8 @@ class LocalAlarms:
         """Return where a device's alarms stand, for a birth with this stamp; of what is not known nothing is said."""
         with self._lock:
             said = self._conditions.said(self._now())
-            return encode_alarms((self._said(c) for c in said if self._device_of[c.alarm.id] == device), stamp_ms)
+            mine = (self._said(change) for change in said if self._device_of[change.alarm.id] == device)
+            return encode_word(EdgeWord(self._life, self._run, tuple(mine)), stamp_ms)
 
     def standing(self) -> Mapping[str, int]:
         """Return the priority of every occurrence that stands, a graver one the higher number."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from davylamp_alarms.batch import Batch
@@ -149,10 +150,10 @@ def test_s14_an_engine_that_fails_on_what_an_older_one_took_starts_without_memor
     forget(tmp_path)
     sound = Engine.apply
 
-    def apply(engine: Engine, batch: Batch) -> list[Transition]:
+    def apply(engine: Engine, batch: Batch, *said: Any) -> list[Transition]:
         if 5.0 in batch.value:
             raise IndexError("a mistake in a newer engine")
-        return sound(engine, batch)
+        return sound(engine, batch, *said)
 
     monkeypatch.setattr(Engine, "apply", apply)
     with host(tmp_path, now_ms=edge.now_ms) as running:

@@ -485,8 +485,8 @@ def poison(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
     """Let the engine fail half way through any batch that holds a value."""
     sound = Engine.apply
 
-    def apply(engine: Engine, batch: Batch) -> list[Transition]:
-        told = sound(engine, batch)
+    def apply(engine: Engine, batch: Batch, *said: Any) -> list[Transition]:
+        told = sound(engine, batch, *said)
         if value in batch.value:
             raise IndexError("a mistake in the engine")
         return told

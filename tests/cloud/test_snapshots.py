@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from davylamp_alarms import book, definition
+from davylamp_alarms import book, definition, edge_heard
 from davylamp_alarms.performance import advice, first_out, firsts, flood, watch
 from davylamp_alarms.snapshot import VERSION
 from davylamp_cloud.store.snapshots import load_snapshot
@@ -19,8 +19,9 @@ RECORDED = Path(__file__).parent / "recorded" / "snapshot-form.json"
 
 KEPT: tuple[Any, ...] = (
     book.OpenMask, book.Out, book.Record, book.Review, book.Shelf, definition.AlarmDef, definition.GroupDef,
-    definition.MaskDef, definition.Member, advice.Advice, advice.Adviser, advice.Seen, first_out.FirstOuts,
-    first_out.Upset, firsts.Candidate, firsts.Firsts, flood.Flood, flood.Floods, flood.Position, watch.Performance,
+    definition.MaskDef, definition.Member, edge_heard.Heard, advice.Advice, advice.Adviser, advice.Seen,
+    first_out.FirstOuts, first_out.Upset, firsts.Candidate, firsts.Firsts, flood.Flood, flood.Floods, flood.Position,
+    watch.Performance,
 )  # fmt: skip
 """What a snapshot holds as JSON, field by field."""
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from davylamp_alarms.batch import Batch
@@ -30,8 +31,8 @@ def fail_on(monkeypatch: pytest.MonkeyPatch, errors: Iterator[Exception]) -> lis
     """Let the engine fail half way through batches with POISON as long as there are errors; count its tries."""
     sound, tries = Engine.apply, []
 
-    def apply(engine: Engine, batch: Batch) -> list[Transition]:
-        told = sound(engine, batch)
+    def apply(engine: Engine, batch: Batch, *said: Any) -> list[Transition]:
+        told = sound(engine, batch, *said)
         if POISON in batch.value:
             tries.append(len(batch))
             for error in errors:

@@ -14,7 +14,7 @@ from davylamp_edge.config import EdgeConfig
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import JournalClass
 from davylamp_edge.summary import summarise
-from davylamp_wire.local_alarm import LocalAlarm, decode_alarms
+from davylamp_wire.local_alarm import LocalAlarm, decode_word
 from davylamp_wire.payload import LOCAL_ALARM, data_payload, decode
 from davylamp_wire.topic import MessageType
 from support.edge_host import EdgeHost, edge_host
@@ -65,7 +65,7 @@ def agent_on(folder: Path, address: str, **points: Any) -> Agent:
 
 def said_in(bodies: Sequence[bytes]) -> list[LocalAlarm]:
     metrics = [metric for body in bodies for metric in decode(data_payload(body, seq=0, sent_ms=0)).metrics]
-    return [alarm for m in metrics for alarm in decode_alarms(str(m.value), m.time_ms or 0)]
+    return [alarm for m in metrics for alarm in decode_word(str(m.value), m.time_ms or 0).alarms]
 
 
 def journaled(journal: Journal) -> list[LocalAlarm]:
@@ -134,7 +134,7 @@ async def test_s26_sigkill_between_raise_and_return_loses_and_repeats_nothing(
                 assert list(dict.fromkeys(steps)) == [(1, True), (1, False), (2, True)]
                 metric = host.of(MessageType.DBIRTH)[0].message.find(LOCAL_ALARM)
                 assert metric is not None
-                (said,) = decode_alarms(str(metric.value), metric.time_ms or 0)
+                (said,) = decode_word(str(metric.value), metric.time_ms or 0).alarms
                 assert (said.no, said.active, said.raised_ms) == (2, True, raises(host)[1].raised_ms)
 
 
@@ -155,8 +155,8 @@ def decided(status: int, standing: int, batches: int = -1) -> int:
 def arrived(host: EdgeHost) -> list[LocalAlarm]:
     """Return what came in records, each record once, in the order of their numbers."""
     once = {record.number: record.seen.message.metrics[1:] for record in host.records if record.device == "rig"}
-    metrics = [m for _, found in sorted(once.items()) for m in found if str(m.value).startswith("[{")]
-    return [alarm for m in metrics for alarm in decode_alarms(str(m.value), m.time_ms or 0)]
+    metrics = [m for _, found in sorted(once.items()) for m in found if str(m.value).startswith('{"life"')]
+    return [alarm for m in metrics for alarm in decode_word(str(m.value), m.time_ms or 0).alarms]
 
 
 def raises(host: EdgeHost) -> list[LocalAlarm]:

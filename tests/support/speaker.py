@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from davylamp_wire.describe import DeviceDescription
+from davylamp_wire.local_alarm import EdgeWord, LocalAlarm, encode_word
 from davylamp_wire.payload import (
     DESCRIPTION,
     EPOCH,
     HOLE,
+    LOCAL_ALARM,
     REBIRTH,
     RECORD,
     BirthMetric,
@@ -27,7 +29,7 @@ from davylamp_wire.reading import Readings, Value
 from davylamp_wire.topic import MessageType, Topic
 
 START_MS = 1_760_000_000_000
-HOLE_ALIAS, NODE_RECORD, DEVICE_RECORD, FIRST_POINT = 16_384, 16_385, 16_386, 16_400
+HOLE_ALIAS, NODE_RECORD, DEVICE_RECORD, ALARMS, FIRST_POINT = 16_384, 16_385, 16_386, 16_387, 16_400
 
 SOURCE = Source(standard="GB/T 50493", clause="5.5", edition="2019", basis="proposal")
 
@@ -73,6 +75,8 @@ class Speaker:
     bd_seq: int = 0
     seq: int = 0
     record: int = 0
+    stands: EdgeWord = field(default_factory=lambda: EdgeWord("life-1", 1, ()))
+    """What its birth says of the alarms it decides itself."""
 
     def topic(self, kind: MessageType) -> str:
         """Return the topic of one of its messages."""
@@ -81,7 +85,7 @@ class Speaker:
     def birth(self) -> list[tuple[str, bytes]]:
         """Return NBIRTH and DBIRTH."""
         self.seq = 0
-        own = [
+        own: list[BirthMetric] = [
             BirthMetric(EPOCH, SparkplugType.STRING, None, self.epoch),
             BirthMetric(HOLE, SparkplugType.STRING, HOLE_ALIAS, None),
             BirthMetric(RECORD, SparkplugType.UINT64, NODE_RECORD, 0),
@@ -102,10 +106,13 @@ class Speaker:
             groups=dict(self.groups),
             points=dict(self.points),
         )
-        own = [
+        own: list[BirthMetric] = [
             BirthMetric(DESCRIPTION, SparkplugType.STRING, None, description.encode()),
             BirthMetric(RECORD, SparkplugType.UINT64, DEVICE_RECORD, 0),
         ]
+        if any(point.local for point in self.points.values()):
+            said = encode_word(self.stands, self.now_ms)
+            own.append(BirthMetric(LOCAL_ALARM, SparkplugType.STRING, ALARMS, said, time_ms=self.now_ms))
         points = [
             BirthMetric(name, SparkplugType.DOUBLE, FIRST_POINT + place, 0.5 if self.epoch is None else None)
             for place, name in enumerate(self.points)
@@ -123,6 +130,14 @@ class Speaker:
     ) -> tuple[str, bytes]:
         """Return a DDATA with one value for each point, under the next record number or the one given."""
         return self.topic(MessageType.DDATA), self.payload(self.body(values, quality, record, time_ms), historical)
+
+    def alarms(self, *said: LocalAlarm, run: int | None = None, historical: bool = False) -> tuple[str, bytes]:
+        """Return a DDATA that says what it decided of its alarms, under the next record number."""
+        word = EdgeWord(self.stands.life, self.stands.run if run is None else run, said)
+        readings = Readings([ALARMS], [self.now_ms], [encode_word(word, self.now_ms)], [GOOD])
+        body = metrics_body(readings, {ALARMS: int(SparkplugType.STRING)})
+        numbered = record_metric(DEVICE_RECORD, self._number(None), self.now_ms) + body
+        return self.topic(MessageType.DDATA), self.payload(numbered, historical)
 
     def body(
         self,

@@ -1,9 +1,8 @@
 """What an edge says of the alarms it decides itself: the text of the ``Davylamp/Local Alarm`` metric (docs/wire.md)."""
 
-from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from davylamp_wire.profile import Slug
 
@@ -18,20 +17,17 @@ class LocalAlarm(NamedTuple):
 
     Args:
         kind: "HH", "OVER_RANGE" …
-        life: Names the edge's memory of its alarms: occurrences of two lives have nothing to do with each other.
-        run: Counts the edge's starts within a life.
         no: Counts the alarm's occurrences within a life; 0 before the first.
         time_ms: When it was raised or returned, as measured; while nothing was raised, when it was seen to be normal.
         raised_ms: When occurrence `no` was raised; None before the first.
         before_ms: When the occurrence before it returned, where that is known.
         value: Of the reading that decided.
         limit: By which it was decided, in the point's unit; `version` names the limit's definition.
+        found: Nothing has changed: a reading has shown where the alarm is, after a start.
     """
 
     point: str
     kind: str
-    life: str
-    run: int
     no: int
     active: bool
     time_ms: int
@@ -41,6 +37,20 @@ class LocalAlarm(NamedTuple):
     quality: int
     limit: float
     version: str
+    found: bool = False
+
+
+class EdgeWord(NamedTuple):
+    """What one metric says.
+
+    Args:
+        life: Names the edge's memory of its alarms: occurrences of two lives have nothing to do with each other.
+        run: Counts the edge's starts within a life.
+    """
+
+    life: str
+    run: int
+    alarms: tuple[LocalAlarm, ...]
 
 
 class _Said(BaseModel):
@@ -50,8 +60,6 @@ class _Said(BaseModel):
 
     point: Slug
     kind: Word
-    life: Word
-    run: Count
     no: Count
     active: bool = False
     ago_ms: Time = 0
@@ -61,24 +69,31 @@ class _Said(BaseModel):
     quality: Annotated[int, Field(ge=0, lt=1 << 16)] = 0
     limit: Number
     version: Annotated[str, Field(max_length=32)] = ""
+    found: bool = False
 
 
-_SAID = TypeAdapter(list[_Said])
+class _Text(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    life: Word
+    run: Count
+    alarms: tuple[_Said, ...] = ()
 
 
-def encode_alarms(alarms: Iterable[LocalAlarm], stamp_ms: int) -> str:
+def encode_word(word: EdgeWord, stamp_ms: int) -> str:
     """Return the text of a metric with this time."""
-    said = [_said(alarm, stamp_ms) for alarm in alarms]
-    return _SAID.dump_json(said, exclude_defaults=True).decode()
+    said = tuple(_said(alarm, stamp_ms) for alarm in word.alarms)
+    return _Text(life=word.life, run=word.run, alarms=said).model_dump_json(exclude_defaults=True)
 
 
-def decode_alarms(text: str, stamp_ms: int) -> list[LocalAlarm]:
+def decode_word(text: str, stamp_ms: int) -> EdgeWord:
     """Return what a metric with this time says; what only a newer edge says is passed over.
 
     Raises: ValueError saying what does not fit.
     """
     try:
-        return [_alarm(said, stamp_ms) for said in _SAID.validate_json(text)]
+        said = _Text.model_validate_json(text)
+        return EdgeWord(said.life, said.run, tuple(_alarm(alarm, stamp_ms) for alarm in said.alarms))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ValueError(f"local alarm: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -95,8 +110,6 @@ def _alarm(said: _Said, stamp_ms: int) -> LocalAlarm:
     return LocalAlarm(
         point=said.point,
         kind=said.kind,
-        life=said.life,
-        run=said.run,
         no=said.no,
         active=said.active,
         time_ms=stamp_ms - said.ago_ms,
@@ -106,6 +119,7 @@ def _alarm(said: _Said, stamp_ms: int) -> LocalAlarm:
         quality=said.quality,
         limit=said.limit,
         version=said.version,
+        found=said.found,
     )
 
 

@@ -32,6 +32,7 @@ DECIDED = {
     "reject": "settings rejected",
     "limits": "limits changed",
     "verify": "limit verified",
+    "edge": "limits changed at their edge",
 }
 """The audit rows' word for each decision of a person."""
 
