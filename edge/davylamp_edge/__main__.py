@@ -16,7 +16,7 @@ import structlog
 from davylamp_wire.config import ConfigError, parse
 from davylamp_wire.profile import Profile
 
-from davylamp_edge.check import load_edge
+from davylamp_edge.check import journal_in, load_edge
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.opcua_settings import PATHS, OpcuaSettings
 
@@ -97,11 +97,8 @@ def _add_beacon(command: argparse.ArgumentParser) -> None:
 def _beacon(given: argparse.Namespace) -> int:
     from davylamp_edge.beacon.asking import NobodyAnswers, ask, socket_of
 
-    config, _ = load_edge(given.file)
-    if config.beacon is None:
-        raise ConfigError(["no [beacon] is configured; docs/how-to/beacon.md says how"])
     try:
-        answer = ask(socket_of(config.journal.path), given.act)
+        answer = ask(socket_of(journal_in(given.file)), given.act)
     except NobodyAnswers as error:
         print(error, file=sys.stderr)
         return FAILED

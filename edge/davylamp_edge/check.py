@@ -43,6 +43,14 @@ def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
     return config, profiles
 
 
+def journal_in(path: Path) -> Path:
+    """Return where the journal of a config lies, whatever else is wrong with it. Raises: ConfigError."""
+    found = _inner(_rooted(read_toml(path), path.parent), ("journal",)).get("path")
+    if not isinstance(found, str):
+        raise ConfigError([f"{path}: journal.path: names no file; a running agent is found by it"])
+    return Path(found)
+
+
 def _config(table: dict[str, Any], path: Path, mistakes: list[str]) -> EdgeConfig | None:
     try:
         return parse(EdgeConfig, table, path)

@@ -235,39 +235,6 @@ async def test_a_coil_the_module_does_not_have_is_a_fault_that_names_it() -> Non
         assert status.reason == "function 5 of address 20 was refused: exception 2 (illegal address)"
 
 
-async def test_a_refusal_without_its_reason_is_a_fault_and_no_mistake_of_ours() -> None:
-    """It raised an IndexError ten times a second, each with its traceback in the log."""
-
-    async def answer(frame: bytes) -> bytes:
-        return frame[:4] + b"\0\2" + frame[6:7] + b"\x85"
-
-    async with rogue(answer) as address:
-        beacon = Beacon(settings_of(address), Alarms({"a": 1}), EngineWord())
-        await beacon.turn()
-        status = beacon.status()
-        assert status is not None
-        assert status.well is False
-        assert "function 5 of address 0 was refused" in status.reason
-        beacon.become(None)
-        await beacon.turn()
-
-
-async def test_a_mistake_of_the_beacons_own_that_lasts_is_said_once() -> None:
-    class Broken(Alarms):
-        def standing(self) -> dict[str, int]:
-            raise ZeroDivisionError
-
-    async with relay_module() as module:
-        stop = asyncio.Event()
-        beacon = Beacon(settings_of(f"127.0.0.1:{module.port}"), Broken(), EngineWord())
-        with capture_logs() as logs:
-            running = asyncio.create_task(beacon.run(stop))
-            await holds(lambda: beacon.steps >= 5)
-            stop.set()
-            await running
-        assert [each["event"] for each in logs].count("the beacon failed, trying on") == 1
-
-
 async def test_s28_an_orderly_stop_opens_the_contact_and_lets_no_horn_sound_on() -> None:
     async with relay_module(watchdog_s=None) as module:
         alarms, word, stop = Alarms({"a": 3}), EngineWord(), asyncio.Event()
@@ -301,19 +268,59 @@ async def test_where_lamp_and_horn_share_a_coil_nothing_is_silenced() -> None:
 async def test_the_beacons_own_mistake_is_said_and_tried_again() -> None:
     class Broken(Alarms):
         def standing(self) -> dict[str, int]:
-            if self.now.pop("broken", 0):
+            if self.now.get("broken"):
                 raise ZeroDivisionError
             return dict(self.now)
 
-    async with relay_module() as module:
-        stop = asyncio.Event()
-        beacon = Beacon(settings_of(f"127.0.0.1:{module.port}"), Broken({"broken": 1, "a": 1}), EngineWord())
+    async with relay_module(watchdog_s=None) as module:
+        stop, word, alarms = asyncio.Event(), EngineWord(), Broken({"a": 1})
+        word.heard(0, asyncio.get_running_loop().time())
+        beacon = Beacon(settings_of(f"127.0.0.1:{module.port}", engine="cloud"), alarms, word)
         with capture_logs() as logs:
             running = asyncio.create_task(beacon.run(stop))
-            await shows(module, lamp=True)
+            await shows(module, **ON)
+            alarms.now["broken"] = 1
+            await shows(module, lamp=True, horn=False, watchdog=False)
+            steps = beacon.steps
+            await shows(module, watchdog=False)
+            await holds(lambda: beacon.steps >= steps + 3)
+            del alarms.now["broken"]
+            await shows(module, **ON)
         stop.set()
         await running
         assert [each["event"] for each in logs if each["log_level"] == "error"] == ["the beacon failed, trying on"]
+
+
+async def test_whatever_a_module_answers_is_a_fault_and_never_an_error_of_ours() -> None:
+    answers = itertools.cycle(
+        [
+            b"",
+            None,
+            b"\x85",
+            b"\x85\x02",
+            b"\x05",
+            b"\x05\x00\x00\xff\x00",
+            b"\x01\x00",
+            b"\x01\x09" + bytes(9),
+            bytes(200),
+        ]
+    )
+
+    async def answer(frame: bytes) -> bytes | None:
+        pdu = next(answers)
+        return pdu if not pdu else frame[:4] + (len(pdu) + 1).to_bytes(2) + frame[6:7] + pdu
+
+    async with rogue(answer) as address:
+        now_s = [0.0]
+        beacon = Beacon(settings_of(address, timeout_s=0.05), Alarms({"a": 3}), EngineWord(), clock=lambda: now_s[0])
+        for _ in range(40):
+            now_s[0] += 10
+            await beacon.turn()
+            status = beacon.status()
+            assert status is not None
+            assert (status.well, bool(status.reason), status.state) == (False, True, State.SOUNDING)
+        beacon.become(None)
+        await beacon.turn()
 
 
 # Who may write

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from davylamp_edge.beacon.beacon import Beacon
+from davylamp_edge.beacon.beacon import IDLE_S, Beacon
 from davylamp_edge.beacon.states import Event
 from davylamp_edge.beacon.words import REFUSED, said
 
@@ -25,7 +25,7 @@ QUESTIONS = ("state", Event.TEST.value, Event.SILENCE.value)
 
 
 class NobodyAnswers(Exception):
-    """No agent runs with this config, or it has no beacon."""
+    """No agent runs with this journal, or it has no beacon."""
 
 
 def socket_of(journal: Path) -> Path:
@@ -44,13 +44,16 @@ def answer(beacon: Beacon, question: str) -> dict[str, Any]:
             return {"done": False, "zh": zh, "en": en}
     status = beacon.status()
     if status is None:
-        return {"done": False, "zh": "未配置声光报警器", "en": "no beacon is configured"}
+        return {"done": False, "zh": "未配置声光报警器", "en": "no beacon is configured any more"}
     zh, en = said(status.state, status.shown, status.silent, status.reason)
     return {"done": True, "state": status.state.value, **status.shown, "zh": zh, "en": en}
 
 
 async def serve(beacon: Beacon, path: Path, stop: asyncio.Event) -> None:
-    """Answer until `stop` is set. A socket that cannot be had is said and costs the command, not the beacon."""
+    """Answer from the first config with a beacon on, until `stop` is set.
+
+    A socket that cannot be had is said, and costs the command, not the beacon.
+    """
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -63,6 +66,9 @@ async def serve(beacon: Beacon, path: Path, stop: asyncio.Event) -> None:
         finally:
             writer.close()
 
+    while not beacon.is_configured:
+        if await _stopped(stop, IDLE_S):
+            return
     try:
         sock = _bound(path)
     except OSError as error:
@@ -71,6 +77,14 @@ async def serve(beacon: Beacon, path: Path, stop: asyncio.Event) -> None:
     async with await asyncio.start_unix_server(take, sock=sock, limit=LONGEST_LINE):
         await stop.wait()
     _remove(path)
+
+
+async def _stopped(stop: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _bound(path: Path) -> socket.socket:
@@ -103,4 +117,6 @@ def ask(path: Path, question: str) -> dict[str, Any]:
         except PermissionError:
             raise NobodyAnswers(f"{path}: not allowed; ask as the agent's user or as root") from None
         except (OSError, ValueError) as error:
-            raise NobodyAnswers(f"{path}: no agent with a beacon answers here ({error}); is it running?") from None
+            raise NobodyAnswers(
+                f"{path}: no agent with a beacon answers here ({error}); is it running, with a [beacon]?"
+            ) from None

@@ -69,7 +69,7 @@ class Beacon:
         self._counts = Counts()
         self._began_s = 0.0
         self._heard = Heard((), lives=False)
-        self._failed = False
+        self._failing = False
         self.steps = 0
         """Grows with every turn."""
 
@@ -87,6 +87,11 @@ class Beacon:
             return False
         self._look(event)
         return True
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the config has a beacon."""
+        return self._settings is not None
 
     def can(self, event: Event) -> bool:
         """Return whether a test or a silence would change anything now."""
@@ -134,13 +139,15 @@ class Beacon:
         )
 
     async def _turn_unharmed(self) -> None:
+        """Take a turn; an error nobody foresaw is said once, and the contact of a beacon that fails is opened."""
         try:
             await self.turn()
-            self._failed = False
+            self._failing = False
         except Exception:
-            if not self._failed:
+            if not self._failing:
                 log.exception("the beacon failed, trying on")
-            self._failed = True
+            self._failing = True
+            await self._leave()
         self.steps += 1
 
     async def _set_up(self) -> None:
