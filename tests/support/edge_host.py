@@ -191,7 +191,7 @@ class EdgeHost:
         with self._changed:
             for seen in reversed(self.seen):
                 if seen.topic.type is MessageType.DDATA and seen.topic.device == device:
-                    for metric in seen.message.metrics:
+                    for metric in reversed(seen.message.metrics):
                         if self._aliases.get(metric.alias or 0) == name:
                             return metric.value
         return None
