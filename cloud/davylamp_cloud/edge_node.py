@@ -117,6 +117,8 @@ class EdgeNode:
     unheard_since_ms: int = 0
     clock: Clock = field(default_factory=Clock)
     owes: bool = False
+    used: Intervals = field(default_factory=Intervals)
+    """Numbers its newest birth did not know of and that are here: its journal is an older copy of itself."""
     confirmed_ms: int = 0
     told_ms: int | None = None
     """When it was told last of the engine."""
@@ -144,6 +146,14 @@ class EdgeNode:
         """True for an edge of ours that is there and was not told of the engine for that long."""
         is_due = self.told_ms is None or now_ms - self.told_ms >= gap_ms
         return is_due and bool(self.link) and self.session.own
+
+
+def used_beyond(journal: Journal, sent: object) -> Intervals:
+    """Return the numbers that are here and beyond what an edge says it has ever sent."""
+    highest = journal.seen.highest or 0
+    if not isinstance(sent, int) or sent >= highest:
+        return Intervals()
+    return Intervals([(max(sent, 0) + 1, highest)])
 
 
 def hole_of(node: str, text: str, at_ms: int) -> Hole:

@@ -26,6 +26,8 @@ from davylamp_wire.payload import (
     HOLE,
     LOCAL_ALARM,
     REBIRTH,
+    SENT,
+    USED,
     BirthMetric,
     SparkplugType,
     command_payload,
@@ -42,7 +44,7 @@ from davylamp_wire.session import (
 )
 from davylamp_wire.topic import MessageType, Topic, host_of, parse_topic
 
-from davylamp_cloud.edge_node import EdgeNode, Journal, hole_of, journals_of, silent_nodes
+from davylamp_cloud.edge_node import EdgeNode, Journal, hole_of, journals_of, silent_nodes, used_beyond
 from davylamp_cloud.group_commit import LogClosed
 from davylamp_cloud.introduction import node_id, outline, said_by_device, said_by_node
 from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
@@ -242,8 +244,16 @@ class Intake:
             said = self._births.known(digest) or said_by_node(node.group, node.name, message, own)
             birth = self._birth(node, said, born.payload, born.birth, now_ms)
             node.controls = _controls(birth)
+            self._look_for_used(node, born)
             node.owes = born.epoch is not None
         self._link(node, True, "birth", now_ms)
+
+    def _look_for_used(self, node: EdgeNode, born: Born) -> None:
+        """See whether an edge gives numbers anew that are here: a journal that was restored from a copy does (S26)."""
+        journal = node.journals.get(born.epoch or "")
+        node.used = Intervals() if journal is None else used_beyond(journal, born.message.value(SENT))
+        if node.used:
+            LOG.warning("an edge's journal is an older copy of itself", node=node.id, used=str(node.used))
 
     def _device_born(self, node: EdgeNode, born: DeviceBorn, now_ms: int) -> None:
         if born.again:
@@ -358,8 +368,11 @@ class Intake:
         journal = node.journal
         assert journal is not None
         text = Confirmation(journal.epoch, journal.settled).text
-        metric = BirthMetric(CONFIRM, SparkplugType.STRING, None, text)
-        self._outside.publish(_ncmd(node), command_payload([metric], now_ms))
+        metrics = [BirthMetric(CONFIRM, SparkplugType.STRING, None, text)]
+        if node.used:
+            told = Confirmation(journal.epoch, node.used).text
+            metrics.append(BirthMetric(USED, SparkplugType.STRING, None, told))
+        self._outside.publish(_ncmd(node), command_payload(metrics, now_ms))
         node.owes, node.confirmed_ms = False, now_ms - self.apart_ms
         self.counts["confirms"] += 1
 

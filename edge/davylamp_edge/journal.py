@@ -244,25 +244,25 @@ class Journal(JournalFile):
             self._meta_dirty = self._meta_dirty or intervals != self._names.confirmed
             self._names.confirmed = intervals
 
-    def move_on(self) -> int:
+    def move_on(self, used: int) -> int:
         """Give new numbers to records made since this start whose numbers the cloud had before; return how many.
 
-        The journal was an older copy of itself. What the newer one held and the cloud does not have becomes a hole.
-        Raises: JournalUnreadable where the disk refuses.
+        The journal was an older copy of itself; `used` is the highest number of the newer one that the cloud has. What
+        that one held and the cloud does not have becomes a hole. Raises: JournalUnreadable where the disk refuses.
         """
         with self._lock:
             first, last = self.last_before + 1, self.last_record
-            highest = max(last, self.confirmed.highest or 0)
-            self._names.next_record = highest + 1
+            self._names.next_record = max(last, used) + 1
             moved, there = 0, self.confirmed
-            for found in self._stretches(first - 1, last):
+            for found in self._stretches(first - 1, min(last, used)):
                 there |= Intervals((row[0], row[0]) for row in found)
                 moved += self._number_anew(found)
-            if gone := there.missing(first, highest):
+            if gone := there.missing(first, used):
                 now = self._now_ms()
-                lost = Loss(JournalClass.LIVE, next(iter(gone))[0], gone.highest or highest, now, now, gone.count)
+                lost = Loss(JournalClass.LIVE, next(iter(gone))[0], gone.highest or used, now, now, gone.count)
                 self.note(lost, LossReason.JOURNAL_DAMAGED)
             self._holes = HoleBook(self._tried(self._rows_of_holes))
+            self.last_before = used
             return moved
 
     def _stretches(self, after: int, upto: int) -> Iterator[list[Row]]:

@@ -71,6 +71,8 @@ class JournalFile:
         self._note_what_a_rebuild_lost()
         self.last_before = self.last_record
         """The highest number given before this start."""
+        self.sent_upto = self.last_record
+        """The highest number sent, as far as is known: all that were given before may have been."""
         self._device_of = self._names.devices()
         self._skip_numbers_given_in_memory()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 from davylamp_wire.edge_session import BIRTH_EVERY_MS, REBIRTH_GAP_MS, EdgeAction, EdgeSession
 from davylamp_wire.intervals import Intervals
-from davylamp_wire.payload import CONFIRM, ENGINE, REBIRTH, Message, decode
+from davylamp_wire.payload import CONFIRM, ENGINE, REBIRTH, USED, Message, decode
 from davylamp_wire.topic import HostState, MessageType, Topic, host_of, parse_topic
 
 from davylamp_edge.birth import Births
@@ -279,6 +279,7 @@ class Uplink:
         if isinstance(choice, Send):
             if self._publisher.record(self._stamped(choice.record), choice.historical):
                 self._outgoing.sent(choice.record, now_ms)
+                self._journal.sent_upto = max(self._journal.sent_upto, choice.record.number)
             return
         try:
             self._look_up(choice)
@@ -358,6 +359,9 @@ class Uplink:
         confirmed = message.value(CONFIRM)
         if isinstance(confirmed, str):
             self._confirm(confirmed)
+        used = message.value(USED)
+        if isinstance(used, str):
+            self._move_on_from((confirmed_set(used, self._journal.epoch) or Intervals()).highest or 0)
         age_ms = message.value(ENGINE)
         if isinstance(age_ms, int):
             self.engine.heard(age_ms, time.monotonic())
@@ -373,16 +377,17 @@ class Uplink:
         self._journal.confirm(confirmed)
         if self._session.may_send:
             self._outgoing.confirm(confirmed, self._journal.last_record)
-        self._move_on_from_used(confirmed)
+        if (confirmed.highest or 0) > self._journal.last_record:
+            self._move_on_from(confirmed.highest or 0)
         self._tell_deaths()
 
-    def _move_on_from_used(self, confirmed: Intervals) -> None:
+    def _move_on_from(self, used: int) -> None:
         """Give new numbers to what an older copy of the journal has numbered as the cloud's newer records (S26)."""
+        if used <= self._journal.last_before:
+            return  # that is done
         last_record = self._journal.last_record
-        if (confirmed.highest or 0) <= last_record:
-            return
-        log.error("the journal is an older copy of itself", cloud_has=confirmed.highest, given_here=last_record)
-        moved = self._journal.move_on()
+        log.error("the journal is an older copy of itself", cloud_has=used, began_at=self._journal.last_before)
+        moved = self._journal.move_on(used)
         log.warning("records were numbered anew", count=moved, next=self._journal.last_record + 1)
         self._outgoing.look_again(last_record, self._journal.last_record)
 

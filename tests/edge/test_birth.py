@@ -17,6 +17,7 @@ from davylamp_wire.payload import (
     KEEPALIVE,
     REBIRTH,
     RECORD,
+    SENT,
     BirthMetric,
     birth_payload,
     decode,
@@ -44,7 +45,7 @@ def opened(folder: Path) -> Journal:
 def test_the_node_says_all_that_its_data_will_name(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         metrics = {metric.name: metric for metric in births(journal, {"level": LEVEL}).node(7, 15, None)}
-        assert metrics.keys() == {"bdSeq", REBIRTH, EPOCH, RECORD, HOLE, CLOCK, KEEPALIVE}
+        assert metrics.keys() == {"bdSeq", REBIRTH, EPOCH, RECORD, SENT, HOLE, CLOCK, KEEPALIVE}
         assert (metrics["bdSeq"].value, metrics[EPOCH].value, metrics[KEEPALIVE].value) == (7, journal.epoch, 15)
         assert metrics[REBIRTH].alias is None
 

@@ -42,6 +42,30 @@ def test_s26_a_journal_restored_from_a_copy_gives_no_number_that_the_cloud_has(
             assert edge.journal.holes == []
 
 
+def test_s26_a_restored_journal_that_has_outgrown_the_cloud_unheard_loses_nothing_either(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """Offline it gave more numbers than the cloud has: nothing is beyond them, but its birth knew too little."""
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    with edge_host(mosquitto) as host:
+        with edge_on(tmp_path, mosquitto) as edge:
+            read_all(edge, host, range(10))
+            host.wait(lambda: edge.journal.backlog() == 0, "all confirmed")
+        shutil.copy(path, copy)
+        with edge_on(tmp_path, mosquitto) as edge:
+            read_all(edge, host, range(10, 15))
+            host.wait(lambda: edge.journal.backlog() == 0, "all confirmed")
+        shutil.copy(copy, path)
+        host.say(False, later_ms=1)
+        with edge_on(tmp_path, mosquitto) as edge:
+            host.wait(lambda: edge.uplink.state == "waiting_host", "that the edge waits")
+            read_all(edge, host, range(15, 35))
+            host.say(True, later_ms=2)
+            host.wait(lambda: set(kept_by_the_cloud(host)) >= {*map(float, range(35))}, "the readings of the cut")
+            host.wait(lambda: edge.journal.backlog() == 0, "all confirmed")
+            assert sorted(kept_by_the_cloud(host)) == [*map(float, range(35))], "nothing is kept twice"
+
+
 def test_s26_a_confirmation_of_what_was_sent_moves_nothing(tmp_path: Path, mosquitto: Broker) -> None:
     with edge_host(mosquitto) as host:
         for life in range(3):

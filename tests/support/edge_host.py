@@ -14,6 +14,8 @@ from davylamp_wire.payload import (
     EPOCH,
     REBIRTH,
     RECORD,
+    SENT,
+    USED,
     BirthMetric,
     Message,
     SparkplugType,
@@ -64,6 +66,8 @@ class EdgeHost:
     records: list[Delivered] = field(default_factory=list)
     epoch: str = ""
     stored: Intervals = field(default_factory=Intervals)
+    used: Intervals = field(default_factory=Intervals)
+    """Numbers that are here and that the newest birth did not know of, as the cloud tells them."""
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -134,6 +138,8 @@ class EdgeHost:
         if isinstance(epoch, str):
             if epoch != self.epoch:
                 self.epoch, self.stored = epoch, Intervals()
+            sent, highest = int(str(seen.message.value(SENT) or 0)), self.stored.highest or 0
+            self.used = Intervals([(sent + 1, highest)]) if highest > sent else Intervals()
             if self.confirms:
                 self.confirm(seen.topic)
 
@@ -161,7 +167,10 @@ class EdgeHost:
     def confirm(self, topic: Topic, stored: Intervals | None = None) -> None:
         """Send the set of what is stored, or another one, to an edge."""
         text = f"{self.epoch}:{self.stored if stored is None else stored}"
-        self.command(topic, BirthMetric(CONFIRM, SparkplugType.STRING, None, text))
+        metrics = [BirthMetric(CONFIRM, SparkplugType.STRING, None, text)]
+        if self.used:
+            metrics.append(BirthMetric(USED, SparkplugType.STRING, None, f"{self.epoch}:{self.used}"))
+        self.command(topic, *metrics)
 
     def ask_rebirth(self, topic: Topic) -> None:
         """Ask an edge for its births."""
