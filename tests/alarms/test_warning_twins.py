@@ -204,5 +204,5 @@ def test_deviation_is_the_distance_of_the_furthest(rows: list[list[tuple[float, 
 
 
 def test_a_rule_that_is_not_there_is_named_beside_those_that_are() -> None:
-    with pytest.raises(LookupError, match=r"no rule 'sigma'; there are cusum, deviation, ewma"):
+    with pytest.raises(LookupError, match=r"no rule 'sigma'; there are command, cusum, deviation"):
         bank("sigma", {}, 1)

@@ -17,7 +17,12 @@ RULES: dict[str, str] = {
     "deviation": "davylamp_alarms.warning.deviation:DEVIATION",
     "ewma": "davylamp_alarms.warning.ewma:EWMA",
     "cusum": "davylamp_alarms.warning.cusum:CUSUM",
+    "trend": "davylamp_alarms.warning.trend:TREND",
+    "normal": "davylamp_alarms.warning.normal:NORMAL",
     "unit": "davylamp_alarms.warning.unit:UNIT",
+    "rollup": "davylamp_alarms.warning.rollup:ROLLUP",
+    "command": "davylamp_alarms.warning.command:COMMAND",
+    "expression": "davylamp_alarms.warning.expression:EXPRESSION",
 }
 """Rule by the name it has in configurations."""
 

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from davylamp_alarms.warning.rule import Evidence, Places, Samples, StatisticalRule, Verdict
+from davylamp_alarms.warning.rule import (
+    Evidence,
+    Places,
+    Samples,
+    StatisticalRule,
+    Verdict,
+    among,
+    judge_usable,
+)
+from davylamp_alarms.warning.thin import Stretches, Thinned
 
 BLOCK = 8192
 """Rows judged at once where they follow each other: what a step touches then stays in the core's own cache."""
@@ -20,18 +29,41 @@ class Bank:
 
     def __init__(self, rule: StatisticalRule[Any, Any], settings: Any, rows: int = 0) -> None:
         self.rule, self.settings, self.state = rule, settings, rule.state(settings)
+        self.every_s = settings.every_s if isinstance(settings, Thinned) else 0.0
+        self.stretches = Stretches()
         if rows:
-            self.state.extend(rows)
+            self.extend(rows)
 
     def __len__(self) -> int:
         return int(self.state.n)
+
+    def extend(self, count: int) -> slice:
+        """Add rows as the settings say and return where they are."""
+        if self.every_s:
+            self.stretches.extend(count)
+        where: slice = self.state.extend(count)
+        return where
 
     def step(self, samples: Samples, places: Places | None = None) -> Verdict:
         """Take one sample for each place, all rows unless said, and judge; places do not repeat."""
         places = slice(0, len(self)) if places is None else places
         if isinstance(places, slice) and places.stop - places.start > BLOCK:
             return self._blocks(samples, places)
+        return self._step(places, samples)
+
+    def _step(self, places: Places, samples: Samples) -> Verdict:
+        if self.every_s:
+            return judge_usable(places, samples, self._thinned)
         return self.rule.step(self.settings, self.state, places, samples)
+
+    def _thinned(self, places: Places, samples: Samples) -> Verdict:
+        """Judge the stretches that are over; of the others the last judgement holds."""
+        ended, means = self.stretches.take(self.every_s, places, samples)
+        if ended.any():
+            at = among(places, ended)
+            verdict = self.rule.step(self.settings, self.state, at, means)
+            self.stretches.met[at], self.stretches.back[at] = verdict.met, verdict.back
+        return self.stretches.said(places)
 
     def _blocks(self, samples: Samples, places: slice) -> Verdict:
         count = places.stop - places.start
@@ -39,7 +71,7 @@ class Bank:
         for start in range(0, count, BLOCK):
             part = slice(start, min(start + BLOCK, count))
             at = slice(places.start + part.start, places.start + part.stop)
-            verdict = self.rule.step(self.settings, self.state, at, samples.part(part))
+            verdict = self._step(at, samples.part(part))
             met[part], back[part] = verdict.met, verdict.back
         return Verdict(met, back)
 
@@ -49,13 +81,14 @@ class Bank:
 
     def dump(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Return copies of all columns, for a snapshot."""
-        return dict(self.state.dump(prefix))
+        return {**self.state.dump(prefix), **self.stretches.dump(f"{prefix}/stretches")}
 
     def load(self, prefix: str, dumped: Mapping[str, Any]) -> None:
         """Take over what `dump` gave, bit for bit; the settings are the same as then."""
         self.state.load(prefix, dumped)
+        self.stretches.load(f"{prefix}/stretches", dumped)
 
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
-        return int(self.state.nbytes)
+        return int(self.state.nbytes + self.stretches.nbytes)

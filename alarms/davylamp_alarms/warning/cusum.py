@@ -17,9 +17,10 @@ from davylamp_alarms.warning.rule import (
     Verdict,
     judge_usable,
 )
+from davylamp_alarms.warning.thin import Thinned
 
 
-class CusumSettings(BaselineSettings):
+class CusumSettings(BaselineSettings, Thinned):
     """A sum over `limit`; back below `leave` of that.
 
     Args:
@@ -34,7 +35,7 @@ class CusumSettings(BaselineSettings):
     limit: float = Field(gt=0)
     most: float = Field(2.0, gt=1)
     direction: Direction = "both"
-    leave: float = Field(0.5, ge=0, lt=1)
+    leave: float = Field(0.5, ge=0, le=1)
 
 
 class CusumState(BaselineState):

@@ -18,9 +18,10 @@ from davylamp_alarms.warning.rule import (
     judge_usable,
     size,
 )
+from davylamp_alarms.warning.thin import Thinned
 
 
-class EwmaSettings(BaselineSettings):
+class EwmaSettings(BaselineSettings, Thinned):
     """A mean over about `tau_s` seconds that is `limit` deviations of the tag from usual; back below `leave` of that.
 
     With `tau_s` 0 it is the value itself.
@@ -32,7 +33,7 @@ class EwmaSettings(BaselineSettings):
     tau_s: float = Field(ge=0)
     limit: float = Field(gt=0)
     direction: Direction = "both"
-    leave: float = Field(0.7, ge=0, lt=1)
+    leave: float = Field(0.7, ge=0, le=1)
 
 
 class EwmaState(BaselineState):

@@ -14,7 +14,6 @@ from davylamp_alarms.warning.rule import (
     Evidence,
     Places,
     Samples,
-    Settings,
     State,
     StatisticalRule,
     Verdict,
@@ -23,20 +22,21 @@ from davylamp_alarms.warning.rule import (
     judge_usable,
     size,
 )
+from davylamp_alarms.warning.thin import Thinned
 
 PARTS = 8
 """Into how many parts a window is cut. The past kept is one sample a part at most, so the span that a rate is taken
 over is the window and at most a part (or the time between two samples) more."""
 
 
-class RateSettings(Settings):
+class RateSettings(Thinned):
     """Change of `limit` units per `per_s` seconds, over `window_s`; back below `leave` of the limit."""
 
     window_s: float = Field(gt=0)
     limit: float = Field(gt=0)
     per_s: float = Field(60.0, gt=0)
     direction: Direction = "both"
-    leave: float = Field(0.8, ge=0, lt=1)
+    leave: float = Field(0.8, ge=0, le=1)
 
 
 class RateState(State):

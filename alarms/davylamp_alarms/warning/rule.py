@@ -52,10 +52,18 @@ class Samples:
         wrong = None if self.wrong is None else self.wrong[where]
         return Samples(self.time_ms[where], self.value[..., where], self.level[..., where], wrong)
 
+    def usable(self) -> Bools:
+        """Return which rows' values say anything: numbers that are good or uncertain, in all inputs."""
+        usable: Bools = (self.level < Level.BAD) & np.isfinite(self.value)
+        return _in_all(usable)
+
+    def good(self) -> Bools:
+        """Return which rows' values are good, in all inputs."""
+        return _in_all(self.level == Level.GOOD)
+
     def sound(self) -> Bools:
         """Return where a baseline may learn: the value is good, and nothing is known to be wrong."""
-        good: Bools = self.level == Level.GOOD
-        return good if self.wrong is None else good & ~self.wrong
+        return self.good() if self.wrong is None else self.good() & ~self.wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +117,27 @@ class StatisticalRule(Generic[S, C]):
 
 
 def judge_usable(places: Places, samples: Samples, judge: Callable[[Places, Samples], Verdict]) -> Verdict:
-    """Judge the samples that say anything: good and uncertain numbers. The others are neither met nor back, and leave
-    no trace in the state; uncertain ones may meet a condition but show none gone (SAFETY S4)."""
-    usable = (samples.level < Level.BAD) & np.isfinite(samples.value)
+    """Judge the samples that say anything: good and uncertain numbers, in all inputs of a row.
+
+    The others are neither met nor back, and leave no trace in the state; uncertain ones may meet a condition but show
+    none gone (SAFETY S4).
+    """
+    usable, good = samples.usable(), samples.good()
     if usable.all():
         verdict = judge(places, samples)
-        return Verdict(verdict.met, verdict.back & (samples.level == Level.GOOD))
+        return Verdict(verdict.met, verdict.back & good & ~verdict.met)
     met, back = np.zeros(len(usable), np.bool_), np.zeros(len(usable), np.bool_)
     where = np.flatnonzero(usable)
     if where.size:
-        part = samples.part(where)
-        verdict = judge(indices(places)[where], part)
-        met[where], back[where] = verdict.met, verdict.back & (part.level == Level.GOOD)
+        verdict = judge(indices(places)[where], samples.part(where))
+        met[where], back[where] = verdict.met, verdict.back & good[where] & ~verdict.met
     return Verdict(met, back)
+
+
+def _in_all(holds: Bools) -> Bools:
+    """Return where something holds in all inputs of a row."""
+    found: Bools = holds if holds.ndim == 1 else np.logical_and.reduce(holds, axis=0)
+    return found
 
 
 def indices(places: Places) -> NDArray[np.intp]:
@@ -138,6 +154,15 @@ def together(places: NDArray[np.intp]) -> Places:
 def among(places: Places, chosen: Bools) -> Places:
     """Return those of the places that are chosen; all of them as they came, for a slice is faster than a list."""
     return places if chosen.all() else indices(places)[chosen]
+
+
+def added(parts: NDArray[np.float64]) -> Floats:
+    """Return the sum over the first axis, added in order.
+
+    `numpy.sum` adds in an order that depends on how many rows there are, and so rounds differently.
+    """
+    total: Floats = np.add.accumulate(parts, axis=0)[-1]
+    return total
 
 
 def size(deviation: Floats, direction: Direction) -> Floats:

@@ -20,6 +20,7 @@ from davylamp_alarms.warning.rule import (
     Samples,
     StatisticalRule,
     Verdict,
+    added,
     indices,
     together,
 )
@@ -43,7 +44,7 @@ class UnitSettings(BaselineSettings):
     share: float = Field(0.9, gt=0, le=1)
     missing: float = Field(0.5, ge=0, lt=1)
     gap_s: float = Field(3600.0, gt=0)
-    leave: float = Field(0.7, ge=0, lt=1)
+    leave: float = Field(0.7, ge=0, le=1)
 
 
 class UnitState(BaselineState):
@@ -135,6 +136,9 @@ def _expected(correlation: Floats, z: Floats, bad: Bools, there: Bools) -> Float
     return expected
 
 
+FEW = 1 << 17
+"""Products that are made at once; more would not stay in the cache. Either way they are added in the same order."""
+
 RIDGE = 1e-3
 """Added to correlations of inputs that say nearly the same, so that noise does not decide what stands in."""
 
@@ -144,17 +148,28 @@ def _judge(
 ) -> tuple[Bools, Bools]:
     dt_s = (samples.time_ms - state.last_ms[at]) / 1000
     x = _take(settings, state, at, samples.time_ms, z, dt_s)
-    scores = np.einsum("cdn,dn->cn", state.loadings[:, :, at], x)
-    t2 = (scores**2 / state.variances[:, at]).sum(axis=0)
-    q = np.maximum((x**2).sum(axis=0) - (scores**2).sum(axis=0), 0.0)
+    scores = _scores(state.loadings[:, :, at], x)
+    t2 = added(scores**2 / state.variances[:, at])
+    q = np.maximum(added(x**2) - added(scores**2), 0.0)
     state.t2[at], state.q[at] = t2, q
     t2_limit, q_limit = state.t2_limit[at], state.q_limit[at]
     enough = state.count[at] > settings.lags
     met = enough & ((t2 >= t2_limit) | (q >= q_limit))
-    back = enough & sound & (t2 <= t2_limit * settings.leave) & (q <= q_limit * settings.leave)
+    back = enough & sound & ~met & (t2 <= t2_limit * settings.leave) & (q <= q_limit * settings.leave)
     calm = back if samples.wrong is None else back & ~samples.wrong
     follow(settings, state, at, samples.value, dt_s, calm)
     return met, back
+
+
+def _scores(loadings: Floats, x: Floats) -> Floats:
+    """Return ``p·x`` for each component, added input by input: a library's own order depends on how many units."""
+    if loadings.size <= FEW:
+        found: Floats = np.add.accumulate(loadings * x, axis=1)[:, -1]
+        return found
+    scores = np.zeros_like(x)
+    for at, value in enumerate(x):
+        scores += loadings[:, at] * value
+    return scores
 
 
 def _take(settings: UnitSettings, state: UnitState, at: Places, time_ms: Ints, z: Floats, dt_s: Floats) -> Floats:
@@ -178,7 +193,7 @@ def evidence(settings: UnitSettings, state: UnitState, places: Places) -> Eviden
     Source: C. F. Alcala, S. J. Qin, Automatica 45 (2009) 1593, partial and complete decomposition contributions.
     """
     x, loadings = state.window[:, places], state.loadings[:, :, places]
-    scores = np.einsum("cdn,dn->cn", loadings, x)
+    scores = _scores(loadings, x)
     along = np.einsum("cdn,cn->dn", loadings, scores / state.variances[:, places])
     off = x - np.einsum("cdn,cn->dn", loadings, scores)
     by_input = (settings.lags + 1, settings.inputs, -1)

@@ -1,0 +1,343 @@
+"""Trend with time to limit: says "reaches HH in 12 min (8 to 21)", from the newest samples of a tag.
+
+Two looks. The quick one is a least-squares line, kept up sample by sample: cheap, but a few odd samples bend it, so it
+only picks out rows worth the second. The close one takes the median of many slopes, which odd samples do not move.
+"""
+
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from davylamp_alarms.batch import Bools, Floats, Ints
+from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.ring import after, get, put
+from davylamp_alarms.warning.rule import (
+    Evidence,
+    Places,
+    Samples,
+    State,
+    StatisticalRule,
+    Verdict,
+    added,
+    among,
+    indices,
+    judge_usable,
+)
+from davylamp_alarms.warning.thin import Thinned
+
+Singles = NDArray[np.float32]
+UNKNOWN, MET, BACK = 0, 1, 2
+
+FURTHER = 2.0
+"""The quick look picks out lines that reach a limit within this many horizons …"""
+
+LOOSE_SHARE = 0.25
+"""… and explain this share of the variance: loose enough for one odd sample four times as large as the rise."""
+
+
+class TrendSettings(Thinned):
+    """A limit that the trend of the last `samples` samples reaches within `horizon_s`.
+
+    Args:
+        high: Limit above, in the tag's unit; may differ by row.
+        low: Limit below.
+        samples: In the window. With `every_s` each is the mean of the readings in such a stretch, so that 60 samples
+            can be a minute or an hour.
+        horizon_s: How far ahead a limit is worth a warning.
+        leave: Back when the limit is this many horizons away, or nothing moves towards it any more.
+        share: Of the variance in the window that the trend must explain.
+        fit: ``median``: a median of slopes, which odd samples do not move; ``squares``: least squares, for coarse
+            values that stand still in between, whose slopes are mostly 0.
+        confidence: Of the interval given, and with which the trend must go towards the limit at all; 0: any slope does.
+        gap_s: A silence after which the window begins anew.
+    """
+
+    high: float = np.inf
+    low: float = -np.inf
+    samples: int = Field(60, ge=6, le=240)
+    horizon_s: float = Field(gt=0)
+    leave: float = Field(1.5, ge=1)
+    share: float = Field(0.8, ge=0, lt=1)
+    fit: Literal["median", "squares"] = "median"
+    confidence: float = Field(0.99, ge=0, lt=1)
+    gap_s: float = Field(3600.0, gt=0)
+
+    @property
+    def looks_every(self) -> int:
+        """Samples from look to look: twenty looks a window."""
+        return max(self.samples // 20, 1)
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.samples % 2:
+            raise ValueError(f"samples is {self.samples}: slopes join the halves of the window, so give an even number")
+        return self
+
+
+class TrendState(State):
+    """The window of each row, and sums over it.
+
+    Samples are kept as differences from `anchor` and `origin_ms`, in single precision: half the memory, and what is
+    lost is a ten-millionth of how far the value moves in a window. Each time round, anchor and origin are set anew and
+    the sums are made from the window again, so that roundings do not add up.
+    """
+
+    FIELDS: ClassVar[Fields] = {
+        "high": (np.float64, np.inf),
+        "low": (np.float64, -np.inf),
+        "anchor": (np.float64, 0.0),
+        "origin_ms": (np.int64, 0),
+        "last_ms": (np.int64, NEVER),
+        "sum_y": (np.float64, 0.0),
+        "sum_t": (np.float64, 0.0),
+        "sum_tt": (np.float64, 0.0),
+        "sum_ty": (np.float64, 0.0),
+        "sum_yy": (np.float64, 0.0),
+        "next": (np.uint8, 0),
+        "full": (np.bool_, False),
+        "said": (np.uint8, UNKNOWN),
+        "y": (np.float32, 0.0),
+        "t": (np.float32, 0.0),
+    }
+    GIVEN: ClassVar[tuple[str, ...]] = ("high", "low")
+    high: Floats
+    low: Floats
+    anchor: Floats
+    origin_ms: Ints
+    last_ms: Ints
+    sum_y: Floats
+    sum_t: Floats
+    sum_tt: Floats
+    sum_ty: Floats
+    sum_yy: Floats
+    next: NDArray[np.uint8]
+    full: Bools
+    said: NDArray[np.uint8]
+    y: Singles
+    t: Singles
+
+    def leading(self, name: str) -> tuple[int, ...]:
+        return (self.settings.samples,) if name in ("y", "t") else ()
+
+
+def step(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> Verdict:
+    """Judge the trend, twenty times a window; in between the last judgement holds.
+
+    A row says nothing until its window is full. Bad values are passed over, a long silence begins the window anew.
+
+    Source: facts/domain.md 8.1 (line to the limit, r² > 0.8); the close look is cited where it is taken.
+    """
+    return judge_usable(places, samples, lambda at, part: _judge(settings, state, at, part))
+
+
+def _judge(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> Verdict:
+    silent = samples.time_ms - state.last_ms[places] > int(settings.gap_s * 1000)
+    if silent.any():
+        _begin(state, indices(places)[silent], samples.time_ms[silent], samples.value[silent])
+    state.last_ms[places] = samples.time_ms
+    _take(settings, state, places, samples)
+    cursor = state.next[places]
+    _wrap(state, places, cursor == 0)
+    due = (cursor % settings.looks_every == 0) & state.full[places]
+    if due.any():
+        at = places if due.all() else indices(places)[due]
+        state.said[at] = _look(settings, state, at)
+    said = state.said[places]
+    return Verdict(said == MET, said == BACK)
+
+
+def _begin(state: TrendState, places: NDArray[np.intp], time_ms: Ints, value: Floats) -> None:
+    """Empty the windows of some rows."""
+    state.anchor[places], state.origin_ms[places] = value, time_ms
+    for name in ("sum_y", "sum_t", "sum_tt", "sum_ty", "sum_yy", "next", "full", "said"):
+        getattr(state, name)[places] = 0
+    state.y[:, places], state.t[:, places] = 0.0, 0.0
+
+
+def _take(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> None:
+    """Put the samples in the place of the oldest ones, in the windows and in the sums."""
+    cursor = state.next[places]
+    y = (samples.value - state.anchor[places]).astype(np.float32)
+    t = ((samples.time_ms - state.origin_ms[places]) * 0.001).astype(np.float32)
+    old_y, old_t = get(state.y, cursor, places).astype(np.float64), get(state.t, cursor, places).astype(np.float64)
+    put(state.y, cursor, places, y)
+    put(state.t, cursor, places, t)
+    new_y, new_t = y.astype(np.float64), t.astype(np.float64)
+    more_y, more_t = new_y - old_y, new_t - old_t
+    state.sum_y[places] += more_y
+    state.sum_t[places] += more_t
+    state.sum_ty[places] += new_t * new_y - old_t * old_y
+    state.sum_tt[places] += more_t * (new_t + old_t)
+    state.sum_yy[places] += more_y * (new_y + old_y)
+    state.next[places] = after(cursor, settings.samples)
+
+
+def _wrap(state: TrendState, places: Places, wrapped: Bools) -> None:
+    """Set anchor and origin of full windows to their newest sample, and make the sums anew."""
+    if not wrapped.any():
+        return
+    places = places if wrapped.all() else indices(places)[wrapped]
+    state.full[places] = True
+    y, t = state.y[:, places].astype(np.float64), state.t[:, places].astype(np.float64)
+    shift_ms = state.last_ms[places] - state.origin_ms[places]
+    shift = y[-1].copy()
+    state.anchor[places] += shift
+    state.origin_ms[places] += shift_ms
+    state.y[:, places], state.t[:, places] = y - shift, t - shift_ms * 0.001
+    y, t = state.y[:, places].astype(np.float64), state.t[:, places].astype(np.float64)
+    state.sum_y[places], state.sum_t[places] = added(y), added(t)
+    state.sum_tt[places], state.sum_yy[places], state.sum_ty[places] = added(t * t), added(y * y), added(t * y)
+
+
+def _look(settings: TrendSettings, state: TrendState, places: Places) -> NDArray[np.uint8]:
+    """Judge full windows: those the line picks out closely, the others as not heading for a limit."""
+    said = np.full(len(state.next[places]), BACK, np.uint8)
+    near = np.flatnonzero(_worth_it(settings, state, places))
+    if near.size:
+        said[near] = _verdict(settings, look_closely(settings, state, indices(places)[near]))
+    return said
+
+
+def _worth_it(settings: TrendSettings, state: TrendState, places: Places) -> Bools:
+    """Return which rows' least-squares line explains a little and comes near a limit."""
+    n = float(settings.samples)
+    sum_y, sum_t = state.sum_y[places], state.sum_t[places]
+    tt = n * state.sum_tt[places] - sum_t * sum_t
+    ty = n * state.sum_ty[places] - sum_t * sum_y
+    yy = n * state.sum_yy[places] - sum_y * sum_y
+    ahead_s = (state.last_ms[places] - state.origin_ms[places]) * 0.001 + FURTHER * settings.horizon_s
+    reached = state.anchor[places] + (sum_y + ty / tt * (n * ahead_s - sum_t)) / n
+    heading: Bools = (reached >= state.high[places]) | (reached <= state.low[places])
+    return heading & (ty * ty >= min(LOOSE_SHARE, settings.share) * tt * yy)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through each window, in columns: `fitted` is its value now, `error` that of it, slopes are per second."""
+
+    fitted: Floats
+    slope: Floats
+    slope_least: Floats
+    slope_most: Floats
+    share: Floats
+    error: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When a line reaches the limit it goes towards: in `in_s`, between `early_s` and `late_s`; inf: never."""
+
+    line: Line
+    limit: Floats
+    in_s: Floats
+    early_s: Floats
+    late_s: Floats
+
+
+def median_line(y: Floats, t: Floats, confidence: float) -> Line:
+    """Return the line of the median slope through samples, shape (samples, rows), oldest first.
+
+    Slope: the median of the slopes between each sample of the older half and its counterpart in the newer; its
+    interval: the order statistics that the sign test leaves. A third of the slopes may be odd without moving it far.
+    Value now: the median of the samples moved along the slope; its error is that of a median.
+
+    Source: H. Theil, Indagationes Math. 12 (1950) 85, 386, 467 (incomplete method); D. R. Cox, A. Stuart, Biometrika 42
+    (1955) 80 (sign test for trend); W. J. Conover, Practical Nonparametric Statistics, 5.5.
+    """
+    half, z = len(y) // 2, _normal(confidence)
+    slopes = np.sort((y[half:] - y[:half]) / (t[half:] - t[:half]), axis=0)
+    cut = max(int((half - z * half**0.5) / 2) - 1, 0)
+    slope = np.median(slopes, axis=0)
+    moved = y - slope * (t - t[-1])
+    middle = np.median(moved, axis=0)
+    noise = 1.4826 * np.median(np.abs(moved - middle), axis=0)
+    share = _share(slope, t, noise)
+    return Line(middle, slope, slopes[cut], slopes[half - 1 - cut], share, z * 1.2533 * noise / len(y) ** 0.5)
+
+
+def squares_line(y: Floats, t: Floats, confidence: float) -> Line:
+    """Return the least-squares line, with the intervals that hold where deviations from it are normal noise.
+
+    Source: N. R. Draper, H. Smith, Applied Regression Analysis, 1.4.
+    """
+    z, off_t, mean = _normal(confidence), t - added(t) / len(t), added(y) / len(y)
+    spread = added(off_t**2)
+    slope = added(off_t * y) / spread
+    noise = np.sqrt(added((y - mean - slope * off_t) ** 2) / (len(y) - 2))
+    fitted, error = mean + slope * off_t[-1], z * noise / np.sqrt(spread)
+    now = z * noise * np.sqrt(1 / len(y) + off_t[-1] ** 2 / spread)
+    return Line(fitted, slope, slope - error, slope + error, _share(slope, t, noise), now)
+
+
+def _normal(confidence: float) -> float:
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def _share(slope: Floats, t: Floats, noise: Floats) -> Floats:
+    """Return which share of the variance the line explains: r², with the noise as the fit found it."""
+    trend = slope * slope * added((t - added(t) / len(t)) ** 2) / len(t)
+    share: Floats = trend / np.maximum(trend + noise * noise, np.finfo(np.float64).tiny)
+    return share
+
+
+def look_closely(settings: TrendSettings, state: TrendState, places: Places) -> Forecast:
+    """Return the forecast of full windows.
+
+    The time is ``(limit - fitted) / slope``. Its interval takes the error of the slope and that of the fitted value
+    together, so it is rather too wide than too narrow. Falling is rising seen from below.
+    """
+    at = indices(places)
+    slots = (state.next[at].astype(np.intp) + np.arange(settings.samples)[:, None]) % settings.samples
+    y, t = state.y[slots, at].astype(np.float64), state.t[slots, at].astype(np.float64)
+    line = (median_line if settings.fit == "median" else squares_line)(y, t, settings.confidence)
+    line = replace(line, fitted=state.anchor[at] + line.fitted)
+    rises = line.slope >= 0
+    sign, limit = np.where(rises, 1.0, -1.0), np.where(rises, state.high[at], state.low[at])
+    room = (limit - line.fitted) * sign
+    slow, fast = (
+        np.where(rises, line.slope_least, -line.slope_most),
+        np.where(rises, line.slope_most, -line.slope_least),
+    )
+    in_s = _time_to(room, line.slope * sign)
+    return Forecast(line, limit, in_s, _time_to(room - line.error, fast), _time_to(room + line.error, slow))
+
+
+def _time_to(room: Floats, speed: Floats) -> Floats:
+    """Return how long a distance takes: 0 where it is passed, inf where nothing moves towards it."""
+    moving = speed > 0
+    return np.where(room <= 0, 0.0, np.where(moving, room / np.where(moving, speed, 1.0), np.inf))
+
+
+def _verdict(settings: TrendSettings, found: Forecast) -> NDArray[np.uint8]:
+    line = found.line
+    towards = np.where(line.slope >= 0, line.slope_least > 0, line.slope_most < 0)
+    met = towards & (line.share >= settings.share) & (found.in_s <= settings.horizon_s)
+    back = ~met & (~towards | (found.in_s > settings.leave * settings.horizon_s))
+    return np.where(met, MET, np.where(back, BACK, UNKNOWN)).astype(np.uint8)
+
+
+def evidence(settings: TrendSettings, state: TrendState, places: Places) -> Evidence:
+    """Return the forecast from the window as it is now; NaN where the window is not full yet.
+
+    Times are seconds from ``at_ms``, the newest sample. The fitted line is ``fitted + slope · (t - at_ms) / 1000``.
+    """
+    full = state.full[places]
+    said = dict.fromkeys((*LINE, *TIMES), np.full(len(full), np.nan))
+    if full.any():
+        at = among(places, full)
+        found = look_closely(settings, state, at)
+        for source, names in ((found.line, LINE), (found, TIMES)):
+            for name in names:
+                said[name] = said[name].copy()
+                said[name][full] = getattr(source, name)
+    return {**said, "at_ms": state.last_ms[places]}
+
+
+LINE = ("fitted", "slope", "slope_least", "slope_most", "share")
+TIMES = ("limit", "in_s", "early_s", "late_s")
+
+TREND = StatisticalRule(TrendSettings, TrendState, step, evidence)

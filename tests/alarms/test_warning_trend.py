@@ -1,0 +1,163 @@
+"""The trend rule: its line, its forecast, and what moves neither."""
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from davylamp_alarms.warning import Bank, Samples, bank
+from davylamp_wire.quality import Level
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+START_MS = 1_764_000_000_000
+Sample = tuple[float, float]
+
+
+def feed(trend: Bank, time_s: float, *values: float, level: Level = Level.GOOD) -> tuple[list[bool], list[bool]]:
+    """Give every row one sample."""
+    count = len(values)
+    time_ms = np.full(count, START_MS + round(time_s * 1000))
+    verdict = trend.step(Samples(time_ms, np.array(values), np.full(count, level, np.uint8)))
+    return verdict.met.tolist(), verdict.back.tolist()
+
+
+@dataclass
+class Twin:
+    """One row, from the plain list of its samples; high limit 100, 12 samples, 60 s ahead."""
+
+    window: list[Sample]
+    said: tuple[bool, bool] = (False, False)
+
+    def step(self, time_s: float, value: float) -> tuple[bool, bool]:
+        if self.window and time_s - self.window[-1][0] > 30:
+            self.window, self.said = [], (False, False)
+        self.window = [*self.window, (time_s, value)][-12:]
+        if len(self.window) == 12:
+            self.said = self.look() if self.worth_it() else (False, True)
+        return self.said
+
+    def worth_it(self) -> bool:
+        times, values = [t for t, _ in self.window], [v for _, v in self.window]
+        if len(set(values)) == 1:
+            return values[0] >= 100
+        slope, start = statistics.linear_regression(times, values)
+        return start + slope * (times[-1] + 120) >= 100 and statistics.correlation(times, values) ** 2 >= 0.25
+
+    def look(self) -> tuple[bool, bool]:
+        older, newer = self.window[:6], self.window[6:]
+        slopes = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(older, newer, strict=True))
+        slope, now_s = statistics.median(slopes), self.window[-1][0]
+        moved = [v - slope * (t - now_s) for t, v in self.window]
+        fitted = statistics.median(moved)
+        noise = 1.4826 * statistics.median(abs(v - fitted) for v in moved)
+        signal = slope**2 * statistics.pvariance([t for t, _ in self.window])
+        share = signal / max(signal + noise**2, 1e-300)
+        towards = slopes[0] > 0 if slope >= 0 else False
+        in_s = 0.0 if fitted >= 100 else (100 - fitted) / slope if slope > 0 else math.inf
+        met = towards and share >= 0.8 and in_s <= 60
+        return met, not met and (not towards or in_s > 90)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from([1.0, 1.0, 1.0, 2.5, 40.0]),
+        st.floats(-1, 1).map(lambda noise: round(noise * 64) / 64),
+        st.sampled_from([0.0, 0.0, 0.0, 0.0, 30.0]),
+    ),
+    min_size=12,
+    max_size=50,
+)
+
+
+@settings(max_examples=80)
+@given(steps, st.sampled_from([0.0, 0.4, 1.0, 3.0]), st.sampled_from([20.0, 70.0, 97.0]))
+def test_trend_is_what_a_fresh_look_at_the_window_says(
+    fed: list[tuple[float, float, float]], slope: float, start: float
+) -> None:
+    trend, twin = bank("trend", {"high": 100, "samples": 12, "horizon_s": 60, "gap_s": 30}, 1), Twin([])
+    time_s = 0.0
+    for dt_s, noise, spike in fed:
+        time_s += dt_s
+        value = start + slope * time_s + noise + spike
+        met, back = feed(trend, time_s, value)
+        assert (met[0], back[0]) == twin.step(time_s, value)
+
+
+def rising(trend: Bank, slope: float, count: int, noise: float = 0.0, spike_at: int = -1, seed: int = 1) -> list[bool]:
+    """Feed a line from 10 upwards, 1 s apart; return whether it was met, sample by sample."""
+    random = np.random.default_rng(seed)
+    met = []
+    for at in range(count):
+        value = 10 + slope * at + noise * float(random.standard_normal()) + (500 if at == spike_at else 0)
+        met.append(feed(trend, at, value)[0][0])
+    return met
+
+
+def test_it_says_when_the_limit_is_reached() -> None:
+    trend = bank("trend", {"high": 40, "horizon_s": 600}, 1)
+    assert any(rising(trend, 0.1, 120, noise=0.3))
+    said = {name: float(column[0]) for name, column in trend.evidence().items()}
+    assert said["limit"] == 40
+    assert said["in_s"] == pytest.approx((40 - 10 - 0.1 * 119) / 0.1, rel=0.1)
+    assert said["early_s"] < said["in_s"] < said["late_s"]
+    assert said["early_s"] < 181 < said["late_s"]
+
+
+def test_the_interval_holds_the_truth_nearly_always() -> None:
+    held = 0
+    for seed in range(100):
+        trend = bank("trend", {"high": 40, "horizon_s": 600, "confidence": 0.95}, 1)
+        rising(trend, 0.1, 60, noise=0.5, seed=seed)
+        said = trend.evidence()
+        held += bool(said["early_s"][0] <= (30 - 5.9) / 0.1 <= said["late_s"][0])
+    assert held >= 95
+
+
+def test_one_wild_sample_neither_makes_nor_hides_a_trend() -> None:
+    flat, true = (bank("trend", {"high": 400, "horizon_s": 600}, 1) for _ in range(2))
+    assert not any(rising(flat, 0.0, 130, noise=0.1, spike_at=70))
+    assert any(rising(true, 1.0, 62, noise=0.1, spike_at=61)[60:])
+
+
+def test_falling_to_a_low_limit_is_a_trend_too() -> None:
+    trend = bank("trend", {"low": -50, "horizon_s": 600}, 1)
+    assert any(rising(trend, -0.2, 70, noise=0.1))
+    assert trend.evidence()["limit"][0] == -50
+
+
+def test_a_trend_that_stops_is_back_and_silence_or_bad_values_are_not() -> None:
+    trend = bank("trend", {"high": 25, "horizon_s": 60, "gap_s": 10}, 1)
+    assert rising(trend, 0.2, 60)[-1]
+    assert feed(trend, 60, math.nan) == ([False], [False])
+    assert feed(trend, 61, 22.0, level=Level.BAD) == ([False], [False])
+    assert feed(trend, 62, 22.4, level=Level.UNCERTAIN)[1] == [False]
+    backs = [feed(trend, 63 + at, 22.4)[1][0] for at in range(60)]
+    assert backs[-1]
+    assert feed(trend, 1000, 22.4) == ([False], [False])
+
+
+def test_roundings_do_not_add_up() -> None:
+    trend, random = bank("trend", {"high": 1e9, "horizon_s": 60}, 1), np.random.default_rng(5)
+    values = 4e7 + 1000 * random.standard_normal(6_007).cumsum()
+    for at, value in enumerate(values.tolist()):
+        feed(trend, at, value)
+    state: Any = trend.state
+    y, t = state.y[:, 0].astype(float), state.t[:, 0].astype(float)
+    for kept, fresh in ((state.sum_y, y), (state.sum_t, t), (state.sum_tt, t * t), (state.sum_yy, y * y)):
+        assert kept[0] == pytest.approx(fresh.sum(), rel=1e-11)
+    assert state.anchor[0] + y[(int(state.next[0]) - 1) % 60] == pytest.approx(values[-1], abs=0.02)
+
+
+def test_least_squares_reads_coarse_values_too() -> None:
+    options = {"high": 1.4, "samples": 8, "horizon_s": 180, "fit": "squares", "confidence": 0, "share": 0.5}
+    coarse = bank("trend", options, 1)
+    met = [feed(coarse, 30 * at, value)[0][0] for at, value in enumerate([1.0, 1.0, 1.0, 1.0, 1.1, 1.1, 1.2, 1.2, 1.3])]
+    assert met[-1]
+
+
+def test_an_odd_window_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match="samples is 13: slopes join the halves"):
+        bank("trend", {"high": 1, "samples": 13, "horizon_s": 60}, 1)
