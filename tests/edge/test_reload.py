@@ -1,9 +1,8 @@
 """Another config while the edge runs: what it says nothing new about goes on, a bad one changes nothing at all."""
 
 import asyncio
-import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,12 @@ from davylamp_edge.writer import Writer
 from davylamp_wire.describe import DeviceDescription
 from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import DESCRIPTION
-from davylamp_wire.profile import LimitKind, load_profiles, shipped_profiles
+from davylamp_wire.profile import LimitKind, Point, load_profile, load_profiles, shipped_profiles
 from davylamp_wire.topic import MessageType
 from support.cloud_process import CloudProcess, until
+from support.counted import counted
 from support.edge_host import EdgeHost, edge_host
-from support.edge_process import PROFILE, Process, came, config_of, counting, edge_process, fetch
+from support.edge_process import PROFILE, Process, all_came, came, config_of, counting, edge_process, fetch
 from support.field import Collector, device, edge_config, plc, point, profile
 from support.holds import holds
 from support.leaks import footprint, left_behind
@@ -85,15 +85,9 @@ def births_of(host: EdgeHost, name: str) -> list[Any]:
     return [seen.message for seen in host.of(MessageType.DBIRTH) if seen.topic.device == name]
 
 
-def numbers_of(host: EdgeHost, name: str) -> list[int]:
-    """Return a device's counter by record number, once each."""
-    once = {record.number: record for record in host.records if record.device == name}
-    values = [value for _, record in sorted(once.items()) for value in record.values]
-    return [value for value in values if not isinstance(value, bool)]
-
-
-def assert_without_a_gap(numbers: Sequence[int]) -> None:
-    assert all((b - a) % 65_536 < 100 for a, b in itertools.pairwise(numbers))
+def points_of(folder: Path) -> Mapping[str, Point]:
+    """Return the points of the profile that `config_of` has written."""
+    return load_profile(folder / "profiles/test/rig.toml").points
 
 
 async def page(port: int, path: str) -> str:
@@ -111,13 +105,14 @@ async def test_what_a_new_config_says_nothing_about_goes_on_without_a_gap(tmp_pa
     """One device gets another limit, one is taken out, one is new; the fourth must not notice."""
     port = free_port()
     still_scans = 'node="edge-1",device="still"'
+    config_of(tmp_path, mosquitto, "")
+    points = points_of(tmp_path)
     async with (
-        plc(holding=[0] * 8, coils=[True] * 8) as rig,
-        plc(holding=[0] * 8, coils=[True] * 8) as still,
-        asyncio.TaskGroup() as group,
+        counted(tmp_path, "rig", points) as rig,
+        counted(tmp_path, "still", points) as still,
+        plc(holding=[0] * 8, coils=[True] * 8) as other,
     ):
-        plants = [group.create_task(counting(each)) for each in (rig, still)]
-        others = {"still": still.address, "gone": rig.address.replace("127.0.0.1", "localhost")}
+        others = {"still": still.address, "gone": other.address}
         config = config_of(tmp_path, mosquitto, rig.address, others=others, status=port)
         with_profile(tmp_path, "gas", gas_profile(50))
         rewritten(config, of_device("rig", 'profile = "rig"', 'profile = "gas"'))
@@ -128,7 +123,7 @@ async def test_what_a_new_config_says_nothing_about_goes_on_without_a_gap(tmp_pa
             with_profile(tmp_path, "gas", gas_profile(60))
             rewritten(config, without("gone"))
             rewritten(config, lambda text: text + text[text.rindex("[[devices]]") :].replace("still", "new"))
-            rewritten(config, of_device("new", still.address, still.address.replace("127.0.0.1", "localhost")))
+            rewritten(config, of_device("new", still.address, other.address.replace("127.0.0.1", "localhost")))
             edge.reload()
 
             await came(host, lambda: len(births_of(host, "rig")) == 2, "the changed device's birth")
@@ -139,18 +134,17 @@ async def test_what_a_new_config_says_nothing_about_goes_on_without_a_gap(tmp_pa
             assert metric(text, "device_scans_total", still_scans) > scans
             assert (metric(text, "config_reloads_total"), metric(text, "config_refused")) == (1, 0)
             assert edge.terminate() == 0
-            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
+            await all_came(host, tmp_path)
             assert "lines_kept=1 lines_ended=2 lines_begun=2" in edge.log.read_text()
-        for plant in plants:
-            plant.cancel()
     limits = [DeviceDescription.decode(str(birth.value(DESCRIPTION))) for birth in births_of(host, "rig")]
     assert [said.points["count"].limits[LimitKind.H].value for said in limits] == [50, 60]
     assert len(host.of(MessageType.NBIRTH)) == len(births_of(host, "still")) == 1
     assert [seen.topic.device for seen in host.of(MessageType.DDEATH)] == ["gone"]
     assert not [record for record in host.records if record.historical and record.device == "still"]
     assert len(host.numbers()) == len(set(host.numbers()))
-    for name in ("rig", "still"):
-        assert_without_a_gap(numbers_of(host, name))
+    for device_read in (rig, still):
+        held = device_read.held_against(host, "count")
+        assert (held.lost, held.extra) == ([], [])
     story = [(seen.topic.type, seen.topic.device) for seen in host.seen]
     assert story.index((MessageType.DBIRTH, "new")) < story.index((MessageType.DDATA, "new"))
     death = story.index((MessageType.DDEATH, "gone"))
@@ -186,8 +180,8 @@ async def test_a_real_cloud_takes_a_new_point_and_a_new_device_from_births_in_th
 
 async def test_a_bad_config_is_refused_whole_and_the_old_one_runs_on(tmp_path: Path, mosquitto: Broker) -> None:
     port = free_port()
-    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
-        plant = group.create_task(counting(rig))
+    config_of(tmp_path, mosquitto, "")
+    async with counted(tmp_path, "rig", points_of(tmp_path)) as rig:
         config = config_of(tmp_path, mosquitto, rig.address, status=port)
         sound = config.read_text()
         with edge_host(mosquitto) as host, edge_process(config) as edge:
@@ -215,10 +209,10 @@ async def test_a_bad_config_is_refused_whole_and_the_old_one_runs_on(tmp_path: P
             assert json.loads(await page(port, "healthz"))["config"] == "ok"
             assert "lines_kept=1 lines_ended=0 lines_begun=0" in edge.log.read_text()
             assert edge.terminate() == 0
-            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
-        plant.cancel()
+            await all_came(host, tmp_path)
     assert len(host.of(MessageType.DBIRTH)) == 1
-    assert_without_a_gap(numbers_of(host, "rig"))
+    held = rig.held_against(host, "count")
+    assert (held.lost, held.extra) == ([], [])
 
 
 async def test_a_password_file_that_is_no_text_is_refused_and_the_old_config_runs_on(
@@ -260,8 +254,8 @@ async def test_a_config_that_fails_in_a_way_nobody_foresaw_is_refused_like_any_o
 
 
 async def test_s26_other_broker_settings_end_the_session_and_no_line(tmp_path: Path, mosquitto: Broker) -> None:
-    async with plc(holding=[0] * 8, coils=[True] * 8) as rig, asyncio.TaskGroup() as group:
-        plant = group.create_task(counting(rig))
+    config_of(tmp_path, mosquitto, "")
+    async with counted(tmp_path, "rig", points_of(tmp_path)) as rig:
         config = config_of(tmp_path, mosquitto, rig.address)
         with edge_host(mosquitto) as host, edge_process(config) as edge:
             await came(host, lambda: len(host.records) > 10, "records")
@@ -272,11 +266,11 @@ async def test_s26_other_broker_settings_end_the_session_and_no_line(tmp_path: P
             await came(host, lambda: (host.stored.highest or 0) > before + 20, "what came after")
             await came(host, lambda: not host.stored.missing(1, before + 20), "what was journaled before")
             assert edge.terminate() == 0
-            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
+            await all_came(host, tmp_path)
             assert "lines_kept=1 lines_ended=0 lines_begun=0" in edge.log.read_text()
-        plant.cancel()
     assert [seen.message.value("Davylamp/Keepalive") for seen in host.of(MessageType.NBIRTH)] == [15, 7]
-    assert_without_a_gap(numbers_of(host, "rig"))
+    held = rig.held_against(host, "count")
+    assert (held.lost, held.extra) == ([], [])
 
 
 def config_at(folder: Path, broker: Broker, *devices: dict[str, Any], **said: Any) -> EdgeConfig:

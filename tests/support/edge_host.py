@@ -205,6 +205,11 @@ class EdgeHost:
                             return metric.value
         return None
 
+    def names(self) -> dict[int, str]:
+        """Return the names of aliases, as the births said them."""
+        with self._changed:
+            return dict(self._aliases)
+
     def numbers(self) -> list[int]:
         """Return the record numbers in the order they came, repeats included."""
         with self._changed:

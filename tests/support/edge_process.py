@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from davylamp_edge.journal import Journal
+
 from support.edge_host import EdgeHost
 from support.field import Plc
 from support.services import stop
@@ -125,6 +127,13 @@ def edge_process(config: Path, within: Sequence[str] = (), **environment: str) -
 async def came(host: EdgeHost, until: Any, what: str) -> None:
     """Wait for something in the host's eyes while the plant goes on."""
     await asyncio.to_thread(host.wait, until, what)
+
+
+async def all_came(host: EdgeHost, folder: Path) -> None:
+    """Wait for every record of the journal of an agent that has ended."""
+    with Journal.open(folder / "journal.db", 1 << 26) as journal:
+        last = journal.last_record
+    await came(host, lambda: not host.stored.missing(1, last), f"every record up to {last}")
 
 
 async def counting(rig: Plc) -> None:
