@@ -25,6 +25,7 @@ from structlog.testing import capture_logs
 from support.field import device, edge_config, plc, point, profile, rogue, scanning
 from support.holds import holds
 from support.relay_module import relay_module, settings_of, shown, shows
+from support.serial import rtu, serial_device
 
 
 @dataclass
@@ -367,6 +368,38 @@ async def test_s28_a_plc_under_another_name_is_looked_through_and_never_written(
         assert status is not None
         assert f"is where {address} is polled, and nothing is written to a plant" in status.reason
         assert plc_of_the_plant.writes == []
+        beacon.become(None)
+        await beacon.turn()
+
+
+async def test_s28_other_devices_in_the_config_open_no_contact_and_a_module_that_became_one_is_let_go() -> None:
+    async with bench() as at:
+        at.alarms.now = {"a": 3}
+        await at.turn()
+        count = len(at.module.writes)
+        settings = settings_of(at.address, timeout_s=0.2, buttons=ALL_BUTTONS)
+        at.beacon.become(settings, {"192.0.2.1:502"})
+        assert await at.turn(0.1) == ON
+        assert [each.closed for each in at.module.writes[count:]] == [True] * 3
+        count = len(at.module.writes)
+        at.beacon.become(settings, {at.address})
+        await at.turns(3)
+        assert len(at.module.writes) == count
+        assert at.beacon.status().well is False  # type: ignore[union-attr]  # a beacon is configured
+
+
+async def test_a_module_on_a_serial_line_shows_what_stands() -> None:
+    module = RelayModule(watchdog_s=None)
+
+    async def answer(frame: bytes) -> bytes:
+        return rtu(frame[:1] + module.answer(frame[1:-2])[0])
+
+    async with serial_device(answer) as address:
+        alarms = Alarms({"a": 3})
+        beacon = Beacon(settings_of(address, buttons=ALL_BUTTONS), alarms, EngineWord())
+        await beacon.turn()
+        assert shown(module) == {"lamp": True, "horn": True, "watchdog": False}
+        assert beacon.status().well is True  # type: ignore[union-attr]  # a beacon is configured
         beacon.become(None)
         await beacon.turn()
 

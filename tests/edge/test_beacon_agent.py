@@ -76,8 +76,6 @@ async def test_s28_the_contact_of_a_killed_agent_is_opened_by_the_module_itself(
         await at.living()
         at.edge.kill()
         await shows(at.module, watchdog=False)
-        at.edge.start()
-        await at.living()
 
 
 async def test_s28_the_contact_of_an_agent_that_hangs_is_opened_by_the_module_itself(

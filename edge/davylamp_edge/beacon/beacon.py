@@ -113,8 +113,10 @@ class Beacon:
 
     async def turn(self) -> None:
         """Look at everything once, and have the module show it."""
-        if self._panel is None or (self._panel.settings, self._panel.polled) != (self._settings, self._polled):
+        if self._panel is None or self._panel.settings != self._settings:
             await self._set_up()
+        elif self._panel.polled != self._polled:
+            await self._panel.shun(self._polled)
         if self._panel is not None:
             self._look()
             for event in await self._panel.show(self._wanted(self._panel.settings), self._clock()):

@@ -35,7 +35,6 @@ class Panel:
 
     def __init__(self, settings: BeaconSettings, polled: Collection[str], backoff: Backoff, counts: Counts) -> None:
         self.settings = settings
-        self.polled = polled
         self.well: bool | None = None
         """Whether the module does as it is told; None before the first try."""
         self.reason = ""
@@ -56,6 +55,16 @@ class Panel:
         except ModuleLost as error:
             await self._lose(str(error), now_s)
             return ()
+
+    @property
+    def polled(self) -> Collection[str]:
+        """The addresses of Modbus devices, to none of which anything is written."""
+        return self._relay.polled
+
+    async def shun(self, polled: Collection[str]) -> None:
+        """Write to none of these from now on; whether the module is one of them is seen as it is connected anew."""
+        self._relay.polled = polled
+        await self._relay.close()
 
     async def leave(self, last: Mapping[int, bool]) -> None:
         """Write the last words where the module still answers, and close the connection."""

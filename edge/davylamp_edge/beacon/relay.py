@@ -26,7 +26,7 @@ class Relay:
     def __init__(self, settings: BeaconSettings, polled: Collection[str] = ()) -> None:
         """`polled` are the addresses of Modbus devices: nothing is written to any of them."""
         self._settings = settings
-        self._polled = polled
+        self.polled = polled
         self._address = parse_address(settings.address)
         self._bus: Bus | None = None
 
@@ -38,7 +38,7 @@ class Relay:
     async def connect(self) -> None:
         """Connect anew. Raises: ModuleLost."""
         await self.close()
-        plant = await polled_as(self._address, self._polled)
+        plant = await polled_as(self._address, self.polled)
         if plant is not None:
             raise ModuleLost(f"{self._address} is where {plant} is polled, and nothing is written to a plant")
         bus = self._bus = Bus(self._address, CoilFrames(frames_of(self._address), self._settings))
