@@ -148,6 +148,10 @@ class Conditions:
         """Return what stands."""
         return [self._standing(name, now) for name, kept in self._kept.items() if kept.active]
 
+    def occurrences(self) -> dict[str, int]:
+        """Return the number of the occurrence that stands, by alarm. The beacon asks ten times a second."""
+        return {name: kept.no for name, kept in self._kept.items() if kept.active}
+
     def keep(self, now: Moment) -> dict[str, Kept]:
         """Return what changed since the last call and must outlive a restart."""
         names, self.dirty = self.dirty, set()

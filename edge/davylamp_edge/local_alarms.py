@@ -155,8 +155,8 @@ class LocalAlarms:
     def standing(self) -> Mapping[str, int]:
         """Return the priority of every occurrence that stands, a graver one the higher number."""
         with self._lock:
-            standing = self._conditions.standing(self._now())
-        return {f"{c.alarm.id}:{self._life}-{c.no}": self._priorities[c.alarm.id] for c in standing}
+            occurrences = self._conditions.occurrences()
+        return {f"{name}:{self._life}-{no}": self._priorities[name] for name, no in occurrences.items()}
 
     def figures(self) -> dict[str, int]:
         """Return how many stand, and what happened since the start."""
