@@ -154,6 +154,7 @@ class Layout:
         self.on_delay_of = np.array([c.on_delay_ms for c in rows], np.int64)
         self.off_delay_of = np.array([c.off_delay_ms for c in rows], np.int64)
         self.local_of = np.array([c.local for c in rows], np.bool_)
+        self.any_local = bool(self.local_of.any())
 
     # names -> places
 

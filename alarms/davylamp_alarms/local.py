@@ -103,7 +103,9 @@ class Conditions:
         self._last_ms = now.steady_ms
         self._pending = {n: k.pending_ms for n, k in self._kept.items() if k.pending_ms is not None}
         self._unknown: dict[str, int | None] = {n: None for n, k in self._kept.items() if not k.active}
-        self._unknown_tags = {self._configured[name].tag for name in self._unknown}
+        self._of_tag: dict[int, list[str]] = {}
+        for name in self._unknown:
+            self._of_tag.setdefault(self._configured[name].tag, []).append(name)
         for name in self._configured.keys() - self._unknown.keys():
             self._memory.layout.rows.phase[self._row(name)] = Phase.ACTIVE
         settle_bands(self._memory, np.arange(len(tags), dtype=np.int32))
@@ -128,7 +130,7 @@ class Conditions:
             steps += self._resumed(tags, at_ms)
         measured = dict(zip(tags, times_ms, strict=True))
         changes = [self._changed(step, measured, now) for step in sorted(steps, key=lambda step: step.order)]
-        if self._unknown_tags:
+        if self._of_tag:
             changes += self._found(measured, at_ms, now)
         self._mark()
         return changes
@@ -222,7 +224,9 @@ class Conditions:
 
     def _found(self, measured: Mapping[int, int], at_ms: int, now: Moment) -> Iterator[Change]:
         """Yield what is known to be normal from now on: shown by a good reading inside, for the off-delay (S4)."""
-        for name in [name for name in self._unknown if self._configured[name].tag in measured]:
+        for name in [name for tag in sorted(self._of_tag.keys() & measured.keys()) for name in self._of_tag[tag]]:
+            if name not in self._unknown:
+                continue
             alarm, row = self._configured[name], self._row(name)
             inside = judged(self._memory, alarm.tag, row)[1] and self._phases_of(row) is Phase.NORMAL
             since_ms = self._unknown[name]
@@ -233,7 +237,10 @@ class Conditions:
                 tags, kept = self._memory.layout.tags, self._kept[name]
                 self._kept[name] = replace(kept, value=float(tags.value[alarm.tag]), quality=GOOD)
                 yield replace(self._standing(name, now), time_ms=measured[alarm.tag])
-        self._unknown_tags = {self._configured[name].tag for name in self._unknown}
+        for tag in [
+            tag for tag in self._of_tag.keys() & measured.keys() if not self._unknown.keys() & self._of_tag[tag]
+        ]:
+            del self._of_tag[tag]
 
     def _phases_of(self, row: int) -> Phase:
         return Phase(int(self._memory.layout.rows.phase[row]))

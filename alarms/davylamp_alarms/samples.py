@@ -171,6 +171,8 @@ class _Excited:
             level, reason = part.quality[at] >> 8, part.quality[at] & 0xFF
             limit, leave = layout.rows.limit[row], layout.rows.leave[row]
             met[chosen], inside[chosen] = rule.judge(Samples(part.value[at], level, reason, limit, leave, gas[at]))
+        if not layout.any_local:
+            return met, inside
         mine = ~layout.local_of[layout.rows.shared[rows]]  # what an edge decides, no reading moves here
         return met & mine, inside & mine
 
@@ -260,8 +262,10 @@ def settle_bands(memory: Memory, tags: Indices) -> None:
     np.maximum.at(lows, position, low)
     np.minimum.at(highs, position, high)
     standing, woken = np.zeros(len(tags), np.bool_), np.zeros(len(tags), np.bool_)
-    mine = ~layout.local_of[layout.rows.shared[rows]]
-    standing[position[mine & (layout.rows.phase[rows] != Phase.NORMAL)]] = True
+    moved = layout.rows.phase[rows] != Phase.NORMAL
+    if layout.any_local:
+        moved &= ~layout.local_of[layout.rows.shared[rows]]
+    standing[position[moved]] = True
     woken[position[busy]] = True
     closed = woken | (column.current[tags] == NOT_CURRENT)
     column.low[tags], column.high[tags] = np.where(closed, np.inf, lows), np.where(closed, -np.inf, highs)
@@ -277,8 +281,9 @@ def calm_bands(memory: Memory, rows: Ints) -> tuple[Floats, Floats, Bools]:
     for rule, chosen in by_rule(memory, rows):
         limit, leave = layout.rows.limit[rows[chosen]], layout.rows.leave[rows[chosen]]
         low[chosen], high[chosen] = rule.calm(limit, leave, phase[chosen] == Phase.ACTIVE)
-    local = layout.local_of[layout.rows.shared[rows]]
-    low[local], high[local] = -np.inf, np.inf
+    if layout.any_local:
+        local = layout.local_of[layout.rows.shared[rows]]
+        low[local], high[local] = -np.inf, np.inf
     following = memory.slots.following(layout.rows.slot[rows])
     return low, high, following | (phase == Phase.PENDING) | (phase == Phase.CLEARING)
 

@@ -24,7 +24,7 @@ from davylamp_edge.beacon.beacon import Beacon
 from davylamp_edge.birth import Births, Tags, nothing_stands
 from davylamp_edge.boot_clock import BootClock, steady_ms
 from davylamp_edge.config import EdgeConfig, opcua_files
-from davylamp_edge.install import Installed, install, install_self
+from davylamp_edge.install import Installed, any_local, install, install_self
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.machine import MACHINE, Machine
@@ -89,7 +89,7 @@ class Agent:
         )
         self._opcua_certificates = OpcuaCertificates()
         self._machine = Machine(config.journal.path)
-        own = install_self(config, profiles, self._silent(config))
+        own = install_self(config, profiles, self._silent(config, self.scanner.devices))
         self._births = Births(self.journal, _with_self(self.scanner.devices, own), self._standing, now_ms)
         self._self = SelfMonitor(own, self._take, self._figures, now_ms)
         self._fingerprint = _fingerprint(config)
@@ -130,7 +130,7 @@ class Agent:
         self.journal.close()
         log.info("edge stopped", node=self._config.node, last=self.journal.last_record)
 
-    def _silent(self, config: EdgeConfig) -> set[str]:
+    def _silent(self, config: EdgeConfig, devices: Sequence[Installed]) -> set[str]:
         """Return what of itself this edge cannot tell: a board may have no thermometer, a broker no certificate."""
         silent = set(MACHINE) - self._machine.figures().keys()
         if all(way.tls is None for way in ways_of(config.broker)):
@@ -141,6 +141,8 @@ class Agent:
             silent |= {"ways_lost", "on_standby"}
         if config.beacon is None:
             silent |= {"beacon", "beacon_lost"}
+        if not any_local(devices):
+            silent.add("alarms_failing")
         if config.one_way:
             silent.add("clock_offset")  # nobody tells it the time
         return silent
@@ -181,7 +183,8 @@ class Agent:
             mistakes.extend(error.mistakes)
         if mistakes:
             raise ConfigError(mistakes)
-        devices, own = install(config, profiles), install_self(config, profiles, self._silent(config))
+        devices = install(config, profiles)
+        own = install_self(config, profiles, self._silent(config, devices))
         try:
             births = Births(self.journal, _with_self(devices, own), self._standing, self._now_ms)
         except (sqlite3.Error, JournalUnreadable) as error:
@@ -241,7 +244,7 @@ class Agent:
     def _decide_locally(self, devices: Sequence[Installed]) -> None:
         """Decide the alarms of local points from now on; what was kept of them lies in the journal."""
         if self.local_alarms is None:
-            if not any(point.local for device in devices for point in device.points):
+            if not any_local(devices):
                 return
             # Imported late: a gateway that decides nothing has no NumPy.
             from davylamp_edge.local_alarms import begun

@@ -38,6 +38,11 @@ class Installed:
         return [Wanted(index, name, address_of(point, driver), point) for index, (name, point) in enumerate(pairs)]
 
 
+def any_local(devices: Sequence[Installed]) -> bool:
+    """Return whether this edge decides any alarms itself."""
+    return any(point.local for device in devices for point in device.points)
+
+
 def address_of(point: Point, driver: str) -> str:
     """Return a point's address in a driver's words; empty where the profile leaves it to the site."""
     return point.address.get(driver, "")

@@ -64,6 +64,8 @@ class LocalAlarms:
         self._conditions = Conditions([], [], {}, now())
         self._stepped_s: float | None = None
         self.changes = self.failures = 0
+        self._failing: set[str] = set()
+        """Devices whose readings were last not decided; while there are any, the engine counts as silent (S13)."""
 
     def follow(self, devices: Iterable[Installed]) -> None:
         """Decide the local limits of these devices from now on, and forget all but the numbers of others."""
@@ -96,7 +98,7 @@ class LocalAlarms:
             with self._lock:
                 now = self._now()
                 self._hand_on(self._conditions.take(tags, numbers, qualities, times, now), now)
-            self._stepped_s = time.monotonic()
+            self._failing.discard(device)
         except Exception:
             self._fail(device)
 
@@ -106,14 +108,17 @@ class LocalAlarms:
             with self._lock:
                 now = self._now()
                 self._hand_on(self._conditions.tick(now), now)
-            self._stepped_s = time.monotonic()
+            self._failing.discard("")
         except Exception:
             self._fail("")
+        if not self._failing:
+            self._stepped_s = time.monotonic()
 
     def _fail(self, device: str) -> None:
         self.failures += 1
-        if self.failures == 1:
+        if device not in self._failing:
             log.exception("local alarms failed", device=device)
+        self._failing.add(device)
 
     def _hand_on(self, changes: Sequence[Change], now: Moment) -> None:
         """Tell what changed, device by device, and what to keep together with the last of it."""
@@ -160,10 +165,11 @@ class LocalAlarms:
 
     def figures(self) -> dict[str, int]:
         """Return how many stand, and what happened since the start."""
-        return {"standing": len(self.standing()), "changes_total": self.changes, "failures_total": self.failures}
+        counts = {"changes_total": self.changes, "failures_total": self.failures}
+        return {"standing": len(self.standing()), "failing": len(self._failing), **counts}
 
     def stepped_s(self) -> float | None:
-        """Return the monotonic time at which a decision was last made; None before the first."""
+        """Return the monotonic time up to which everything was decided; None before the first."""
         return self._stepped_s
 
 

@@ -95,6 +95,7 @@ def figures_of(now: Snapshot, machine: Mapping[str, Value]) -> dict[str, Value]:
         "ways_lost": sum(fares.well is False for fares in now.ways),
         "beacon": None if now.beacon is None else now.beacon.state.value,
         "beacon_lost": None if now.beacon is None else now.beacon.well is False,
+        "alarms_failing": now.local_alarms.get("failing", 0) > 0,
         "on_standby": any(fares.taken and fares.way.name == STANDBY for fares in now.ways),
         "journal_size": round(now.journal_bytes / 1e6, 1),
         "journal_refused": now.refusal is not None,

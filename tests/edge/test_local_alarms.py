@@ -97,7 +97,7 @@ async def test_s08_a_raw_scan_over_a_local_limit_is_journaled_first_and_stands_f
         ((name, priority),) = alarms.standing().items()
         assert name.startswith("davylamp/edge-1/rig1/level#H:")
         assert priority == 2
-        assert alarms.stepped_s() is not None
+        await until(lambda: alarms.stepped_s() is not None)
         await rig.write("holding", 0, [60])
         await until(lambda: words(journaled(agent.journal))[1:] == ["H raised 1", "H normal 1"])
         assert alarms.standing() == {}
