@@ -103,13 +103,15 @@ class Writer:
         with self._changed:
             if not (self._waiting or self._kept or self._stopping):
                 self._changed.wait(RETRY_S if self._journal.refusal is not None else None)
-            for loss in self._waiting.losses:
-                self._journal.note(loss, LossReason.MEMORY_FULL)
+            losses = self._waiting.losses
             self._taken += 1
             held = self._waiting.records()
             self._waiting.clear()
             kept, self._kept = self._kept, {}
-            return [Entry(r.device, r.journal_class, r.body, r.first_ms) for r in held], kept, self._stopping
+            stopping = self._stopping
+        for loss in losses:  # only now: the journal may be busy, and who submits must not wait for it
+            self._journal.note(loss, LossReason.MEMORY_FULL)
+        return [Entry(r.device, r.journal_class, r.body, r.first_ms) for r in held], kept, stopping
 
     def _append(self, batch: Sequence[Entry], kept: Mapping[str, str]) -> None:
         """Append, and hand on; an error nobody foresaw is said and the thread goes on, for blindness is worse."""

@@ -13,7 +13,7 @@ from asyncua.server.server import Server
 from cryptography.hazmat.primitives.serialization import Encoding
 from davylamp_edge.__main__ import BAD_INPUT, OK, main
 from davylamp_edge.drivers import DeviceUnreachable
-from davylamp_edge.drivers.opcua import settings_problems
+from davylamp_edge.drivers.opcua import OpcuaDriver, settings_problems
 from davylamp_edge.drivers.opcua_session import Session
 from davylamp_edge.drivers.opcua_trust import TrustFolder, Untrusted, certificate_in, uris_of
 from davylamp_edge.opcua_settings import OpcuaSettings
@@ -294,6 +294,14 @@ def config(folder: Path, *settings: str) -> str:
     ]
     (folder / "edge.toml").write_text(head + "".join(devices))
     return str(folder / "edge.toml")
+
+
+def test_a_password_in_an_address_is_refused_because_addresses_are_shown() -> None:
+    """`check` printed it, and so would a log."""
+    wrong = OpcuaDriver.wrong_address("opc.tcp://admin:S3cret@10.0.0.1:4840/plc")
+    assert wrong is not None
+    assert "opcua.username" in wrong
+    assert "S3cret" not in wrong
 
 
 def test_check_names_a_session_that_is_not_secured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import davylamp_edge.writer as writer_module
+import pytest
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import Entry, JournalClass, Record
 from davylamp_edge.spare import Spare
@@ -73,6 +75,45 @@ def test_a_stop_writes_what_is_queued(tmp_path: Path) -> None:
                 writer.submit(entry())
         assert journal.last_record == 1_000
         assert len(collected.records) == 1_000
+
+
+def test_s01_a_reading_never_waits_for_a_journal_that_somebody_else_is_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an overflow the thread waited for the journal while it kept the queue: polling stood still with it."""
+    monkeypatch.setattr(writer_module, "WAITING_BYTES", 1_000)
+    reading, done, handed_on = threading.Event(), threading.Event(), threading.Event()
+
+    def read_for_long() -> None:
+        with journal._lock:
+            reading.set()
+            done.wait(20)
+
+    reader = threading.Thread(target=read_for_long)
+
+    def durable(records: Sequence[Record]) -> None:
+        if not handed_on.is_set():
+            handed_on.set()
+            for _ in range(10):
+                writer.submit(entry(body=bytes(500)))  # more than it holds: some are lost
+            reader.start()
+            reading.wait(20)
+
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal, writing(journal, durable) as writer:
+        writer.submit(entry())
+        assert reading.wait(20)
+        time.sleep(0.1)  # the thread comes round
+        submitting = threading.Thread(target=writer.submit, args=[entry()])
+        submitting.start()
+        submitting.join(5)
+        is_waiting = submitting.is_alive()
+        done.set()
+        reader.join()
+        submitting.join()
+        assert not is_waiting
+        assert writer.waiting >= 0
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal:
+        assert [hole.reason for hole in journal.holes] == ["memory-full"]
 
 
 def test_s26_an_error_nobody_foresaw_becomes_a_hole_and_not_a_dead_thread(tmp_path: Path) -> None:

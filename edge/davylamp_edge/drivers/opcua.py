@@ -82,6 +82,8 @@ class OpcuaDriver:
             fits = parts.scheme == "opc.tcp" and parts.hostname and parts.port
         except ValueError:
             fits = False
+        if fits and "@" in parts.netloc:
+            return "holds a user's name, and addresses are shown and logged; say it with opcua.username, password_file"
         return None if fits else "is no address of an OPC UA server; write opc.tcp://host:port/path"
 
     @staticmethod
