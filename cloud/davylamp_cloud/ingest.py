@@ -253,6 +253,9 @@ class Ingest:
         except ValueError:
             said = HostState(False, 0)
         if not said.online and not self._stopping.is_set():
+            # Before this run the clock may have been ahead, and edges pass over what is older than that.
+            if said.timestamp_ms > self._state_ms:
+                self._state_ms = said.timestamp_ms + 1
             self._say(online=True)
 
 
