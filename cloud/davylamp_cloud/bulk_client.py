@@ -63,9 +63,13 @@ class Buffered:
 
 
 class BulkClient(Client):
-    """paho's client over a `Buffered` socket. `on_messages` gets topics and payloads, and has no exception to raise."""
+    """paho's client over a `Buffered` socket. `on_messages` gets topics and payloads, and has no exception to raise.
+
+    `on_stored` gets those that the broker has kept.
+    """
 
     on_messages: OnMessages = staticmethod(lambda _: None)
+    on_stored: OnMessages = staticmethod(lambda _: None)
 
     def _create_socket(self) -> Any:
         return Buffered(super()._create_socket())  # type: ignore[arg-type]  # paho calls it SocketLike
@@ -91,9 +95,12 @@ class BulkClient(Client):
 
     def _hand_on(self, taken: Taken) -> bool:
         """Tell of messages, then acknowledge them; return whether a packet for paho follows."""
-        if taken.messages:
+        if taken.messages or taken.stored:
             with self._msgtime_mutex:
                 self._last_bytes_received = time.monotonic()
+        if taken.stored:
+            self.on_stored(taken.stored)
+        if taken.messages:
             self.on_messages(taken.messages)
         if taken.acknowledgements:
             self._packet_queue(MessageType.PUBACK, taken.acknowledgements, 0, 1)
@@ -101,7 +108,8 @@ class BulkClient(Client):
 
     def _handle_on_message(self, message: MQTTMessage) -> None:
         """What paho itself took comes the same way; not `message.topic`, which raises where it is no UTF-8."""
-        self.on_messages([(message._topic, bytes(message.payload))])
+        take = self.on_stored if message.retain else self.on_messages
+        take([(message._topic, bytes(message.payload))])
 
 
 def _filled(held: Buffered) -> bool:

@@ -88,6 +88,7 @@ class Ingest:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_messages = self._on_messages
+        client.on_stored = self._on_stored
         client.connect_async(self._broker.host, self._broker.port, self._broker.keepalive_s)
         client.loop_start()
         self._pulse.start()
@@ -107,7 +108,7 @@ class Ingest:
         """Drop the client, whose wake-up sockets close only with its last reference (paho 2.2)."""
         client = self._client
         client.on_pre_connect = client.on_connect = client.on_connect_fail = client.on_disconnect = None
-        client.on_messages = _nobody
+        client.on_messages = client.on_stored = _nobody
         del self._client
 
     def offsets(self) -> Mapping[str, int]:
@@ -236,10 +237,17 @@ class Ingest:
 
     def _on_messages(self, messages: Sequence[Message]) -> None:
         """Take messages, in their order. Nothing that is wrong with one may end the thread that receives the rest."""
+        self._hand_on(messages, self._intake.receive)
+
+    def _on_stored(self, messages: Sequence[Message]) -> None:
+        """Take messages that the broker has kept, of nobody knows when."""
+        self._hand_on(messages, self._intake.receive_stored)
+
+    def _hand_on(self, messages: Sequence[Message], receive: Callable[[list[Message], int], None]) -> None:
         own_state = state_topic(self._host_id).encode()
         try:
             with self._lock:
-                self._intake.receive([message for message in messages if message[0] != own_state], self._clocked())
+                receive([message for message in messages if message[0] != own_state], self._clocked())
         except LogClosed:
             return
         for topic, payload in messages:

@@ -138,14 +138,30 @@ class Intake:
 
     def receive(self, messages: Iterable[Message], now_ms: int) -> None:
         """Take messages of any edges, in their order; what is wrong with one does not hurt the others."""
+        self._each(messages, self._receive, now_ms)
+
+    def receive_stored(self, messages: Iterable[Message], now_ms: int) -> None:
+        """Take messages that the broker has kept (MQTT's retain): they introduce a foreign edge, and are never live."""
+        self._each(messages, self._receive_stored, now_ms)
+
+    def _each(self, messages: Iterable[Message], receive: Callable[["Address", bytes, int], None], now_ms: int) -> None:
         for topic, payload in messages:
             try:
-                self._receive(_address(topic), payload, now_ms)
+                receive(_address(topic), payload, now_ms)
             except LogClosed:
                 raise
             except Exception as error:
                 LOG.error("message not taken", bytes=len(payload), error=repr(error))
         self._log_gathered(now_ms)
+
+    def _receive_stored(self, address: "Address", payload: bytes, now_ms: int) -> None:
+        topic = address.topic
+        if topic is None or len(payload) > LARGEST:
+            return
+        self.counts["stored_by_broker"] += 1
+        if address.node in self.nodes or topic.type in (MessageType.NBIRTH, MessageType.DBIRTH):
+            node = self._node(address.node, topic, now_ms)
+            self._do_all(node, node.session.receive_stored(topic, payload, now_ms - self.apart_ms), now_ms)
 
     def _receive(self, address: "Address", payload: bytes, now_ms: int) -> None:
         if address.topic is None and not address.wrong:
@@ -246,7 +262,8 @@ class Intake:
             node.controls = _controls(birth)
             self._look_for_used(node, born)
             node.owes = born.epoch is not None
-        self._link(node, True, "birth", now_ms)
+        if not born.stored:
+            self._link(node, True, "birth", now_ms)
 
     def _look_for_used(self, node: EdgeNode, born: Born) -> None:
         """See whether an edge gives numbers anew that are here: a journal that was restored from a copy does (S26)."""

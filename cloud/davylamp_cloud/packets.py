@@ -5,7 +5,7 @@ from typing import NamedTuple
 LARGEST = 1 << 18
 """Bytes of the largest packet that is waited for here."""
 
-PUBLISH, QOS = 0x30, 0x06
+PUBLISH, QOS, RETAIN = 0x30, 0x06, 0x01
 PUBACK = b"\x40\x02"
 LENGTH_BYTES = 4
 
@@ -16,10 +16,13 @@ Message = tuple[bytes, bytes]
 class Taken(NamedTuple):
     """The messages at the front of some bytes, what acknowledges those of QoS 1, and where they end.
 
-    `other` says that what follows is nothing to wait for here: another kind of packet, QoS 2, or a very large one.
+    `stored` are those that the broker has kept for whoever comes (MQTT 3.1.1, 3.3.1.3); what it passes on as it is said
+    is not marked. `other` says that what follows is nothing to wait for here: another kind of packet, QoS 2, or a very
+    large one.
     """
 
     messages: list[Message]
+    stored: list[Message]
     acknowledgements: bytes
     end: int
     other: bool
@@ -28,6 +31,7 @@ class Taken(NamedTuple):
 def publishes(held: bytes, at: int) -> Taken:
     """Return the whole PUBLISH packets of QoS 0 and 1 from a place on, up to the first that is none or not all here."""
     messages: list[Message] = []
+    stored: list[Message] = []
     identifiers: list[bytes] = []
     size, other = len(held), False
     while at < size:
@@ -47,11 +51,12 @@ def publishes(held: bytes, at: int) -> Taken:
         if words == start + 2 or body > end:
             other = True  # malformed: no topic, or one longer than its packet
             break
-        messages.append((held[start + 2 : words], held[body:end]))
+        found = stored if held[at] & RETAIN else messages
+        found.append((held[start + 2 : words], held[body:end]))
         if qos:
             identifiers.append(held[words:body])
         at = end
-    return Taken(messages, b"".join([PUBACK + identifier for identifier in identifiers]), at, other)
+    return Taken(messages, stored, b"".join([PUBACK + identifier for identifier in identifiers]), at, other)
 
 
 def _length(held: bytes, at: int) -> tuple[int, int]:

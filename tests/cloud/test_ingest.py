@@ -11,6 +11,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from davylamp_cloud.config import BrokerConfig, MonitorConfig
 from davylamp_cloud.ingest import Ingest
+from davylamp_cloud.log import RecordKind
 from davylamp_cloud.outcomes import Committed
 from davylamp_wire.decode import decode
 from davylamp_wire.payload import CONFIRM, REBIRTH
@@ -209,3 +210,28 @@ def test_s13_a_receiving_thread_that_ends_ends_the_process(tmp_path: Path, mosqu
         wire.say(*Speaker(now_ms=utc_ms()).birth())
         until(lambda: host.failures, "the report of it")
         assert "receives from the broker" in str(host.failures.pop())
+
+
+def test_s02_what_the_broker_has_kept_is_never_a_live_reading(tmp_path: Path, mosquitto: Broker, wire: Wire) -> None:
+    """A foreign edge that has everything retained, and is gone: it is known, and not there; until it speaks."""
+    foreign = Speaker(epoch=None, node="gone", now_ms=utc_ms())
+    for topic, payload in [*foreign.birth(), foreign.data([9.0])]:
+        wire.retain(topic, payload)
+    with ingesting(tmp_path, mosquitto) as (host, ingest):
+        until(lambda: ingest.status().get("stored_by_broker") == 3, "what was kept")
+        until(lambda: wire.commands(REBIRTH), "that it is asked for births")
+        until(lambda: len(readings(host)) == 1, "the value of its birth")
+        ((value, historical),) = readings(host)
+        assert (value, historical) == (0.5, True)
+        assert not ingest.status()["nodes"]["park/gone"]["online"]
+        assert [entry.reason for entry in host.log.quarantined(10)] == ["kept by the broker, nobody knows since when"]
+        wire.say(foreign.data([1.0]))
+        until(lambda: (1.0, False) in readings(host), "its live word")
+        assert ingest.status()["nodes"]["park/gone"]["online"]
+
+
+def readings(host: Host) -> list[tuple[Any, bool]]:
+    """Return every reading in the log, and whether it is history."""
+    records = [record for record in host.log.read(0, 100) if record.kind in (RecordKind.BIRTH, RecordKind.DATA)]
+    metrics = [metric for record in records if record.device for metric in decode(record.body).metrics]
+    return [(metric.value, metric.historical) for metric in metrics]

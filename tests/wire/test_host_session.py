@@ -43,6 +43,8 @@ CHANGES = {
     **{(state, E.BIRTH): (S.ONLINE, A.TAKE) for state in S},
     (S.UNBORN, E.MESSAGE): (S.UNBORN, A.HOLD),
     (S.DEAD, E.MESSAGE): (S.DEAD, A.HOLD),
+    (S.UNBORN, E.STORED): (S.SILENT, A.INTRODUCE),
+    (S.DEAD, E.STORED): (S.SILENT, A.INTRODUCE),
     (S.ONLINE, E.MESSAGE): (S.ONLINE, A.SEQUENCE),
     (S.ONLINE, E.DEATH): (S.DYING, A.AWAIT),
     (S.ONLINE, E.SILENCE): (S.SILENT, A.FALL_SILENT),
@@ -449,3 +451,48 @@ def test_a_will_without_bdseq_is_believed() -> None:
     edge = Edge(own=False).born()
     edge._send("NDEATH", command_payload([], NOW), 100)
     assert kinds(edge.tick(350)) == [NodeDied]
+
+
+def stored(edge: Edge, kind: str, at: int, device: str | None = None) -> list[Effect]:
+    """Let the broker tell a birth or data it has kept."""
+    if kind == "NBIRTH":
+        payload = birth_payload([bd_seq_metric(1)], seq=0, sent_ms=NOW)
+    elif kind == "DBIRTH":
+        payload = birth_payload([BirthMetric("level", T.DOUBLE, 20_000, 7.0)], seq=1, sent_ms=NOW)
+    else:
+        payload = edge.body(2, 0)
+    return edge.host.receive_stored(Topic(MessageType(kind), "g", "n", device), payload, NOW + at)
+
+
+@pytest.mark.parametrize("order", [("NBIRTH", "DBIRTH"), ("DBIRTH", "NBIRTH")])
+def test_s02_births_that_the_broker_has_kept_introduce_and_the_first_word_makes_it_live(order: tuple[str, str]) -> None:
+    edge = Edge(own=False)
+    effects = [each for kind in order for each in stored(edge, kind, 0, "d" if kind == "DBIRTH" else None)]
+    assert sorted(kind.__name__ for kind in kinds(effects)) == ["Born", "DeviceBorn", "RequestRebirth"]
+    assert all(each.stored for each in effects if isinstance(each, Born))
+    born = [each for each in effects if isinstance(each, DeviceBorn)]
+    assert all(metric.historical for each in born for metric in each.message.metrics)
+    assert edge.host.state is S.SILENT
+    again = [*edge.ddata(60_000, 50), *edge.tick(60_600)]
+    assert kinds(again) == [Born, DeviceBorn, Data, RequestRebirth], "a foreign edge's data wait for the gap"
+    assert [each.stored for each in again if isinstance(each, Born)] == [False]
+
+
+def test_what_the_broker_has_kept_of_a_node_that_is_there_changes_nothing() -> None:
+    edge = Edge(own=False).born()
+    assert stored(edge, "NBIRTH", 10) == stored(edge, "DBIRTH", 11, "e") == []
+    assert kinds(edge.ddata(12, 2)) == [Data]
+
+
+def test_data_that_the_broker_has_kept_are_set_aside() -> None:
+    edge = Edge(own=False).born()
+    (effect,) = stored(edge, "DDATA", 10, "d")
+    assert isinstance(effect, Quarantine)
+    assert "kept by the broker" in effect.reason
+
+
+def test_a_birth_of_ours_is_never_kept_and_is_not_taken_from_the_broker() -> None:
+    edge = Edge()
+    payload = birth_payload([BirthMetric(EPOCH, T.STRING, None, "ab12")], seq=0, sent_ms=NOW)
+    assert edge.host.receive_stored(Topic(MessageType.NBIRTH, "g", "n"), payload, NOW) == []
+    assert edge.host.state is S.UNBORN

@@ -24,7 +24,8 @@ class Born:
 
     `birth` numbers births within this session object; every later effect names the birth it must be read with.
     `epoch` is the journal epoch, None for a foreign edge. `again` marks a node that was silent and spoke: the same
-    birth as before, told once more.
+    birth as before, told once more. `stored` marks a birth that the broker has kept: what it says is known from now on,
+    whether the node is there is not.
     """
 
     payload: bytes
@@ -33,6 +34,7 @@ class Born:
     bd_seq: int | None
     epoch: str | None
     again: bool = False
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from davylamp_wire.decode import Message, PayloadError, decode
+from davylamp_wire.encode import mark_historical
 from davylamp_wire.head import Head, head_of
 from davylamp_wire.host_effects import (
     Born,
@@ -56,6 +57,8 @@ class NodeEvent(StrEnum):
     ALIVE = "alive"
     """In-sequence news right behind a birth: the will was an earlier connection's with the same bdSeq."""
     DEATH_DUE = "death_due"
+    STORED = "stored"
+    """A birth that the broker has kept (MQTT's retain), of nobody knows when."""
     SILENCE = "silence"
 
 
@@ -64,6 +67,7 @@ class Act(StrEnum):
 
     IGNORE = "ignore"
     TAKE = "take"
+    INTRODUCE = "introduce"
     SEQUENCE = "sequence"
     HOLD = "hold"
     AWAIT = "await"
@@ -75,7 +79,11 @@ class Act(StrEnum):
 
 _S, _E, _A = NodeState, NodeEvent, Act
 TABLE: dict[NodeState, dict[NodeEvent, tuple[NodeState, Act]]] = {
-    _S.UNBORN: {_E.BIRTH: (_S.ONLINE, _A.TAKE), _E.MESSAGE: (_S.UNBORN, _A.HOLD)},
+    _S.UNBORN: {
+        _E.BIRTH: (_S.ONLINE, _A.TAKE),
+        _E.MESSAGE: (_S.UNBORN, _A.HOLD),
+        _E.STORED: (_S.SILENT, _A.INTRODUCE),
+    },
     _S.ONLINE: {
         _E.BIRTH: (_S.ONLINE, _A.TAKE),
         _E.MESSAGE: (_S.ONLINE, _A.SEQUENCE),
@@ -93,7 +101,11 @@ TABLE: dict[NodeState, dict[NodeEvent, tuple[NodeState, Act]]] = {
         _E.MESSAGE: (_S.ONLINE, _A.REVIVE),
         _E.DEATH: (_S.DEAD, _A.FORGET),
     },
-    _S.DEAD: {_E.BIRTH: (_S.ONLINE, _A.TAKE), _E.MESSAGE: (_S.DEAD, _A.HOLD)},
+    _S.DEAD: {
+        _E.BIRTH: (_S.ONLINE, _A.TAKE),
+        _E.MESSAGE: (_S.DEAD, _A.HOLD),
+        _E.STORED: (_S.SILENT, _A.INTRODUCE),
+    },
 }
 """What is not here is ignored and leaves the state as it is."""
 
@@ -125,6 +137,8 @@ class HostSession:
     _order: Order = field(default_factory=Order)
     _held: list[Letter] = field(default_factory=list)
     _aside: list[Letter] = field(default_factory=list)
+    _stored: list[Letter] = field(default_factory=list)
+    """Births of devices that the broker has kept, while that of their node has not come."""
     _asking: Asking = field(init=False)
     _death_due_ms: int = 0
     _fresh: bool = False
@@ -160,6 +174,23 @@ class HostSession:
             return [*self._do(event, letter, now_ms), *self._ask(now_ms)]
         except PayloadError as error:
             return [Quarantine(str(error), topic, payload)]
+
+    def receive_stored(self, topic: Topic, payload: bytes, now_ms: int) -> list[Effect]:
+        """Return what a message asks for that the broker has kept (MQTT's retain): nothing in it is of the present.
+
+        A foreign edge's births introduce it and mark its values as history; it is there once it speaks, or is born.
+        """
+        try:
+            if topic.type is MessageType.NBIRTH:
+                is_own = decode(payload).value(EPOCH) is not None  # ours are never kept, and are born when asked
+                return [] if is_own else self._do(NodeEvent.STORED, _of_the_past(topic, payload, now_ms), now_ms)
+            if topic.type is MessageType.DBIRTH:
+                decode(payload)
+                return list(self._device_stored(_of_the_past(topic, payload, now_ms)))
+        except PayloadError as error:
+            return [Quarantine(str(error), topic, payload)]
+        is_data = topic.type in (MessageType.NDATA, MessageType.DDATA)
+        return [Quarantine("kept by the broker, nobody knows since when", topic, payload)] if is_data else []
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Return what falls due without a message. Call it several times a second."""
@@ -216,6 +247,24 @@ class HostSession:
         early = [new for new in (*held, *waiting) if not new.sent_before(sent_ms)]
         for new in sorted(early, key=lambda new: ((new.head.seq or 0) - self._order.expected) % 256):
             yield from self._sequence(new, now_ms)
+
+    def _introduce(self, letter: Letter, now_ms: int) -> Iterable[Effect]:
+        """What a node said of itself once: enough to read it by, if it speaks. It is asked to say it anew, once."""
+        self._begin(letter, decode(letter.payload), now_ms)
+        assert self._node is not None
+        self._node = replace(self._node, stored=True)
+        yield self._node
+        stored, self._stored = self._stored, []
+        for device in stored:
+            yield from self._device_stored(device)
+        yield RequestRebirth("only the broker has told its birth")
+
+    def _device_stored(self, letter: Letter) -> Iterable[Effect]:
+        device = letter.topic.device or ""
+        if self.state in (NodeState.UNBORN, NodeState.DEAD) and len(self._stored) < self.patience.held:
+            self._stored.append(letter)
+        elif self._node is not None and self._node.stored and device not in self._devices:
+            yield from self._device_born(device, letter)
 
     def _begin(self, letter: Letter, message: Message, now_ms: int) -> None:
         epoch, keepalive, bd_seq = message.value(EPOCH), message.value(KEEPALIVE), message.value(BD_SEQ)
@@ -323,6 +372,7 @@ class HostSession:
 
     def _revive(self, letter: Letter, now_ms: int) -> Iterable[Effect]:
         if self._node is not None:
+            self._node = replace(self._node, stored=False)
             yield replace(self._node, again=True)
         for born in self._devices.values():
             yield replace(born, again=True)
@@ -363,9 +413,14 @@ class HostSession:
         return [] if reason is None else [RequestRebirth(reason)]
 
 
+def _of_the_past(topic: Topic, payload: bytes, now_ms: int) -> Letter:
+    return Letter(topic, mark_historical(payload), head_of(payload), now_ms)
+
+
 # Acts of time (bury, fall silent) get no letter, all others get one: hence Any.
 _DOES: dict[Act, Callable[[HostSession, Any, int], Iterable[Effect]]] = {
     Act.TAKE: HostSession._take,
+    Act.INTRODUCE: HostSession._introduce,
     Act.SEQUENCE: HostSession._sequence,
     Act.HOLD: HostSession._hold,
     Act.AWAIT: HostSession._await,
