@@ -16,6 +16,7 @@ BENCHMARKS = {
     "opcua": "benchmarks.opcua",
     "line": "benchmarks.line",
     "failover": "benchmarks.failover",
+    "beacon": "benchmarks.beacon",
     "cloud": "benchmarks.cloud",
     "latency": "benchmarks.latency",
     "restart": "benchmarks.restart",
