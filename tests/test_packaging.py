@@ -59,6 +59,23 @@ def test_an_installed_gateway_finds_the_profiles_and_checks_a_config(gateway: Pa
 
 
 @pytest.mark.timeout(300)
+def test_a_gateway_without_the_extra_refuses_to_decide_alarms_and_says_what_to_install(
+    gateway: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text(
+        'node = "n"\n[broker]\nhost = "127.0.0.1"\n[journal]\npath = "j.db"\n[[devices]]\nname = "cl2"\n'
+        'profile = "cl2-store"\ndriver = "modbus"\nhazard_source = "cl2"\naddress = "127.0.0.1:502"\n'
+        "[devices.points.cl2_1]\nlocal = true\n"
+    )
+    for command in ("check", "run"):
+        done = subprocess.run([gateway / "davylamp-edge", command, config], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "devices.cl2.points.cl2_1.local" in done.stderr
+        assert "pip install 'davylamp[edge-alarms]'" in done.stderr
+
+
+@pytest.mark.timeout(300)
 def test_the_wheel_holds_the_data_of_every_part(wheel: Path) -> None:
     names = run(sys.executable, "-m", "zipfile", "-l", wheel)
     for needed in (

@@ -11,6 +11,7 @@ from davylamp_cloud.introduction import described
 from davylamp_cloud.outcomes import Outcome
 from davylamp_cloud.replay import engine_register
 from davylamp_wire.describe import DeviceDescription
+from davylamp_wire.local_alarm import LocalAlarm
 from davylamp_wire.profile import DetectorGroup, Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from support.host import Host, host
@@ -181,3 +182,16 @@ def test_limits_saved_for_the_point_that_keeps_the_groups_keep_them(tmp_path: Pa
         wanted = {"L": limit(0.5).model_dump(mode="json")}
         assert not refused(running.change("limits", tag="park/edge-1/store/comm_ok", base=1, limits=wanted))
         assert list(known(running)) == [ID]
+
+
+def test_s18_detectors_that_their_edge_decides_are_counted_as_any_other(tmp_path: Path) -> None:
+    edge = Speaker(points=points(local=True), groups={"leak": LEAK})
+    with host(tmp_path) as running:
+        born(running, edge)
+        for number in (1, 2):
+            word = LocalAlarm(f"gas_{number}", "L2", 1, True, edge.now_ms, edge.now_ms, None, 4.0, GOOD, 3.0, "v")
+            running.hear(edge.alarms(word))
+        running.settle()
+        assert [(kind, event) for kind, event, _ in of_group(running)] == [("VOTE", "raised")]
+        say(running, edge, [0.0, 0.0, 0.0], [FAULTY, GOOD, GOOD])
+        assert [kind for kind, _, _ in of_group(running)] == ["VOTE", "VOTE"]

@@ -1,6 +1,8 @@
 """Alarms without the cloud: the real agent decides on every raw scan, journals it first, and goes on over a SIGKILL."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from davylamp_alarms.local import Conditions
 from davylamp_edge.agent import Agent
 from davylamp_edge.check import mistakes_in
 from davylamp_edge.config import EdgeConfig
@@ -77,7 +80,7 @@ def words(alarms: Sequence[LocalAlarm]) -> list[str]:
 
 
 async def until(condition: Any) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         if condition():
             return
         await asyncio.sleep(0.01)  # the agent tells nobody
@@ -209,3 +212,52 @@ def test_check_names_the_points_that_are_decided_here(tmp_path: Path) -> None:
 def test_local_without_a_limit_is_refused() -> None:
     with pytest.raises(ValueError, match="there is no limit that the edge could decide"):
         point(local=True)
+
+
+def test_an_edge_that_decides_nothing_carries_no_numpy(tmp_path: Path) -> None:
+    code = "import sys, davylamp_edge.agent; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_a_reload_takes_points_in_and_out(tmp_path: Path) -> None:
+    """A point becomes local and its alarm stands at once; it is no longer local, and its alarm is forgotten."""
+    local = {"rig": profile({"level": LEVEL})}
+    plain = {"rig": profile({"level": point(**{**LEVEL.model_dump(), "local": False})})}
+    async with plc(holding=[81, 0, 0, 0]) as rig, asyncio.TaskGroup() as group:
+        agent, stop = agent_on(tmp_path, rig.address, plain=PLAIN), asyncio.Event()
+        group.create_task(agent.run(stop))
+        assert agent.local_alarms is None
+        await agent.follow(agent._config, local)
+        alarms = agent.local_alarms
+        assert alarms is not None
+        await until(lambda: alarms.standing())
+        await agent.follow(agent._config, plain)
+        assert alarms.standing() == {}
+        await agent.follow(agent._config, local)
+        await until(lambda: words(journaled(agent.journal))[-1:] == ["H raised 2"])
+        stop.set()
+
+
+async def test_s13_readings_that_cannot_be_decided_are_counted_and_the_engine_counts_as_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with plc(holding=[50, 0, 0, 0]) as rig, asyncio.TaskGroup() as group:
+        agent, stop = agent_on(tmp_path, rig.address, level=LEVEL), asyncio.Event()
+        group.create_task(agent.run(stop))
+        alarms = agent.local_alarms
+        assert alarms is not None
+        await until(lambda: alarms.stepped_s() is not None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Conditions, "take", broken)
+            await until(lambda: alarms.failures > 1)
+            silent_s = alarms.stepped_s()
+            await until(lambda: alarms.failures > 10)
+            assert alarms.stepped_s() == silent_s
+            assert alarms.figures()["failing"] == 1
+        await until(lambda: alarms.stepped_s() != silent_s)
+        assert alarms.figures()["failing"] == 0
+        stop.set()
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("a mistake in the rule")

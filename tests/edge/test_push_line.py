@@ -1,5 +1,6 @@
 """Servers that tell by themselves, on real sockets: every value in order, and every way a subscription can be dead."""
 
+import asyncio
 import itertools
 import signal
 import subprocess
@@ -325,3 +326,22 @@ def test_a_queue_holds_every_sample_between_responses_and_through_a_stall(
     sampling_s: float, publish_s: float, queue: int
 ) -> None:
     assert Item(0, ua.NodeId(), sampling_s).queue(publish_s) == queue
+
+
+@in_one_loop
+async def test_s08_local_points_are_seen_with_every_value_and_again_while_the_server_lives(plant: OpcuaPlant) -> None:
+    seen: list[Any] = []
+    enough = asyncio.Event()
+
+    def see(device: str, points: Any, values: Any, qualities: Any, times_ms: Any) -> None:
+        seen.extend(zip(points, values, qualities, strict=True))
+        if len(seen) > 3:
+            enough.set()
+
+    source = {"standard": "t", "basis": "proposal"}
+    limits = {"H": {"value": 8, "action": {"zh": "查", "en": "look"}, "source": source}}
+    profiles = rig(level=at("level"), pressure=at("pressure", local=True, limits=limits))
+    config = edge_config(server(plant.address))
+    async with scanning(config, profiles, see=see), asyncio.timeout(10):
+        await enough.wait()
+    assert set(seen[:3]) == {(1, 7.25, GOOD)}

@@ -74,7 +74,7 @@ class Decide(Body):
 
 @dataclass(frozen=True, slots=True)
 class LimitsView:
-    """The limits of a tag that are in force, and their version."""
+    """The limits of a tag that are in force, and their version. `local` ones are decided, and changed, at the edge."""
 
     index: int
     tag: str
@@ -85,6 +85,7 @@ class LimitsView:
     version: int
     accepted_by: str
     limits: dict[LimitKind, Limit]
+    local: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def limits_view(parts: Parts, entry: Entry) -> LimitsView:
     """Return a tag's limits as they are in force."""
     row, settings = in_force(parts, entry)
     who = (entry.index, entry.tag, entry.name, entry.plant_tag, entry.hazard_source, entry.unit)
-    return LimitsView(*who, int(row["version"]), str(row["accepted_by"]), dict(settings.limits))
+    return LimitsView(*who, int(row["version"]), str(row["accepted_by"]), dict(settings.limits), settings.local)
 
 
 def edit_said(parts: Parts, actor: Actor, entry: Entry, body: WantedLimits) -> dict[str, Any]:

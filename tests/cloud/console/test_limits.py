@@ -157,3 +157,18 @@ def test_another_group_of_detectors_is_shown_as_it_votes_before_and_after(room: 
 def test_who_may_not_edit_sees_no_button_for_it(room: DutyRoom, chromium: Browser) -> None:
     page = sign_in(room, chromium, "wang")
     expect(page.locator("#tags").get_by_role("button", name="限值:")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("locale", "said"), [("zh-CN", "由边缘站判定"), ("en", "Decided at its edge")])
+def test_limits_that_the_edge_decides_are_shown_and_not_edited(
+    tmp_path: Path, chromium: Browser, locale: str, said: str
+) -> None:
+    (tmp_path / "li").write_text("secret-of-li")
+    token = TokenConfig(name="li", role=Role.ENGINEER, token_file=tmp_path / "li")
+    edge = Speaker(points={"gas": gas_point(limits=POINTS, local=True)})
+    with duty_room(tmp_path / "cloud", edge, tokens=(token,)) as room:
+        page = sign_in(room, chromium, "li", locale)
+        page.locator("#tags").get_by_role("button", name=f"{WORDS[locale]['edit']}:").click()
+        expect(page.locator("form.limits")).to_contain_text(said)
+        expect(page.get_by_role("button", name=WORDS[locale]["preview"])).to_have_count(0)
+        page.context.close()
