@@ -69,20 +69,27 @@ class Rate:
         if self.past is None:
             return NOTHING
         rate = abs(value - self.past[1]) / (time_s - self.past[0]) * 60
-        return rate >= 20, rate <= 20 * 0.8
+        return rate >= 20, rate < 20 * 0.8
 
 
 class Frozen:
     def __init__(self) -> None:
-        self.run: list[tuple[float, float]] = []
+        self.values: list[float] = []
+        self.since_s = self.checked_s = -math.inf
+        self.said = NOTHING
 
     def step(self, time_s: float, value: float, good: bool) -> Answer:
-        self.run.append((time_s, value))
-        values = [sample[1] for sample in self.run]
-        if max(values) - min(values) > 0.15 or (len(self.run) > 1 and time_s - self.run[-2][0] > 30):
-            self.run = self.run[-1:]
-        still = time_s - self.run[0][0] >= 10
-        return still, not still
+        self.values.append(value)
+        if time_s - self.checked_s >= 10 / 8:
+            silent = time_s - self.checked_s > 10 / 8 + 30
+            moved = max(self.values) - min(self.values) > 0.15
+            if silent or moved:
+                self.since_s, self.values = time_s, [value]
+                self.said = NOTHING if silent else (False, True)
+            if time_s - self.since_s >= 10:
+                self.said = True, False
+            self.checked_s = time_s
+        return self.said
 
 
 class Quiet:
@@ -112,11 +119,14 @@ class Following:
     """A mean that follows slow drift while all is calm."""
 
     def __init__(self) -> None:
-        self.mean, self.last_s = 0.5, -math.inf
+        self.mean, self.followed_s, self.last_s = 0.5, -math.inf, -math.inf
 
-    def follow(self, value: float, dt_s: float, calm: bool) -> None:
-        if calm:
-            self.mean = min(max(lag(self.mean, value, dt_s, 100), 0.5 - 0.25), 0.5 + 0.25)
+    def follow(self, time_s: float, value: float, calm: bool) -> None:
+        dt_s = time_s - self.followed_s
+        if dt_s >= 100 / 256:
+            if calm and math.isfinite(dt_s):
+                self.mean = min(max(lag(self.mean, value, min(dt_s, 25), 100), 0.5 - 0.25), 0.5 + 0.25)
+            self.followed_s = time_s
 
 
 class Ewma(Following):
@@ -125,8 +135,8 @@ class Ewma(Following):
     def step(self, time_s: float, value: float, good: bool) -> Answer:
         dt_s, self.last_s = time_s - self.last_s, time_s
         self.level = lag(self.level, (value - self.mean) / 0.25, dt_s, 4)
-        met, back = abs(self.level) >= 3, abs(self.level) <= 3 * 0.7
-        self.follow(value, dt_s, back and good)
+        met, back = abs(self.level) >= 3, abs(self.level) < 3 * 0.7
+        self.follow(time_s, value, back and good)
         return met, back
 
 
@@ -136,11 +146,11 @@ class Cusum(Following):
     def step(self, time_s: float, value: float, good: bool) -> Answer:
         dt_s, self.last_s = time_s - self.last_s, time_s
         weight, z = min(dt_s / 2, 1), (value - self.mean) / 0.25
-        self.above = min(max(self.above + weight * (z - 0.5), 0), 2 * 8)
-        self.below = min(max(self.below + weight * (-z - 0.5), 0), 2 * 8)
+        self.above = min(max(self.above + weight * z - weight * 0.5, 0), 2 * 8)
+        self.below = min(max(self.below - weight * z - weight * 0.5, 0), 2 * 8)
         larger = max(self.above, self.below)
-        self.follow(value, dt_s, larger <= 8 * 0.5 and good)
-        return larger >= 8, larger <= 8 * 0.5
+        self.follow(time_s, value, larger < 8 * 0.5 and good)
+        return larger >= 8, larger < 8 * 0.5
 
 
 @settings(max_examples=60)
@@ -189,7 +199,7 @@ def deviation(inputs: list[tuple[float, Level]], first: bool) -> Answer:
     if not apart:
         return NOTHING
     good = len(usable) == len(inputs) and all(level == Level.GOOD for _, level in inputs)
-    return max(apart) >= 1, good and max(apart) <= 0.8
+    return max(apart) >= 1, good and max(apart) < 0.8
 
 
 @given(st.lists(three, min_size=1, max_size=8), st.booleans())

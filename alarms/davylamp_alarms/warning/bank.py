@@ -17,7 +17,7 @@ from davylamp_alarms.warning.rule import (
 )
 from davylamp_alarms.warning.thin import Stretches, Thinned
 
-BLOCK = 8192
+BLOCK = 16_384
 """Rows judged at once where they follow each other: what a step touches then stays in the core's own cache."""
 
 
@@ -68,6 +68,7 @@ class Bank:
     def _blocks(self, samples: Samples, places: slice) -> Verdict:
         count = places.stop - places.start
         met, back = np.empty(count, np.bool_), np.empty(count, np.bool_)
+        samples = samples.prepared()
         for start in range(0, count, BLOCK):
             part = slice(start, min(start + BLOCK, count))
             at = slice(places.start + part.start, places.start + part.stop)

@@ -4,7 +4,8 @@ import numpy as np
 from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats
-from davylamp_alarms.warning.rule import Places, Settings, State
+from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.rule import Places, Samples, Settings, State, among
 
 
 class BaselineSettings(Settings):
@@ -25,6 +26,7 @@ class BaselineState(State):
     mean: Floats
     deviation: Floats
     home: Floats
+    followed_ms: Floats
 
     def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
         """Set what is usual. A deviation of 0 (the tag stood still in training) leaves the row untrained."""
@@ -33,39 +35,48 @@ class BaselineState(State):
         self.deviation[..., places] = np.where(usable, deviation, np.nan)
 
 
-BASELINE = {"mean": (np.float64, np.nan), "deviation": (np.float64, np.nan), "home": (np.float64, np.nan)}
+USUAL: Fields = dict.fromkeys(("mean", "deviation", "home"), (np.float64, np.nan))
+BASELINE: Fields = {**USUAL, "followed_ms": (np.float64, NEVER)}
 """Columns of every state with a baseline."""
 
 
-def follow(
-    settings: BaselineSettings,
-    state: BaselineState,
-    places: Places,
-    value: Floats,
-    dt_s: Floats,
-    calm: Bools,
-) -> None:
-    """Move the mean a little towards the values of calm rows, and no further from home than it may.
+FOLLOWS = 256
+"""How often in its time constant a mean is moved: often enough for its own noise to stay small, and seldom is cheap."""
+
+
+def follow(settings: BaselineSettings, state: BaselineState, places: Places, samples: Samples, back: Bools) -> None:
+    """Move the means that are due a little towards the values of calm rows, no further from home than they may go.
 
     A row is calm when its value is good, the rule finds nothing in it and nothing else is known to be wrong: what is
-    wrong stops the adaptation, so that it can never become usual and clear its own alarm.
+    wrong stops the adaptation, so that it can never become usual and clear its own alarm. Silence is no evidence: a
+    value after it counts for a fifth at most, and the first one only starts the clock.
     """
     if not settings.adapt_s:
         return
-    mean, home = state.mean[..., places], state.home[..., places]
-    room = settings.adapt_within * state.deviation[..., places]
-    moved = np.clip(lag(mean, value, dt_s, settings.adapt_s), home - room, home + room)
-    state.mean[..., places] = np.where(calm, moved, mean)
+    adapt_ms = settings.adapt_s * 1000
+    since_ms = samples.clock_ms - state.followed_ms[places]
+    due = since_ms >= adapt_ms / FOLLOWS
+    if not due.any():
+        return
+    at, calm, dt_ms = among(places, due), samples.sound(back)[due], np.minimum(since_ms[due], adapt_ms / 4)
+    mean, home = state.mean[..., at], state.home[..., at]
+    room = settings.adapt_within * state.deviation[..., at]
+    moved = np.clip(lag(mean, samples.value[..., due], dt_ms, adapt_ms), home - room, home + room)
+    state.mean[..., at] = np.where(calm & (state.followed_ms[at] != NEVER), moved, mean)
+    state.followed_ms[at] = samples.clock_ms[due]
 
 
-def lag(level: Floats, value: Floats, dt_s: Floats, tau_s: float) -> Floats:
-    """Return the level moved towards the value, as a first-order lag of `tau_s` does; 0: it is the value.
+def lag(level: Floats, value: Floats, dt: Floats, tau: float) -> Floats:
+    """Return the level moved towards the value, as a first-order lag of `tau` does; 0: it is the value.
 
     ``level + (value - level) · dt / (tau + dt)``, the implicit step: right for any spacing, and for regular samples the
     usual EWMA with ``lambda = dt / (tau + dt)``. After a long silence a value counts for half at most.
     """
-    if not tau_s:
+    if not tau:
         return value
-    dt_s = np.minimum(dt_s, tau_s)
-    moved: Floats = level + (value - level) * (dt_s / (tau_s + dt_s))
+    weight = np.minimum(dt, tau)
+    weight /= weight + tau
+    moved = value - level
+    moved *= weight
+    moved += level
     return moved

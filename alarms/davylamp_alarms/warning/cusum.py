@@ -1,11 +1,11 @@
-"""CUSUM: adds up how unusual values were, less an allowance. Finds the smallest shifts that last, and since when."""
+"""CUSUM: adds up how unusual values were, less an allowance. Finds the smallest shifts that last."""
 
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from davylamp_alarms.batch import Bools, Floats, Ints
+from davylamp_alarms.batch import Floats
 from davylamp_alarms.columns import NEVER, Fields
 from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow
 from davylamp_alarms.warning.rule import (
@@ -35,28 +35,29 @@ class CusumSettings(BaselineSettings, Thinned):
     limit: float = Field(gt=0)
     most: float = Field(2.0, gt=1)
     direction: Direction = "both"
-    leave: float = Field(0.5, ge=0, le=1)
+    leave: float = Field(0.5, gt=0, le=1)
 
 
 class CusumState(BaselineState):
-    """`limit` may differ by row. `above` and `below` are the two sums, each with when it last began to grow from 0."""
+    """`limit` may differ by row. `above` and `below` are the two sums."""
 
     FIELDS: ClassVar[Fields] = {
         **BASELINE,
         "limit": (np.float64, np.inf),
         "above": (np.float64, 0.0),
         "below": (np.float64, 0.0),
-        "last_ms": (np.int64, NEVER),
-        "above_ms": (np.int64, NEVER),
-        "below_ms": (np.int64, NEVER),
+        "last_ms": (np.float64, NEVER),
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("limit",)
     limit: Floats
     above: Floats
     below: Floats
-    last_ms: Ints
-    above_ms: Ints
-    below_ms: Ints
+    last_ms: Floats
+
+    def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
+        """Set what is usual, and begin both sums at 0."""
+        super().train(places, mean, deviation)
+        self.above[places] = self.below[places] = 0.0
 
 
 def step(settings: CusumSettings, state: CusumState, places: Places, samples: Samples) -> Verdict:
@@ -71,31 +72,28 @@ def step(settings: CusumSettings, state: CusumState, places: Places, samples: Sa
 
 
 def _judge(settings: CusumSettings, state: CusumState, places: Places, samples: Samples) -> Verdict:
-    dt_s = (samples.time_ms - state.last_ms[places]) / 1000
-    weight = np.minimum(dt_s / settings.period_s, 1.0)
-    z = (samples.value - state.mean[places]) / state.deviation[places]
-    limit, trained = state.limit[places], ~np.isnan(z)
-    z = np.where(trained, z, 0.0)
-    above = _sum(settings, state.above[places], z, weight, limit)
-    below = _sum(settings, state.below[places], -z, weight, limit)
-    _note_beginnings(state, places, samples.time_ms, above, below)
-    state.above[places], state.below[places], state.last_ms[places] = above, below, samples.time_ms
+    weight = samples.clock_ms - state.last_ms[places]
+    weight *= 1 / (settings.period_s * 1000)
+    np.minimum(weight, 1.0, out=weight)
+    z = samples.value - state.mean[places]
+    z /= state.deviation[places]
+    z *= weight
+    weight *= settings.allowance
+    limit = state.limit[places]
+    most = limit * settings.most
+    above = _within(state.above[places] + (z - weight), most)
+    below = _within(state.below[places] - (z + weight), most)
+    state.above[places], state.below[places], state.last_ms[places] = above, below, samples.clock_ms
     larger = _larger(settings.direction, above, below)
-    verdict = Verdict(trained & (larger >= limit), trained & (larger <= limit * settings.leave))
-    follow(settings, state, places, samples.value, dt_s, verdict.back & samples.sound())
+    verdict = Verdict(larger >= limit, larger < limit * settings.leave)
+    follow(settings, state, places, samples, verdict.back)
     return verdict
 
 
-def _sum(settings: CusumSettings, so_far: Floats, z: Floats, weight: Floats, limit: Floats) -> Floats:
-    return np.clip(so_far + weight * (z - settings.allowance), 0.0, settings.most * limit)
-
-
-def _note_beginnings(state: CusumState, places: Places, time_ms: Ints, above: Floats, below: Floats) -> None:
-    """Note where a sum leaves zero: that is about when the shift began."""
-    for began_ms, before, now in ((state.above_ms, state.above, above), (state.below_ms, state.below, below)):
-        begins: Bools = (before[places] == 0) & (now > 0)
-        if begins.any():
-            began_ms[places] = np.where(begins, time_ms, began_ms[places])
+def _within(total: Floats, most: Floats) -> Floats:
+    """Keep a sum between 0 and the most it may be."""
+    np.maximum(total, 0.0, out=total)
+    return np.minimum(total, most, out=total)
 
 
 def _larger(direction: Direction, above: Floats, below: Floats) -> Floats:
@@ -105,16 +103,9 @@ def _larger(direction: Direction, above: Floats, below: Floats) -> Floats:
 
 
 def evidence(settings: CusumSettings, state: CusumState, places: Places) -> Evidence:
-    """Return both sums, the limit, what is usual, and since when the larger sum has grown."""
-    above, below = state.above[places], state.below[places]
-    began_ms = np.where(above >= below, state.above_ms[places], state.below_ms[places])
-    return {
-        "above": above,
-        "below": below,
-        "limit": state.limit[places],
-        "usual": state.mean[places],
-        "began_ms": began_ms,
-    }
+    """Return both sums, their limit, and what is usual."""
+    sums = {"above": state.above[places], "below": state.below[places]}
+    return {**sums, "limit": state.limit[places], "usual": state.mean[places]}
 
 
 CUSUM = StatisticalRule(CusumSettings, CusumState, step, evidence)

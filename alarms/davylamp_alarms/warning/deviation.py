@@ -34,7 +34,7 @@ class DeviationSettings(Settings):
     inputs: int = Field(2, ge=2)
     against: Literal["peers", "first"] = "peers"
     direction: Direction = "both"
-    leave: float = Field(0.8, ge=0, le=1)
+    leave: float = Field(0.8, gt=0, le=1)
 
 
 class DeviationState(State):
@@ -67,8 +67,7 @@ def step(settings: DeviationSettings, state: DeviationState, places: Places, sam
     state.apart[:, places] = apart
     furthest = np.fmax.reduce(size(apart, settings.direction), axis=0)
     limit, good = state.limit[places], ((samples.level == Level.GOOD) & usable).all(axis=0)
-    met = furthest >= limit
-    return Verdict(met, good & ~met & (furthest <= limit * settings.leave))
+    return Verdict(furthest >= limit, good & (furthest < limit * settings.leave))
 
 
 def _apart(settings: DeviationSettings, value: Floats, usable: Bools) -> Floats:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from davylamp_alarms.batch import Floats, Ints
+from davylamp_alarms.batch import Floats
 from davylamp_alarms.columns import NEVER, Fields
 from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow, lag
 from davylamp_alarms.warning.rule import (
@@ -33,7 +33,7 @@ class EwmaSettings(BaselineSettings, Thinned):
     tau_s: float = Field(ge=0)
     limit: float = Field(gt=0)
     direction: Direction = "both"
-    leave: float = Field(0.7, ge=0, le=1)
+    leave: float = Field(0.7, gt=0, le=1)
 
 
 class EwmaState(BaselineState):
@@ -43,12 +43,12 @@ class EwmaState(BaselineState):
         **BASELINE,
         "limit": (np.float64, np.inf),
         "level": (np.float64, 0.0),
-        "last_ms": (np.int64, NEVER),
+        "last_ms": (np.float64, NEVER),
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("limit",)
     limit: Floats
     level: Floats
-    last_ms: Ints
+    last_ms: Floats
 
     def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
         """Set what is usual, and begin the weighted mean there."""
@@ -69,13 +69,13 @@ def step(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samp
 
 
 def _judge(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samples) -> Verdict:
-    dt_s = (samples.time_ms - state.last_ms[places]) / 1000
+    dt_ms = samples.clock_ms - state.last_ms[places]
     z = (samples.value - state.mean[places]) / state.deviation[places]
-    level = lag(state.level[places], z, dt_s, settings.tau_s)
-    state.level[places], state.last_ms[places] = level, samples.time_ms
+    level = lag(state.level[places], z, dt_ms, settings.tau_s * 1000)
+    state.level[places], state.last_ms[places] = level, samples.clock_ms
     shift, limit = size(level, settings.direction), state.limit[places]
-    verdict = Verdict(shift >= limit, shift <= limit * settings.leave)
-    follow(settings, state, places, samples.value, dt_s, verdict.back & samples.sound())
+    verdict = Verdict(shift >= limit, shift < limit * settings.leave)
+    follow(settings, state, places, samples, verdict.back)
     return verdict
 
 

@@ -3,11 +3,16 @@
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from davylamp_alarms.batch import Floats, Ints
+from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.ring import fold
 from davylamp_alarms.warning.rule import (
+    BACK,
+    MET,
+    UNKNOWN,
     Evidence,
     Places,
     Samples,
@@ -15,12 +20,16 @@ from davylamp_alarms.warning.rule import (
     State,
     StatisticalRule,
     Verdict,
+    among,
     judge_usable,
 )
 
+CHECKS = 8
+"""How often in `still_s` a row is checked; in between only its lowest and highest value are kept up."""
+
 
 class FrozenSettings(Settings):
-    """All values within `band` units for `still_s`. A silence longer than `gap_s` proves nothing and starts anew."""
+    """All values within `band` units for `still_s`. A silence of more than about `gap_s` proves nothing."""
 
     still_s: float = Field(gt=0)
     band: float = Field(0.0, ge=0)
@@ -34,21 +43,24 @@ class FrozenState(State):
         "band": (np.float64, 0.0),
         "low": (np.float64, np.inf),
         "high": (np.float64, -np.inf),
-        "since_ms": (np.int64, NEVER),
-        "last_ms": (np.int64, NEVER),
+        "since_ms": (np.float64, NEVER),
+        "checked_ms": (np.float64, NEVER),
+        "said": (np.uint8, UNKNOWN),
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("band",)
     band: Floats
     low: Floats
     high: Floats
-    since_ms: Ints
-    last_ms: Ints
+    since_ms: Floats
+    checked_ms: Floats
+    said: NDArray[np.uint8]
 
 
 def step(settings: FrozenSettings, state: FrozenState, places: Places, samples: Samples) -> Verdict:
-    """Judge whether all values since some time lie within the band, and that time is long enough ago.
+    """Judge, eight times in `still_s`, whether the values since some check lie within the band, for long enough.
 
-    Any value outside ends it at once. Bad values are passed over: they neither move nor stand still.
+    A check that finds movement says that the value lives and begins anew; one after a silence begins anew and says
+    nothing: a value that was frozen before may be so still. Bad values are passed over: they neither move nor stand.
 
     Source: facts/domain.md 8.1, flat-line; a value held by hand is how monitoring data have been falsified.
     """
@@ -56,24 +68,32 @@ def step(settings: FrozenSettings, state: FrozenState, places: Places, samples: 
 
 
 def _judge(settings: FrozenSettings, state: FrozenState, places: Places, samples: Samples) -> Verdict:
-    value, time_ms = samples.value, samples.time_ms
-    low, high = np.minimum(state.low[places], value), np.maximum(state.high[places], value)
-    anew = high - low > state.band[places]
-    anew |= time_ms - state.last_ms[places] > settings.gap_s * 1000
-    since_ms = state.since_ms[places]
-    if anew.any():
-        since_ms = np.where(anew, time_ms, since_ms)
-        low, high = np.where(anew, value, low), np.where(anew, value, high)
-        state.since_ms[places] = since_ms
-    state.low[places], state.high[places], state.last_ms[places] = low, high, time_ms
-    met = time_ms - since_ms >= settings.still_s * 1000
-    return Verdict(met, ~met)
+    fold(np.minimum, state.low, places, samples.value)
+    fold(np.maximum, state.high, places, samples.value)
+    due = samples.clock_ms - state.checked_ms[places] >= settings.still_s * 1000 / CHECKS
+    if due.any():
+        _check(settings, state, among(places, due), samples.clock_ms[due], samples.value[due])
+    said = state.said[places]
+    return Verdict(said == MET, said == BACK)
+
+
+def _check(settings: FrozenSettings, state: FrozenState, places: Places, now_ms: Floats, value: Floats) -> None:
+    still_ms = settings.still_s * 1000
+    silent: Bools = now_ms - state.checked_ms[places] > still_ms / CHECKS + settings.gap_s * 1000
+    moved = state.high[places] - state.low[places] > state.band[places]
+    anew = moved | silent
+    since_ms = np.where(anew, now_ms, state.since_ms[places])
+    state.low[places] = np.where(anew, value, state.low[places])
+    state.high[places] = np.where(anew, value, state.high[places])
+    said = np.where(silent, UNKNOWN, np.where(moved, BACK, state.said[places]))
+    state.said[places] = np.where(now_ms - since_ms >= still_ms, MET, said)
+    state.since_ms[places], state.checked_ms[places] = since_ms, now_ms
 
 
 def evidence(settings: FrozenSettings, state: FrozenState, places: Places) -> Evidence:
-    """Return for how long the value has stood still, and between what it moved in that time."""
+    """Return for how long the value had stood still at the last check, and between what it moved in that time."""
     return {
-        "still_s": (state.last_ms[places] - state.since_ms[places]) / 1000,
+        "still_s": (state.checked_ms[places] - state.since_ms[places]) / 1000,
         "low": state.low[places],
         "high": state.high[places],
         "band": state.band[places],

@@ -42,7 +42,7 @@ class NormalSettings(Thinned):
     day_s: float = Field(86_400.0, gt=0)
     tau_s: float = Field(0.0, ge=0)
     direction: Direction = "rise"
-    leave: float = Field(0.7, ge=0, le=1)
+    leave: float = Field(0.7, gt=0, le=1)
 
 
 class NormalState(State):
@@ -100,8 +100,8 @@ def _judge(settings: NormalSettings, state: NormalState, places: Places, samples
     normal, limit = state.normal[places], state.percent[places]
     known = normal > 0
     off = size((level / np.where(known, normal, np.nan) - 1) * 100, settings.direction)
-    met, back = off >= limit, off <= limit * settings.leave
-    calm = samples.sound() & (back | np.isnan(normal))
+    met, back = off >= limit, off < limit * settings.leave
+    calm = samples.sound(back | np.isnan(normal))
     state.sum[places] += np.where(calm, samples.value, 0.0)
     state.count[places] += calm
     return Verdict(met, back)

@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from davylamp_alarms.batch import Floats, Ints
+from davylamp_alarms.batch import Floats
 from davylamp_alarms.columns import NEVER, Fields
 from davylamp_alarms.warning.rule import (
+    BACK,
+    MET,
+    UNKNOWN,
     Evidence,
     Places,
     Samples,
@@ -19,8 +22,6 @@ from davylamp_alarms.warning.rule import (
     among,
     judge_usable,
 )
-
-UNKNOWN, LOW, ENOUGH = 0, 1, 2
 
 
 class QuietSettings(Settings):
@@ -40,8 +41,8 @@ class QuietState(State):
 
     FIELDS: ClassVar[Fields] = {
         "least": (np.float64, 0.0),
-        "from_ms": (np.int64, NEVER),
-        "count": (np.int32, 0),
+        "from_ms": (np.float64, NEVER),
+        "count": (np.float64, 0.0),
         "mean": (np.float64, 0.0),
         "squares": (np.float64, 0.0),
         "deviation": (np.float64, np.nan),
@@ -49,8 +50,8 @@ class QuietState(State):
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("least",)
     least: Floats
-    from_ms: Ints
-    count: NDArray[np.int32]
+    from_ms: Floats
+    count: Floats
     mean: Floats
     squares: Floats
     deviation: Floats
@@ -68,16 +69,16 @@ def step(settings: QuietSettings, state: QuietState, places: Places, samples: Sa
 
 
 def _judge(settings: QuietSettings, state: QuietState, places: Places, samples: Samples) -> Verdict:
-    over = samples.time_ms - state.from_ms[places] >= settings.window_s * 1000
+    over = samples.clock_ms - state.from_ms[places] >= settings.window_s * 1000
     if over.any():
         _close(settings, state, places, samples, over)
-    count = state.count[places] + np.int32(1)
+    count = state.count[places] + 1.0
     apart = samples.value - state.mean[places]
     mean = state.mean[places] + apart / count
     state.squares[places] += apart * (samples.value - mean)
     state.count[places], state.mean[places] = count, mean
     said = state.said[places]
-    return Verdict(said == LOW, said == ENOUGH)
+    return Verdict(said == MET, said == BACK)
 
 
 def _close(
@@ -86,12 +87,12 @@ def _close(
     """Say what the windows that are over show, and begin the next."""
     places = among(places, over)
     count = state.count[places]
-    deviation = np.sqrt(state.squares[places] / np.maximum(count - 1, 1))
+    deviation = np.sqrt(state.squares[places] / np.maximum(count - 1, 1.0))
     enough, least = count >= settings.samples, state.least[places]
-    said = np.where(deviation < least, LOW, np.where(deviation >= least * settings.leave, ENOUGH, state.said[places]))
+    said = np.where(deviation < least, MET, np.where(deviation >= least * settings.leave, BACK, state.said[places]))
     state.said[places] = np.where(enough, said, UNKNOWN)
     state.deviation[places] = np.where(enough, deviation, np.nan)
-    state.from_ms[places], state.count[places] = samples.time_ms[over], 0
+    state.from_ms[places], state.count[places] = samples.clock_ms[over], 0
     state.mean[places], state.squares[places] = 0.0, 0.0
 
 

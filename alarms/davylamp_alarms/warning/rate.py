@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from davylamp_alarms.batch import Floats, Ints
+from davylamp_alarms.batch import Floats
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.ring import after, put
+from davylamp_alarms.warning.ring import after, get, put
 from davylamp_alarms.warning.rule import (
     Direction,
     Evidence,
@@ -18,7 +18,6 @@ from davylamp_alarms.warning.rule import (
     StatisticalRule,
     Verdict,
     among,
-    indices,
     judge_usable,
     size,
 )
@@ -36,7 +35,7 @@ class RateSettings(Thinned):
     limit: float = Field(gt=0)
     per_s: float = Field(60.0, gt=0)
     direction: Direction = "both"
-    leave: float = Field(0.8, ge=0, le=1)
+    leave: float = Field(0.8, gt=0, le=1)
 
 
 class RateState(State):
@@ -45,22 +44,22 @@ class RateState(State):
     FIELDS: ClassVar[Fields] = {
         "limit": (np.float64, np.inf),
         "past": (np.float64, np.nan),
-        "past_ms": (np.int64, NEVER),
-        "kept_ms": (np.int64, NEVER),
+        "past_ms": (np.float64, NEVER),
+        "kept_ms": (np.float64, NEVER),
         "rate": (np.float64, np.nan),
         "next": (np.uint8, 0),
         "values": (np.float64, np.nan),
-        "times_ms": (np.int64, NEVER),
+        "times_ms": (np.float64, NEVER),
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("limit",)
     limit: Floats
     past: Floats
-    past_ms: Ints
-    kept_ms: Ints
+    past_ms: Floats
+    kept_ms: Floats
     rate: Floats
     next: NDArray[np.uint8]
     values: Floats
-    times_ms: Ints
+    times_ms: Floats
 
     def leading(self, name: str) -> tuple[int, ...]:
         return (PARTS + 1,) if name in ("values", "times_ms") else ()
@@ -79,20 +78,21 @@ def step(settings: RateSettings, state: RateState, places: Places, samples: Samp
 
 def _judge(settings: RateSettings, state: RateState, places: Places, samples: Samples) -> Verdict:
     _keep(settings, state, places, samples)
-    age_ms = samples.time_ms - state.past_ms[places]
-    rate = (samples.value - state.past[places]) * (1000.0 * settings.per_s) / age_ms
+    rate = samples.value - state.past[places]
+    rate *= 1000.0 * settings.per_s
+    rate /= samples.clock_ms - state.past_ms[places]
     state.rate[places] = rate
     change, limit = size(rate, settings.direction), state.limit[places]
-    return Verdict(change >= limit, change <= limit * settings.leave)
+    return Verdict(change >= limit, change < limit * settings.leave)
 
 
 def _keep(settings: RateSettings, state: RateState, places: Places, samples: Samples) -> None:
     """Keep the sample where the last one kept is a part of a window old, and see anew which to compare with."""
-    due = samples.time_ms - state.kept_ms[places] >= settings.window_s * 1000 / PARTS
+    due = samples.clock_ms - state.kept_ms[places] >= settings.window_s * 1000 / PARTS
     if not due.any():
         return
     places = among(places, due)
-    time_ms = samples.time_ms[due]
+    time_ms = samples.clock_ms[due]
     cursor = state.next[places]
     put(state.values, cursor, places, samples.value[due])
     put(state.times_ms, cursor, places, time_ms)
@@ -100,16 +100,17 @@ def _keep(settings: RateSettings, state: RateState, places: Places, samples: Sam
     _compare_with(settings, state, places, time_ms)
 
 
-def _compare_with(settings: RateSettings, state: RateState, places: Places, time_ms: Ints) -> None:
-    """Choose the newest sample kept that is a window old."""
-    old_enough_ms = time_ms - settings.window_s * 1000
-    times_ms = state.times_ms[:, places]
-    chosen_ms = np.where(times_ms <= old_enough_ms, times_ms, NEVER)
-    slot = chosen_ms.argmax(axis=0)
-    column = np.arange(len(time_ms))
-    found = chosen_ms[slot, column] != NEVER
-    state.past_ms[places] = chosen_ms[slot, column]
-    state.past[places] = np.where(found, state.values[slot, indices(places)], np.nan)
+def _compare_with(settings: RateSettings, state: RateState, places: Places, time_ms: Floats) -> None:
+    """Choose the newest sample kept that is a window old.
+
+    The ring is in the order of time from `next` on, places not written yet first: as many as are old enough lead to it.
+    """
+    old_enough = state.times_ms[:, places] <= time_ms - settings.window_s * 1000
+    count = np.add.reduce(old_enough, axis=0, dtype=np.uint8)
+    slot = (state.next[places] + count + np.uint8(PARTS)) % np.uint8(PARTS + 1)
+    there = count > 0
+    state.past_ms[places] = np.where(there, get(state.times_ms, slot, places), NEVER)
+    state.past[places] = np.where(there, get(state.values, slot, places), np.nan)
 
 
 def evidence(settings: RateSettings, state: RateState, places: Places) -> Evidence:

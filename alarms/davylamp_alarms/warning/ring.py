@@ -1,5 +1,6 @@
 """Past samples, one ring per row, time first: rows that step together write to neighbouring places."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -29,6 +30,16 @@ def put(ring: NDArray[T], cursor: NDArray[np.uint8], places: Places, value: NDAr
         ring[cursor, indices(places)] = value
     else:
         ring[shared, places] = value
+
+
+def fold(
+    operate: Callable[..., NDArray[np.float64]], column: NDArray[np.float64], places: Places, value: NDArray[np.float64]
+) -> None:
+    """Put the result of an operation on a column and new values back into the column; a slice needs no copy."""
+    if isinstance(places, slice):
+        operate(column[places], value, out=column[places])
+    else:
+        column[places] = operate(column[places], value)
 
 
 def after(cursor: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ no matter how the caller cuts what it hands in, and a replay gives the same colu
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -23,13 +24,17 @@ Evidence = Mapping[str, NDArray[Any]]
 Direction = Literal["rise", "fall", "both"]
 
 
+UNKNOWN, MET, BACK = 0, 1, 2
+"""What a rule that looks now and then remembers to have said."""
+
+
 class Settings(BaseModel):
     """What all rows of one state share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Samples:
     """One sample for each of some rows, newer than the row's last one: what is not newer, the caller sets aside.
 
@@ -47,10 +52,31 @@ class Samples:
     level: Levels
     wrong: Bools | None = None
 
+    @cached_property
+    def clock_ms(self) -> Floats:
+        """The times as floats, which hold milliseconds exactly and cost a third of mixed arithmetic."""
+        return self.time_ms.astype(np.float64)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether every value is a good number, as on most scans."""
+        return not self.level.any() and bool(np.isfinite(self.value).all())
+
+    def prepared(self) -> "Samples":
+        """Return these samples with what all rules ask worked out, so that parts need not work it out again."""
+        _ = self.clock_ms, self.plain
+        return self
+
     def part(self, where: slice | NDArray[np.intp]) -> "Samples":
-        """Return the samples of some rows."""
+        """Return the samples of some rows, with what was worked out already."""
         wrong = None if self.wrong is None else self.wrong[where]
-        return Samples(self.time_ms[where], self.value[..., where], self.level[..., where], wrong)
+        part = Samples(self.time_ms[where], self.value[..., where], self.level[..., where], wrong)
+        known = vars(part)
+        if "clock_ms" in vars(self):
+            known["clock_ms"] = self.clock_ms[where]
+        if vars(self).get("plain"):
+            known["plain"] = True
+        return part
 
     def usable(self) -> Bools:
         """Return which rows' values say anything: numbers that are good or uncertain, in all inputs."""
@@ -61,9 +87,10 @@ class Samples:
         """Return which rows' values are good, in all inputs."""
         return _in_all(self.level == Level.GOOD)
 
-    def sound(self) -> Bools:
-        """Return where a baseline may learn: the value is good, and nothing is known to be wrong."""
-        return self.good() if self.wrong is None else self.good() & ~self.wrong
+    def sound(self, back: Bools) -> Bools:
+        """Return where a baseline may learn: the rule finds nothing, the value is good, and nothing is wrong."""
+        calm = back if self.plain else back & self.good()
+        return calm if self.wrong is None else calm & ~self.wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +149,17 @@ def judge_usable(places: Places, samples: Samples, judge: Callable[[Places, Samp
     The others are neither met nor back, and leave no trace in the state; uncertain ones may meet a condition but show
     none gone (SAFETY S4).
     """
+    if samples.plain:
+        return judge(places, samples)
     usable, good = samples.usable(), samples.good()
     if usable.all():
         verdict = judge(places, samples)
-        return Verdict(verdict.met, verdict.back & good & ~verdict.met)
+        return Verdict(verdict.met, verdict.back & good)
     met, back = np.zeros(len(usable), np.bool_), np.zeros(len(usable), np.bool_)
     where = np.flatnonzero(usable)
     if where.size:
         verdict = judge(indices(places)[where], samples.part(where))
-        met[where], back[where] = verdict.met, verdict.back & good[where] & ~verdict.met
+        met[where], back[where] = verdict.met, verdict.back & good[where]
     return Verdict(met, back)
 
 

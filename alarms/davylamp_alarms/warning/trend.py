@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from davylamp_alarms.batch import Bools, Floats, Ints
+from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.ring import after, get, put
+from davylamp_alarms.warning.ring import after, fold, get, put, same
 from davylamp_alarms.warning.rule import (
+    BACK,
+    MET,
+    UNKNOWN,
     Evidence,
     Places,
     Samples,
@@ -30,7 +33,9 @@ from davylamp_alarms.warning.rule import (
 from davylamp_alarms.warning.thin import Thinned
 
 Singles = NDArray[np.float32]
-UNKNOWN, MET, BACK = 0, 1, 2
+
+TURNS = 4
+"""After so many times round, anchor and origin are set anew and the sums are made from the window again."""
 
 FURTHER = 2.0
 """The quick look picks out lines that reach a limit within this many horizons …"""
@@ -82,22 +87,23 @@ class TrendState(State):
     """The window of each row, and sums over it.
 
     Samples are kept as differences from `anchor` and `origin_ms`, in single precision: half the memory, and what is
-    lost is a ten-millionth of how far the value moves in a window. Each time round, anchor and origin are set anew and
-    the sums are made from the window again, so that roundings do not add up.
+    lost is a ten-millionth of how far the value moves in a few windows. Every fourth time round, anchor and origin are
+    set anew and the sums are made from the window again, so that roundings do not add up.
     """
 
     FIELDS: ClassVar[Fields] = {
         "high": (np.float64, np.inf),
         "low": (np.float64, -np.inf),
         "anchor": (np.float64, 0.0),
-        "origin_ms": (np.int64, 0),
-        "last_ms": (np.int64, NEVER),
+        "origin_ms": (np.float64, 0.0),
+        "last_ms": (np.float64, NEVER),
         "sum_y": (np.float64, 0.0),
         "sum_t": (np.float64, 0.0),
         "sum_tt": (np.float64, 0.0),
         "sum_ty": (np.float64, 0.0),
         "sum_yy": (np.float64, 0.0),
         "next": (np.uint8, 0),
+        "turn": (np.uint8, 0),
         "full": (np.bool_, False),
         "said": (np.uint8, UNKNOWN),
         "y": (np.float32, 0.0),
@@ -107,14 +113,15 @@ class TrendState(State):
     high: Floats
     low: Floats
     anchor: Floats
-    origin_ms: Ints
-    last_ms: Ints
+    origin_ms: Floats
+    last_ms: Floats
     sum_y: Floats
     sum_t: Floats
     sum_tt: Floats
     sum_ty: Floats
     sum_yy: Floats
     next: NDArray[np.uint8]
+    turn: NDArray[np.uint8]
     full: Bools
     said: NDArray[np.uint8]
     y: Singles
@@ -135,62 +142,86 @@ def step(settings: TrendSettings, state: TrendState, places: Places, samples: Sa
 
 
 def _judge(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> Verdict:
-    silent = samples.time_ms - state.last_ms[places] > int(settings.gap_s * 1000)
+    silent = samples.clock_ms - state.last_ms[places] > settings.gap_s * 1000
     if silent.any():
-        _begin(state, indices(places)[silent], samples.time_ms[silent], samples.value[silent])
-    state.last_ms[places] = samples.time_ms
+        _begin(state, indices(places)[silent], samples.clock_ms[silent], samples.value[silent])
+    state.last_ms[places] = samples.clock_ms
     _take(settings, state, places, samples)
     cursor = state.next[places]
-    _wrap(state, places, cursor == 0)
-    due = (cursor % settings.looks_every == 0) & state.full[places]
-    if due.any():
-        at = places if due.all() else indices(places)[due]
-        state.said[at] = _look(settings, state, at)
+    shared = same(cursor)
+    if shared is None or shared % settings.looks_every == 0:
+        _turn(state, places)
+        due = (cursor % settings.looks_every == 0) & state.full[places]
+        if due.any():
+            at = among(places, due)
+            state.said[at] = _look(settings, state, at)
     said = state.said[places]
     return Verdict(said == MET, said == BACK)
 
 
-def _begin(state: TrendState, places: NDArray[np.intp], time_ms: Ints, value: Floats) -> None:
+def _begin(state: TrendState, places: NDArray[np.intp], time_ms: Floats, value: Floats) -> None:
     """Empty the windows of some rows."""
     state.anchor[places], state.origin_ms[places] = value, time_ms
-    for name in ("sum_y", "sum_t", "sum_tt", "sum_ty", "sum_yy", "next", "full", "said"):
+    for name in (*SUMS, "next", "turn", "full", "said"):
         getattr(state, name)[places] = 0
     state.y[:, places], state.t[:, places] = 0.0, 0.0
+
+
+SUMS = ("sum_y", "sum_t", "sum_tt", "sum_ty", "sum_yy")
 
 
 def _take(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> None:
     """Put the samples in the place of the oldest ones, in the windows and in the sums."""
     cursor = state.next[places]
     y = (samples.value - state.anchor[places]).astype(np.float32)
-    t = ((samples.time_ms - state.origin_ms[places]) * 0.001).astype(np.float32)
+    t = ((samples.clock_ms - state.origin_ms[places]) * 0.001).astype(np.float32)
     old_y, old_t = get(state.y, cursor, places).astype(np.float64), get(state.t, cursor, places).astype(np.float64)
     put(state.y, cursor, places, y)
     put(state.t, cursor, places, t)
     new_y, new_t = y.astype(np.float64), t.astype(np.float64)
-    more_y, more_t = new_y - old_y, new_t - old_t
-    state.sum_y[places] += more_y
-    state.sum_t[places] += more_t
-    state.sum_ty[places] += new_t * new_y - old_t * old_y
-    state.sum_tt[places] += more_t * (new_t + old_t)
-    state.sum_yy[places] += more_y * (new_y + old_y)
+    _add(state, places, new_y, new_t, old_y, old_t)
     state.next[places] = after(cursor, settings.samples)
 
 
-def _wrap(state: TrendState, places: Places, wrapped: Bools) -> None:
-    """Set anchor and origin of full windows to their newest sample, and make the sums anew."""
-    if not wrapped.any():
+def _add(state: TrendState, places: Places, new_y: Floats, new_t: Floats, old_y: Floats, old_t: Floats) -> None:
+    """Move the sums from the old samples to the new; ``a² - b²`` is made as ``(a - b)(a + b)``."""
+    more_y, more_t = new_y - old_y, new_t - old_t
+    fold(np.add, state.sum_y, places, more_y)
+    fold(np.add, state.sum_t, places, more_t)
+    more_y *= new_y + old_y
+    more_t *= new_t + old_t
+    fold(np.add, state.sum_yy, places, more_y)
+    fold(np.add, state.sum_tt, places, more_t)
+    new_y *= new_t
+    old_y *= old_t
+    new_y -= old_y
+    fold(np.add, state.sum_ty, places, new_y)
+
+
+def _turn(state: TrendState, places: Places) -> None:
+    """Count the windows that are round once more: they are full, and every fourth time they are set anew."""
+    round_ = state.next[places] == 0
+    if not round_.any():
         return
-    places = places if wrapped.all() else indices(places)[wrapped]
-    state.full[places] = True
-    y, t = state.y[:, places].astype(np.float64), state.t[:, places].astype(np.float64)
-    shift_ms = state.last_ms[places] - state.origin_ms[places]
-    shift = y[-1].copy()
-    state.anchor[places] += shift
-    state.origin_ms[places] += shift_ms
-    state.y[:, places], state.t[:, places] = y - shift, t - shift_ms * 0.001
-    y, t = state.y[:, places].astype(np.float64), state.t[:, places].astype(np.float64)
-    state.sum_y[places], state.sum_t[places] = added(y), added(t)
-    state.sum_tt[places], state.sum_yy[places], state.sum_ty[places] = added(t * t), added(y * y), added(t * y)
+    places = among(places, round_)
+    turn = after(state.turn[places], TURNS)
+    state.full[places], state.turn[places] = True, turn
+    if not turn.all():
+        _renew(state, among(places, turn == 0))
+
+
+def _renew(state: TrendState, places: Places) -> None:
+    """Set anchor and origin to the newest sample, the last in the window, and make the sums anew, in order."""
+    shift_y, shift_t = state.y[-1, places].copy(), state.t[-1, places].copy()
+    state.anchor[places] += shift_y
+    state.origin_ms[places] += shift_t * 1000.0
+    for name in SUMS:
+        getattr(state, name)[places] = 0.0
+    nothing = np.zeros(len(shift_y))
+    for y_then, t_then in zip(state.y, state.t, strict=True):
+        y, t = y_then[places] - shift_y, t_then[places] - shift_t
+        y_then[places], t_then[places] = y, t
+        _add(state, places, y.astype(np.float64), t.astype(np.float64), nothing.copy(), nothing)
 
 
 def _look(settings: TrendSettings, state: TrendState, places: Places) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats, Ints
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow, lag
+from davylamp_alarms.warning.baseline import BASELINE, USUAL, BaselineSettings, BaselineState, follow, lag
 from davylamp_alarms.warning.rule import (
     Evidence,
     Places,
@@ -44,7 +44,7 @@ class UnitSettings(BaselineSettings):
     share: float = Field(0.9, gt=0, le=1)
     missing: float = Field(0.5, ge=0, lt=1)
     gap_s: float = Field(3600.0, gt=0)
-    leave: float = Field(0.7, ge=0, le=1)
+    leave: float = Field(0.7, gt=0, le=1)
 
 
 class UnitState(BaselineState):
@@ -86,7 +86,7 @@ class UnitState(BaselineState):
     def leading(self, name: str) -> tuple[int, ...]:
         inputs, wide = self.settings.inputs, self.settings.inputs * (self.settings.lags + 1)
         return {
-            **dict.fromkeys(BASELINE, (inputs,)),
+            **dict.fromkeys(USUAL, (inputs,)),
             "loadings": (wide, wide),
             "variances": (wide,),
             "correlation": (inputs, inputs),
@@ -136,9 +136,6 @@ def _expected(correlation: Floats, z: Floats, bad: Bools, there: Bools) -> Float
     return expected
 
 
-FEW = 1 << 17
-"""Products that are made at once; more would not stay in the cache. Either way they are added in the same order."""
-
 RIDGE = 1e-3
 """Added to correlations of inputs that say nearly the same, so that noise does not decide what stands in."""
 
@@ -155,17 +152,16 @@ def _judge(
     t2_limit, q_limit = state.t2_limit[at], state.q_limit[at]
     enough = state.count[at] > settings.lags
     met = enough & ((t2 >= t2_limit) | (q >= q_limit))
-    back = enough & sound & ~met & (t2 <= t2_limit * settings.leave) & (q <= q_limit * settings.leave)
-    calm = back if samples.wrong is None else back & ~samples.wrong
-    follow(settings, state, at, samples.value, dt_s, calm)
+    back = enough & sound & (t2 < t2_limit * settings.leave) & (q < q_limit * settings.leave)
+    follow(settings, state, at, samples, back)
     return met, back
 
 
 def _scores(loadings: Floats, x: Floats) -> Floats:
     """Return ``p·x`` for each component, added input by input: a library's own order depends on how many units."""
-    if loadings.size <= FEW:
-        found: Floats = np.add.accumulate(loadings * x, axis=1)[:, -1]
-        return found
+    if x.shape[1] == 1:
+        alone: Floats = np.add.accumulate(loadings[:, :, 0] * x[:, 0], axis=1)[:, -1:]
+        return alone
     scores = np.zeros_like(x)
     for at, value in enumerate(x):
         scores += loadings[:, at] * value
