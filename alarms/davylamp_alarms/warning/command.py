@@ -57,7 +57,7 @@ def step(settings: CommandSettings, state: CommandState, places: Places, samples
     A new command gets its own time. While either is bad the row says nothing, but time goes on: what was apart before
     is as late as it is when both can be seen again.
 
-    Source: facts/domain.md 8.1, state pairs.
+    Source: own proposal.
     """
     return judge_usable(places, samples, lambda at, part: _judge(settings, state, at, part))
 

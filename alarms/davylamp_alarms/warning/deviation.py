@@ -59,7 +59,7 @@ def step(settings: DeviationSettings, state: DeviationState, places: Places, sam
     counts twice. Bad inputs take no part: the others are still compared, two of them at least (or one with the set
     point); but only with every input good does a deviation count as gone.
 
-    Source: facts/domain.md 8.1.
+    Source: own proposal.
     """
     usable = (samples.level < Level.BAD) & np.isfinite(samples.value)
     value = np.where(usable, samples.value, np.nan)

@@ -62,7 +62,7 @@ def step(settings: FrozenSettings, state: FrozenState, places: Places, samples: 
     A check that finds movement says that the value lives and begins anew; one after a silence begins anew and says
     nothing: a value that was frozen before may be so still. Bad values are passed over: they neither move nor stand.
 
-    Source: facts/domain.md 8.1, flat-line; a value held by hand is how monitoring data have been falsified.
+    Source: own proposal; a value held by hand is how monitoring data have been falsified.
     """
     return judge_usable(places, samples, lambda at, part: _judge(settings, state, at, part))
 

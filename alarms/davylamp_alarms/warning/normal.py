@@ -33,7 +33,7 @@ class NormalSettings(Thinned):
         least_days: With fewer days seen the row says nothing.
         tau_s: The value counts as its mean over about this long; 0: as it is.
 
-    Source: 30-day normal of mine inflow, +30 % (facts/domain.md P21, S38).
+    Source: own proposal, after a mine that warns of inflow 30 % above its 30-day normal (unverified).
     """
 
     percent: float = Field(gt=0)

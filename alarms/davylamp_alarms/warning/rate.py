@@ -71,7 +71,7 @@ def step(settings: RateSettings, state: RateState, places: Places, samples: Samp
     ``rate = (x(t) - x(t - w)) / w``. Until there is a sample so old the row says nothing. Bad values are passed over;
     after a silence the rate is the mean one over the silence.
 
-    Source: facts/domain.md 8.1; EN 54-5 calls it rate-of-rise for heat detectors.
+    Source: own proposal; EN 54-5 tests heat detectors by their rate of rise (unverified).
     """
     return judge_usable(places, samples, lambda at, part: _judge(settings, state, at, part))
 

@@ -47,3 +47,10 @@ def after(cursor: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
     moved = cursor + np.uint8(1)
     moved[moved == length] = 0
     return moved
+
+
+def before(cursor: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+    """Return the cursors one back round a ring of this length."""
+    moved = cursor - np.uint8(1)
+    moved[cursor == 0] = length - 1
+    return moved

@@ -17,7 +17,7 @@ NONE, BLUE, YELLOW, ORANGE, RED = range(5)
 class RollupSettings(Settings):
     """How many points at a level raise the item to the next.
 
-    Source: GB 39496-2020, 5.5.4: 4 blue, 3 yellow, 2 orange (facts/domain.md 5.4, S32).
+    Source: GB 39496-2020, 5.5.4: 4 blue, 3 yellow, 2 orange (unverified).
     """
 
     inputs: int = Field(ge=2)
