@@ -285,6 +285,9 @@ async def test_the_beacons_own_mistake_is_said_and_tried_again() -> None:
             steps = beacon.steps
             await shows(module, watchdog=False)
             await holds(lambda: beacon.steps >= steps + 3)
+            failed = beacon.status()
+            assert failed is not None
+            assert (failed.well, failed.reason) == (False, "an error of the agent's own, which its log has")
             del alarms.now["broken"]
             await shows(module, **ON)
         stop.set()

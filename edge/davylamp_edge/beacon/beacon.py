@@ -124,18 +124,19 @@ class Beacon:
 
     def status(self) -> BeaconStatus | None:
         """Return how it is doing; None where no beacon is configured."""
-        panel = self._panel
-        if panel is None:
+        settings, panel = self._settings, self._panel
+        if settings is None:
             return None
-        coils, wanted = panel.settings.coils, self._wanted(panel.settings)
+        coils, wanted = settings.coils, self._wanted(settings)
         horn = coils.lamp if coils.horn is None else coils.horn
+        well, reason = (None, "") if panel is None else (panel.well, panel.reason)
         return BeaconStatus(
             state=self._signal.state,
             shown={"lamp": wanted[coils.lamp], "horn": wanted[horn], "watchdog": wanted[coils.watchdog]},
             silent=self._heard.silent,
             standing=len(self._signal.heard),
-            well=panel.well,
-            reason=panel.reason,
+            well=False if self._failing else well,
+            reason="an error of the agent's own, which its log has" if self._failing else reason,
             writes=self._counts.writes,
             losses=self._counts.losses,
         )
