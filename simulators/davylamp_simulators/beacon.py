@@ -53,7 +53,8 @@ def told(moved: Moved) -> tuple[str, str]:
     """Return what a relay did, in zh and en."""
     zh, en = NAMES.get(moved.coil, (f"线圈 {moved.coil}", f"coil {moved.coil}"))
     why = ("（通信看门狗动作）", " (the module's own watchdog)") if moved.by_watchdog else ("", "")
-    return f"{zh}{'闭合' if moved.closed else '断开'}{why[0]}", f"{en} {'closed' if moved.closed else 'open'}{why[1]}"
+    how = ("闭合", "closed") if moved.closed else ("断开", "open")
+    return f"声光报警器：{zh}{how[0]}{why[0]}", f"beacon: {en} {how[1]}{why[1]}"
 
 
 class RelayModule:

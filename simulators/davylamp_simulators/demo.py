@@ -3,6 +3,7 @@
 ::
 
     plant (sim run) ─Modbus, OPC UA─► two edges ─MQTT─► broker ─► cloud ─signed webhooks─► regulator (sim regulator)
+                                               └─Modbus─► lamp, horn and watchdog contact (sim beacon)
 
 This file knows the other parts only as commands, config files, HTTP and logs. At the end it holds what the cloud's
 history has against what the plant served.
@@ -162,10 +163,10 @@ class Demo:
     async def _whole(self, crew: Crew) -> None:
         if self._options.keep is not None:
             self.teller.tell("folder", folder=self._folder)
-        plant, url = await self._start(crew)
+        plant, beacon, url = await self._start(crew)
         async with Visitor(url, self._stage.token) as visitor, AsyncExitStack() as telling:
-            listening = asyncio.create_task(self._narrator.listen(plant))
-            telling.push_async_callback(_ended, listening)
+            for child in (plant, beacon):
+                telling.push_async_callback(_ended, asyncio.create_task(self._narrator.listen(child)))
             await asyncio.wait_for(self._narrator.started.wait(), START_S)
             self.teller.start()
             self.teller.tell("live", what=self._subject())
@@ -182,8 +183,8 @@ class Demo:
         described = load_config(options.recording) if options.recording else load_scenario(options.scenario or "calm")
         return described.zh if options.language == "zh" else described.en
 
-    async def _start(self, crew: Crew) -> tuple[Child, str]:
-        """Start every process in order; return the plant's and the console's address."""
+    async def _start(self, crew: Crew) -> tuple[Child, Child, str]:
+        """Start every process in order; return the plant, the beacon's module, and the console's address."""
         stage, python = self._stage, sys.executable
         historian = self._options.historian
         if historian.url is not None:
@@ -202,9 +203,11 @@ class Demo:
         url = json.loads(stage.address_file.read_text(encoding="utf-8"))["url"]
         self.teller.tell("console", url=url, file=stage.token_file)
         await self._until(plant, stage.endpoints.exists)
-        for file in stage.write_edges():
+        beacon = await self._child(crew, "beacon", [*sim, "beacon", "--port", "0", "--json"], told=True)
+        beacon_port = json.loads(await asyncio.wait_for(anext(beacon.lines()), START_S))["port"]
+        for file in stage.write_edges(beacon_port):
             await self._child(crew, file.stem, [python, "-m", "davylamp_edge", "run", str(file)])
-        return plant, url
+        return plant, beacon, url
 
     async def _child(self, crew: Crew, name: str, command: list[str], *, told: bool = False) -> Child:
         self.teller.tell("starting", name=name)

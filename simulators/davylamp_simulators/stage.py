@@ -8,10 +8,11 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from davylamp_simulators.beacon import HORN, LAMP, WATCHDOG
 from davylamp_simulators.recording import load_config
 
 LOOPBACK = "127.0.0.1"
@@ -29,9 +30,12 @@ class Part:
     hazard_source: str
     inside: tuple[str, str]
     """("process" or "recording", its name)."""
+    detectors: tuple[str, ...] = ()
+    """Points whose alarms the edge decides itself where it has a beacon to show them on."""
 
 
-CHLORINE = Part("edge-1", "cl2-store", "cl2-store", "modbus", "cl2-store-1", ("process", "chlorine-store"))
+DETECTORS = tuple(f"cl2_{number}" for number in range(1, 7))
+CHLORINE = Part("edge-1", "cl2-store", "cl2-store", "modbus", "cl2-store-1", ("process", "chlorine-store"), DETECTORS)
 SPHERE = Part("edge-2", "lpg-sphere", "lpg-sphere", "opcua", "lpg-sphere-1", ("process", "lpg-sphere"))
 
 
@@ -58,10 +62,7 @@ def parts_of(recording: str | None) -> tuple[Part, Part]:
     played = Part(
         "edge-1", config.name, config.profile or "", config.protocol, config.hazard_source, ("recording", recording)
     )
-    return played, CHLORINE_BESIDE
-
-
-CHLORINE_BESIDE = Part("edge-2", "cl2-store", "cl2-store", "modbus", "cl2-store-1", ("process", "chlorine-store"))
+    return played, replace(CHLORINE, node="edge-2")
 
 
 class Stage:
@@ -142,12 +143,12 @@ class Stage:
             sites=[{"name": "demo", "zh": "演示厂区", "en": "demonstration site", "groups": [GROUP]}],
         )
 
-    def write_edges(self) -> list[Path]:
+    def write_edges(self, beacon_port: int | None = None) -> list[Path]:
         """Write the edges' configs, once the plant's ports are known. They hold nothing back: losses are counted."""
         ports: dict[str, int] = json.loads(self.endpoints.read_text(encoding="utf-8"))
-        return [self._write_edge(part, ports[part.device]) for part in self.parts]
+        return [self._write_edge(part, ports[part.device], beacon_port) for part in self.parts]
 
-    def _write_edge(self, part: Part, port: int) -> Path:
+    def _write_edge(self, part: Part, port: int, beacon_port: int | None) -> Path:
         scheme = "opc.tcp://" if part.protocol == "opcua" else ""
         device: dict[str, Any] = {
             "name": part.device,
@@ -160,11 +161,17 @@ class Stage:
         }
         if part.protocol == "opcua":
             device["opcua.mode"] = "poll"  # what is told may be repeated, and every reading is counted
+        sections: dict[str, Any] = {}
+        if beacon_port is not None and part.detectors:
+            device |= {f"points.{name}.local": True for name in part.detectors}
+            coils = {"coils.lamp": LAMP, "coils.horn": HORN, "coils.watchdog": WATCHDOG}
+            sections["beacon"] = {"address": f"{LOOPBACK}:{beacon_port}", **coils}
         return self._write(
             f"{part.node}.toml",
             {"node": part.node, "group": GROUP, "report": "every"},
             broker={"host": LOOPBACK, "port": self.broker_port},
             journal={"path": f"{part.node}/journal.db"},
+            **sections,
             devices=[device],
         )
 

@@ -49,7 +49,7 @@ def check(figures: dict[str, Any]) -> None:
     assert figures["notices_delivered"] >= figures["alarms_raised"]
     assert figures["notices_duplicate"] == 0
     assert 0 <= figures["latency_ms_p50"] <= figures["latency_ms_p99"] <= ROOM * WORST_P99_MS
-    assert figures["peak_rss_mb"].keys() == {"broker", "regulator", "cloud", "plant", "edge-1", "edge-2"}
+    assert figures["peak_rss_mb"].keys() == {"broker", "regulator", "cloud", "plant", "beacon", "edge-1", "edge-2"}
     assert all(peak > 0 for peak in figures["peak_rss_mb"].values())
 
 
@@ -61,6 +61,9 @@ def test_a_chlorine_leak_reaches_the_regulator_and_is_acknowledged() -> None:
     assert figures["acknowledged"] >= 1
     for moment in (
         "starts to leak",
+        "beacon: watchdog contact closed",
+        "beacon: lamp closed",
+        "beacon: horn closed",
         "ALARM MONITORING RED",
         "signature valid",
         "the operator acknowledges",
@@ -104,7 +107,7 @@ def gone(children: list[psutil.Process]) -> bool:
 def test_ctrl_c_ends_every_process_and_the_demo_with_zero(tmp_path: Path) -> None:
     with open_demo(tmp_path) as demo:
         children = children_of(demo)
-        assert len(children) == 6
+        assert len(children) == 7
         demo.send_signal(signal.SIGINT)
         demo.send_signal(signal.SIGINT)
         out, err = demo.communicate(timeout=60)

@@ -44,13 +44,16 @@ def test_the_command_tells_what_its_relays_do_and_takes_typed_buttons() -> None:
         port = json.loads(process.stdout.readline())["port"]
         written = [sys.executable, "-c", WRITE_THEN_PRESS, str(port)]
         with subprocess.Popen(written, stdout=subprocess.PIPE, text=True) as writer:
-            assert json.loads(process.stdout.readline())["zh"] == "看门狗触点闭合"
+            assert json.loads(process.stdout.readline())["zh"] == "声光报警器：看门狗触点闭合"
             process.stdin.write("silence\n")
             process.stdin.flush()
             assert writer.stdout is not None
             assert writer.stdout.readline() == "pressed\n"
         fallen = json.loads(process.stdout.readline())
-        assert (fallen["en"], fallen["by_watchdog"]) == ("watchdog contact open (the module's own watchdog)", True)
+        assert (fallen["en"], fallen["by_watchdog"]) == (
+            "beacon: watchdog contact open (the module's own watchdog)",
+            True,
+        )
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
