@@ -22,6 +22,7 @@ BENCHMARKS = {
     "restart": "benchmarks.restart",
     "performance": "benchmarks.performance",
     "storm": "benchmarks.storm",
+    "warning": "benchmarks.warning",
 }
 """Benchmark by name, imported on first use: a module with `run(**options) -> Report`, and `add_options(parser)` where
 it takes any."""

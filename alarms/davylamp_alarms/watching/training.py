@@ -1,0 +1,128 @@
+"""From a watch and a history to rows that are ready to judge."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from davylamp_alarms.batch import Bools, Floats, Ints
+from davylamp_alarms.warning import RULES, bank, load, unit_training
+from davylamp_alarms.warning.bank import Bank
+from davylamp_alarms.warning.calibrate import largest_limit, rms_limit, run, usual
+from davylamp_alarms.warning.unit import UnitState
+from davylamp_alarms.watching.watch import Calibration, Watch, in_seconds, matching
+
+Places = NDArray[np.intp]
+
+STILL = 1e-9
+"""What varies less than this share of its value stood still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Rows of a rule, and which of the plant's tags they look at: each one, or (`joint`) one row at all of them."""
+
+    bank: Bank
+    places: Places
+    joint: bool
+
+
+class WatchError(ValueError):
+    """A watch that cannot be made: the message names it, and what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """What there is to look at and to learn from.
+
+    Args:
+        tags: Of the plant.
+        watches: Those before the one in question; they have no history.
+        time_ms: Of the history, shape (rows,).
+        value: Shape (rows, tags).
+    """
+
+    tags: tuple[str, ...]
+    watches: tuple[str, ...]
+    time_ms: Ints
+    value: Floats
+    period_s: float
+
+    def name(self, place: int) -> str:
+        """Return what lies at a place."""
+        return (self.tags + self.watches)[place]
+
+
+def trained(watch: Watch, plant: Plant) -> Trained | None:
+    """Return the watch ready to judge; None: it has no tag, or there was nothing to learn from.
+
+    Raises:
+        WatchError: There is no such rule, or a setting of it is wrong.
+    """
+    learns = watch.limit is not None or watch.rule == "unit"
+    places = np.array(matching(watch.tags, plant.tags, () if learns else plant.watches), np.intp)
+    if not places.size:
+        return None
+    if watch.rule not in RULES:
+        raise WatchError(f"watch {watch.id}: there is no rule {watch.rule!r}; there are {', '.join(sorted(RULES))}")
+    settings = in_seconds(watch.settings, plant.period_s)
+    try:
+        if "inputs" in load(watch.rule).settings.model_fields:
+            return _joint(watch, settings, places, plant)
+        return _single(watch, settings, places, plant)
+    except ValidationError as error:
+        mistakes = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise WatchError(f"watch {watch.id}, rule {watch.rule}: {'; '.join(mistakes)}") from error
+
+
+def _single(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Trained | None:
+    """Return a row for each of the tags."""
+    if watch.limit is None:
+        return Trained(bank(watch.rule, settings, len(places)), places, joint=False)
+    places = places[_moves(plant.value[:, places])]
+    if not places.size:
+        return None
+    rows = bank(watch.rule, {**settings, "limit": math.inf}, len(places))
+    _calibrate(rows, watch.limit, plant.time_ms, plant.value[:, places])
+    return Trained(rows, places, joint=False)
+
+
+def _moves(value: Floats) -> Bools:
+    """Return which tags were there in half of the rows at least, and moved."""
+    there = np.isfinite(value)
+    count = np.maximum(there.sum(axis=0), 1)
+    mean = np.where(there, value, 0.0).sum(axis=0) / count
+    spread = np.sqrt(np.where(there, (value - mean) ** 2, 0.0).sum(axis=0) / count)
+    moves: Bools = (count * 2 > len(value)) & (spread > STILL * (1 + np.abs(mean)))
+    return moves
+
+
+def _calibrate(rows: Bank, limit: Calibration, time_ms: Ints, value: Floats) -> None:
+    """Set means, deviations and limits; the rows are left as the last of the history makes them."""
+    mean, deviation = usual(value)
+    rows.state.train(slice(0, len(rows)), mean, deviation)
+    shift = run(rows, time_ms, value, ("shift",))["shift"]
+    warm = min(int((time_ms - time_ms[0] < limit.skip_s * 1000).sum()), len(time_ms) // 2)
+    found = (rms_limit if limit.of == "rms" else largest_limit)(shift, limit.times, warm)
+    rows.state.limit[:] = np.maximum(found, limit.floor * np.abs(mean) / deviation)
+
+
+def _joint(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Trained | None:
+    """Return one row that looks at all the tags together."""
+    if watch.rule != "unit":
+        inputs = [plant.name(place) for place in places] if watch.rule == "expression" else len(places)
+        return Trained(bank(watch.rule, {**settings, "inputs": inputs}, 1), places, joint=True)
+    places = places[_moves(plant.value[:, places])]
+    if len(places) < 2:
+        return None
+    rows = bank("unit", {**settings, "inputs": len(places)}, 1)
+    assert isinstance(rows.state, UnitState)
+    try:
+        model = unit_training.train(rows.settings, plant.time_ms, plant.value[:, places], watch.quantile)
+    except unit_training.NotEnoughTraining:
+        return None
+    model.put(rows.state, 0)
+    return Trained(rows, places, joint=True)

@@ -1,0 +1,93 @@
+"""A watch: a statistical rule over some of a plant's tags, as a person writes it down."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from davylamp_alarms.warning.rule import Settings
+
+SAMPLES = "_samples"
+
+
+class Calibration(Settings):
+    """How training finds a limit, in deviations of the tag.
+
+    Args:
+        of: `times` what the rule's own statistic reached in training: at the most, or as root mean square.
+        floor: No limit is tighter than this share of the tag's usual value: what the instrument can tell at all.
+        skip_s: How long the statistic settles before it counts; half of the history at the most.
+    """
+
+    of: Literal["largest", "rms"] = "largest"
+    times: float = Field(gt=0)
+    floor: float = Field(default=0.0, ge=0)
+    skip_s: float = Field(default=0.0, ge=0)
+
+
+class Watch(Settings):
+    """One rule, its tags and its delays.
+
+    Args:
+        id: Watches after this one may name it as a tag that is 1 while it stands.
+        tags: Names, or patterns (``TC*_1``). The rule looks at each alone, or at all together where it takes several.
+        settings: The rule's own. A time may be given in samples of the plant: ``tau_samples`` for ``tau_s``.
+        limit: Where training finds the limit. Without it the limit is among the settings.
+        quantile: Of T² and Q in training, for the rule `unit`.
+        need: How many of the tags must meet the rule at once; all there are where there are fewer.
+        use: What it says is a warning, only an input of watches after it, or makes what it found bad for those.
+    """
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    rule: str
+    tags: tuple[str, ...] = Field(min_length=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    limit: Calibration | None = None
+    quantile: float = Field(default=0.975, gt=0, lt=1)
+    need: int = Field(default=1, ge=1)
+    on_delay_s: float = Field(default=0.0, ge=0)
+    off_delay_s: float = Field(default=0.0, ge=0)
+    use: Literal["warning", "input", "quality"] = "warning"
+
+
+class Plan(Settings):
+    """The watches of one plant, in the order in which they are asked.
+
+    Args:
+        about: What the plan is for, and where its limits come from.
+    """
+
+    about: str
+    watches: tuple[Watch, ...] = Field(alias="watch")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        ids = [watch.id for watch in self.watches]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"two watches are named {', '.join(twice)}: give each an id of its own")
+        return self
+
+
+def matching(patterns: Sequence[str], tags: Sequence[str], watches: Sequence[str] = ()) -> list[int]:
+    """Return where what is named lies among tags and watches, in the order of the patterns, each once.
+
+    A pattern means tags only: a watch is asked for by its name.
+    """
+    found: dict[int, None] = {}
+    for pattern in patterns:
+        found.update((place, None) for place, tag in enumerate(tags) if fnmatchcase(tag, pattern))
+        found.update((len(tags) + place, None) for place, watch in enumerate(watches) if watch == pattern)
+    return list(found)
+
+
+def in_seconds(settings: dict[str, Any], period_s: float) -> dict[str, Any]:
+    """Return settings with times in samples turned into seconds."""
+    turned = {}
+    for name, value in settings.items():
+        if name.endswith(SAMPLES):
+            turned[name.removesuffix(SAMPLES) + "_s"] = value * period_s
+        else:
+            turned[name] = value
+    return turned

@@ -1,0 +1,183 @@
+"""The proof of early warning: its reading, its parts, its configurations, and a whole run where the data are there."""
+
+import csv
+import gzip
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from davylamp_alarms.watching.recorded import Recorded, follow
+from davylamp_alarms.watching.watch import Plan
+from davylamp_wire.config import load
+
+from benchmarks.warning import DATA, run
+from benchmarks.warning.measures import MEASURES, NAIVE
+from benchmarks.warning.parts import SPLIT, SPLIT_ROW, TUNED_ON, Part, belongs, folder
+from benchmarks.warning.predictions import HERE, plans, predict, write
+from benchmarks.warning.reading import FORMATS, DataError, Entry, entries, places, read, room
+
+CONFIGURATIONS = sorted(HERE.glob("*.toml"))
+HEAD = "file,dataset,rows,columns,sampling_s,train_rows"
+TEXTS = {
+    "skab": (
+        "datetime;Pressure;anomaly;changepoint\n2020-03-09 10:14:33;0.5;0.0;0.0\n2020-03-09 10:14:35;1.5;1.0;1.0\n",
+        ("Pressure",),
+        [0, 2000],
+        [[0.5], [1.5]],
+    ),
+    "nab": (
+        "timestamp,value\n2013-12-02 21:15:00,73.9\n2013-12-02 21:20:00,74.9\n",
+        ("value",),
+        [0, 300_000],
+        [[73.9], [74.9]],
+    ),
+    "threew": (
+        "timestamp,P-PDG,QGL,class\n2014-01-24 09:33:03.000000,,1.0,0\n2014-01-24 09:33:04.000000,2.0,,\n",
+        ("P-PDG", "QGL"),
+        [0, 1000],
+        [[math.nan, 1.0], [2.0, math.nan]],
+    ),
+    "methane": (
+        "@RELATION m\n@ATTRIBUTE 'MM116' numeric\n@ATTRIBUTE 'PD' {0,1}\n@ATTRIBUTE 'MM116_pred' numeric\n"
+        "@DATA\n1.1,0,1.2\n1.2,1,1.4\n",
+        ("MM116", "PD"),
+        [0, 30_000],
+        [[1.1, 0.0], [1.2, 1.0]],
+    ),
+    "nist_smoke": (
+        "TIME,TCA_1,TCB_1,SMA_1\n2,20,21,0.0\n7,22,21,0.1\n",
+        ("TCA_1", "TCB_1", "SMA_1"),
+        [2000, 7000],
+        [[20, 21, 0.0], [22, 21, 0.1]],
+    ),
+    "tunnel": (
+        "Time,CT214J3,CT209F2\ns,ppm,ppm\n0.0,1,100\n24.5,2,\n",
+        ("CT214J3", "CT209F2"),
+        [0, 24_500],
+        [[1, 100], [2, math.nan]],
+    ),
+}
+PERIOD_S = {"nab": 300.0, "methane": 30.0}
+
+
+def put(data: Path, file: str, text: str) -> None:
+    path = data / f"{file}.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode()))
+
+
+def tables(data: Path, lines: list[str]) -> Path:
+    (data / "files.csv").write_text("\n".join([HEAD, *lines, ""]))
+    (data / "events.csv").write_text("file,dataset\n" + "".join(f"{line.split(',')[0]},x\n" for line in lines))
+    return data
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_each_format_gives_what_instruments_said_and_no_label(name: str, tmp_path: Path) -> None:
+    text, tags, time_ms, value = TEXTS[name]
+    put(tmp_path, f"{name}/f.csv", text)
+    found = read(tmp_path, Entry(f"{name}/f.csv", name, PERIOD_S.get(name, 1.0), 0, 2))
+    assert found.tags == tags
+    assert found.time_ms.tolist() == time_ms
+    np.testing.assert_array_equal(found.value, np.array(value, np.float64))
+
+
+def test_the_plants_training_run_lies_on_its_side(tmp_path: Path) -> None:
+    put(tmp_path, "tep/d00.dat", "\n".join("1.0 2.0 3.0" for _ in range(52)))
+    found = read(tmp_path, Entry("tep/d00.dat", "tep", 180.0, 3, 3))
+    assert found.value.shape == (3, 52)
+    assert found.tags[0] == "XMEAS1"
+    assert found.tags[-1] == "XMV11"
+
+
+def test_rooms_of_a_house_are_told_apart(tmp_path: Path) -> None:
+    entry = Entry("nist_smoke/S.csv", "nist_smoke", 2.0, 0, 2)
+    put(tmp_path, entry.file, TEXTS["nist_smoke"][0])
+    assert places(entry)[:2] == ["nist_smoke/S.csv#A", "nist_smoke/S.csv#B"]
+    assert room(read(tmp_path, entry), places(entry)[0]).tags == ("TC_1", "SM_1")
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"files\.csv is not there: name the data folder"):
+        entries(tmp_path)
+    with pytest.raises(DataError, match=r"but files\.csv lists it"):
+        read(tmp_path, Entry("nab/gone.csv", "nab", 300.0, 0, 1))
+    put(tmp_path, "nab/odd.csv", "timestamp,value\nyesterday,1\n")
+    with pytest.raises(DataError, match="cannot be read as nab"):
+        read(tmp_path, Entry("nab/odd.csv", "nab", 300.0, 0, 1))
+    with pytest.raises(DataError, match="has no reader"):
+        read(tmp_path, Entry("nab/odd.csv", "moon", 300.0, 0, 1))
+
+
+def test_a_folder_that_is_not_there_is_a_note_and_no_crash(tmp_path: Path) -> None:
+    assert "is not there" in run(tmp_path / "nowhere").notes[0]
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+def test_each_configuration_can_be_made_ready(path: Path) -> None:
+    plan = load(Plan, path)
+    random = np.random.default_rng(1)
+    tags = tuple(dict.fromkeys(_a_tag_for(pattern) for one in plan.watches for pattern in one.tags))
+    tags = tuple(tag for tag in tags if tag not in {one.id for one in plan.watches})
+    plant = Recorded(tags, np.arange(300) * 1000, random.normal(10, 1, (300, len(tags))), 1.0)
+    said = follow(plan.watches, plant.part(200), plant.part(0, 200))
+    assert not any(one.blind for one in said)
+    assert any(one.watch.use == "warning" for one in said)
+
+
+def _a_tag_for(pattern: str) -> str:
+    return pattern.replace("*", "x")
+
+
+def test_every_set_has_a_configuration_measures_and_a_naive_detector() -> None:
+    assert {path.stem for path in CONFIGURATIONS} == {*FORMATS, "defaults"}
+    assert {measure.set for measure in MEASURES} == set(FORMATS) == set(NAIVE)
+    assert set(plans(FORMATS, defaults=True)) == set(FORMATS)
+
+
+def test_what_nobody_tuned_on_is_held_out() -> None:
+    assert all(belongs(name, Part.TUNED) for name in TUNED_ON if not name.startswith("tunnel/"))
+    assert belongs("tunnel/202_CO.csv", Part.TUNED)
+    assert belongs("skab/new.csv", Part.HELD)
+    assert not belongs("skab/new.csv", Part.TUNED)
+    assert belongs("tep/d00_te.dat", Part.TUNED)
+    assert belongs("tep/d00_te.dat", Part.HELD)
+
+
+def test_a_part_is_a_folder_of_its_own_and_the_long_file_is_cut(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    rows = "".join(f"1.{row % 10},0,1\n" for row in range(SPLIT_ROW + 5))
+    put(data, SPLIT, TEXTS["methane"][0].split("@DATA")[0] + "@DATA\n" + rows)
+    put(data, "nab/held.csv", TEXTS["nab"][0])
+    tables(data, [f"{SPLIT},methane,{SPLIT_ROW + 5},3,30,2880", "nab/held.csv,nab,2,2,300,1"])
+    found = entries(data)
+    tuned = folder(data, found, Part.TUNED, tmp_path / "tuned")
+    held = folder(data, found, Part.HELD, tmp_path / "held")
+    assert [entry.file for entry in entries(tuned)] == [SPLIT]
+    assert len(read(tuned, entries(tuned)[0]).time_ms) == SPLIT_ROW
+    assert [(entry.file, entry.train_rows) for entry in entries(held)] == [(SPLIT, SPLIT_ROW), ("nab/held.csv", 1)]
+    assert len(read(held, entries(held)[0]).time_ms) == SPLIT_ROW + 5
+
+
+def test_predictions_are_spans_after_the_training_rows(tmp_path: Path) -> None:
+    values = [*([10, 11, 9, 10] * 10), 10, 10, 99, 10, 10]
+    stamps = [f"2020-01-01 {row // 12:02}:{row % 12 * 5:02}:00" for row in range(len(values))]
+    put(tmp_path, "nab/f.csv", "\n".join(["timestamp,value", *map("{},{}".format, stamps, values)]))
+    found = entries(tables(tmp_path, [f"nab/f.csv,nab,{len(values)},2,300,40"]))
+    told: list[str] = []
+    predictions = predict(tmp_path, found, plans(["nab"], defaults=False), told.append)
+    write(predictions, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["file", "start", "end"], ["nab/f.csv", "12600.0", "13200.0"]]
+    assert told == ["nab"]
+
+
+@pytest.mark.skipif(not (DATA / "files.csv").is_file(), reason="the recordings lie outside of the repository")
+@pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="the scorer needs pandas: pip install pandas")
+def test_rooms_on_fire_are_warned_of_before_commercial_detectors_alarm() -> None:
+    report = run(only="nist_smoke", without_naive=True)
+    value = {figure.name: figure.met for figure in report.figures}
+    assert value["nist_smoke: earlier than photoelectric"], report.notes
+    assert value["nist_smoke: earlier than ionisation"]
