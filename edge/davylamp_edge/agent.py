@@ -193,9 +193,9 @@ class Agent:
 
     def _parts(self) -> list[Part]:
         """Return what must move on for the edge to be of use: its lines, and the thread that writes."""
-        lines = [Part(f"line of {name}", steps, busy) for name, steps, busy in self.scanner.lines()]
+        lines = [Part(f"line of {name}", steps, busy, wait) for name, steps, busy, wait in self.scanner.lines()]
         beacon = Part("beacon", self.beacon.steps, busy=self._config.beacon is not None)
-        return [*lines, Part("writer", self.writer.steps, self.writer.busy), beacon]
+        return [*lines, Part("writer", self.writer.steps + self.journal.steps, self.writer.busy), beacon]
 
     async def _purge(self, stop: asyncio.Event) -> None:
         """Let confirmed records go once they have been kept long enough (SAFETY S27)."""

@@ -57,6 +57,8 @@ class JournalFile:
         self._meta_dirty = False
         self._not_rebuilt_ms: int | None = None
         self.refusal: str | None = None
+        self.steps = 0
+        """Grows while a rebuild moves, which may take minutes."""
         self._open()
 
     def _open(self) -> None:
@@ -215,7 +217,10 @@ class JournalFile:
     def _rebuild(self, error: sqlite3.Error, known: Names | None) -> None:
         log.error("journal damaged, rebuilding", journal=str(self._path), error=str(error))
         held = Intervals((record.number, record.number) for record in self._spare.records())
-        self._db = rebuild(self._path, self._budget, self._now_ms(), known, held)
+        self._db = rebuild(self._path, self._budget, self._now_ms(), known, held, self._moved)
+
+    def _moved(self) -> None:
+        self.steps += 1
 
     def _is_rebuilt(self, error: sqlite3.Error) -> bool:
         """Replace a broken file; False where the disk has no room for that now, and the broken one stays."""
@@ -225,7 +230,7 @@ class JournalFile:
         self._db.close()
         try:
             self._rebuild(error, self._names)
-        except (OSError, sqlite3.Error) as refusal:
+        except Exception as refusal:  # whatever it was, the journal goes on with the file as it is
             log.error(
                 "journal cannot be rebuilt now, make room on its disk", journal=str(self._path), error=str(refusal)
             )

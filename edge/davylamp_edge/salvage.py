@@ -7,8 +7,10 @@ again, and a disk that is full costs nothing that was there::
 """
 
 import json
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -24,7 +26,11 @@ from davylamp_edge.records import JournalClass, Row, checksum
 from davylamp_edge.spare import Loss
 
 INSERT = "INSERT OR REPLACE INTO records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
-NEXT_ROWS = "SELECT number, class, device, first_ms, crc, body FROM records WHERE number > ? ORDER BY number LIMIT ?"
+ROWS_BELOW = (
+    "SELECT number, class, device, first_ms, crc, body FROM records"
+    " WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT ?"
+)
+OLDEST = "SELECT min(number) FROM records"
 DESCRIBED = "SELECT name, description FROM devices"
 DESCRIBE = "INSERT INTO devices(name, description) VALUES(?, ?)"
 
@@ -39,8 +45,16 @@ STRIDE = 64
 PATIENCE = 20_000
 """Reads in vain after which the rest is given up."""
 
+CONFIRMED_S = 10.0
+"""How long confirmed records may keep a rebuild from its end: the cloud has them."""
 
-def rebuild(path: Path, budget: Budget, now_ms: int, known: Names | None, held: Intervals) -> sqlite3.Connection:
+Moved = Callable[[], None]
+"""Called whenever a stride is done, so that whoever watches sees that the rebuild moves."""
+
+
+def rebuild(
+    path: Path, budget: Budget, now_ms: int, known: Names | None, held: Intervals, moved: Moved
+) -> sqlite3.Connection:
     """Replace a broken file by a new one with what it still gives; return it open. Its meta says what is lost.
 
     `known` is what a running agent still knows, and `held` are records it has in memory alone. Without names, and with
@@ -50,10 +64,11 @@ def rebuild(path: Path, budget: Budget, now_ms: int, known: Names | None, held: 
     """
     making = _beside(path, "rebuilding")
     try:
-        _make(making, path, budget, now_ms, known, held)
+        _make(making, path, budget, now_ms, known, held, moved)
     except BaseException:
         _remove(making)
         raise
+    _settle(making)
     os.replace(making, _beside(path, "rebuilt"))
     _settle(path.parent)
     finish(path)
@@ -85,25 +100,29 @@ def _remove(path: Path) -> None:
         Path(f"{path}{part}").unlink(missing_ok=True)
 
 
-def _settle(folder: Path) -> None:
-    """Have a folder's names on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _settle(path: Path) -> None:
+    """Have a file, or a folder's names, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _make(making: Path, broken: Path, budget: Budget, now_ms: int, known: Names | None, held: Intervals) -> None:
+def _make(
+    making: Path, broken: Path, budget: Budget, now_ms: int, known: Names | None, held: Intervals, moved: Moved
+) -> None:
     _remove(making)
     with (
         closing(sqlite3.connect(broken, isolation_level=None, timeout=2.0)) as old,
         closing(connect(making, budget)) as new,
     ):
+        new.execute("PRAGMA synchronous=OFF")  # until it is whole it is worth nothing
         names = known or _read_names(old)
         _in_transaction(new, lambda: write_names(new, names or new_names()))
-        saved = _copy(old, new, names.next_record) if names else Intervals()
-        _in_transaction(new, lambda: _write_the_rest(old, new, _lost(names, saved.union(held), new, now_ms)))
+        saved = _copy(old, new, names, moved) if names else Intervals()
+        _in_transaction(new, lambda: _write_the_rest(old, new, _lost(names, saved.union(held), old, new, now_ms)))
+        new.execute("PRAGMA synchronous=FULL")
         # Closing folds the log in as well, but says nothing where it could not.
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -124,14 +143,35 @@ def _write_the_rest(old: sqlite3.Connection, new: sqlite3.Connection, loss: Loss
         write_meta(new, LOSS, json.dumps(asdict(loss)))
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection, highest: int) -> Intervals:
-    """Copy every sound row, a stride at a time; return their numbers."""
+def _copy(old: sqlite3.Connection, new: sqlite3.Connection, names: Names, moved: Moved) -> Intervals:
+    """Copy every sound row that is not confirmed, and of the others the newest, as far as time allows.
+
+    Nothing is journaled meanwhile, and so nothing is sent: raising must not wait for what the cloud has (SAFETY S1).
+    """
+    last = names.next_record - 1
     saved = Intervals()
-    for rows in _strides(old, highest):
+    for low, high in names.confirmed.missing(1, last):
+        saved |= _copied(old, new, low, high, moved)
+    until_s = time.monotonic() + CONFIRMED_S
+    for low, high in reversed(list(names.confirmed)):
+        if time.monotonic() >= until_s:
+            break
+        _copied(old, new, low, min(high, last), moved, until_s)
+    return saved
+
+
+def _copied(
+    old: sqlite3.Connection, new: sqlite3.Connection, low: int, high: int, moved: Moved, until_s: float = math.inf
+) -> Intervals:
+    """Copy the sound rows between two numbers, the newest first; return their numbers."""
+    saved = Intervals()
+    for rows in _strides(old, low, high):
         sound = [row for row in rows if checksum(*row[:4], row[5]) == row[4]]
         _in_transaction(new, partial(new.executemany, INSERT, sound))
-        for row in sound:
-            saved = saved.add(row[0])
+        saved |= Intervals((row[0], row[0]) for row in sound)
+        moved()
+        if time.monotonic() >= until_s:
+            break
     return saved
 
 
@@ -139,19 +179,18 @@ def _read_names(db: sqlite3.Connection) -> Names | None:
     return _read(lambda: read_names(db), None)
 
 
-def _strides(db: sqlite3.Connection, highest: int) -> Iterator[list[Row]]:
-    after = in_vain = 0
-    while in_vain < PATIENCE:
-        rows = _next_rows(db, after, STRIDE) or _next_rows(db, after, 1)
+def _strides(db: sqlite3.Connection, low: int, high: int) -> Iterator[list[Row]]:
+    """Yield the rows between two numbers, some at a time, the newest first."""
+    in_vain = 0
+    while high >= low and in_vain < PATIENCE:
+        rows = _rows_below(db, low, high, STRIDE) or _rows_below(db, low, high, 1)
         yield rows
         in_vain += not rows
-        after = rows[-1][0] if rows else after + STRIDE
-        if after >= highest:
-            return
+        high = rows[-1][0] - 1 if rows else high - STRIDE
 
 
-def _next_rows(db: sqlite3.Connection, after: int, limit: int) -> list[Row]:
-    return _read(lambda: db.execute(NEXT_ROWS, (after, limit)).fetchall(), [])
+def _rows_below(db: sqlite3.Connection, low: int, high: int, limit: int) -> list[Row]:
+    return _read(lambda: db.execute(ROWS_BELOW, (low, high, limit)).fetchall(), [])
 
 
 def _read(what: Callable[[], T], otherwise: T) -> T:
@@ -162,14 +201,16 @@ def _read(what: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _lost(names: Names | None, saved: Intervals, new: sqlite3.Connection, now_ms: int) -> Loss | None:
-    """Return the numbers that are neither confirmed nor saved, from the oldest saved one on.
+def _lost(
+    names: Names | None, saved: Intervals, old: sqlite3.Connection, new: sqlite3.Connection, now_ms: int
+) -> Loss | None:
+    """Return the numbers that are neither confirmed nor saved, from the oldest one on.
 
     What lay before it may have been let go long ago. A new epoch has lost an unknown number: count 0, numbers 0.
     """
     if names is None:
         return Loss(JournalClass.LIVE, 0, 0, 0, now_ms, count=0)
-    oldest = next((first for first, _ in saved), 1)
+    oldest = _read(lambda: old.execute(OLDEST).fetchone()[0], None) or new.execute(OLDEST).fetchone()[0] or 1
     gone = names.confirmed.union(saved).missing(oldest, names.next_record - 1)
     if not gone:
         return None

@@ -85,10 +85,11 @@ class Scanner:
         self.statuses: dict[str, DeviceStatus] = {}
         self.begin(self.planned(install(config, profiles), every=config.report == "every"))
 
-    def lines(self) -> Iterator[tuple[str, int, bool]]:
-        """Yield each line by its first device: how many steps it has made, and whether it is in the middle of one."""
+    def lines(self) -> Iterator[tuple[str, int, bool, float]]:
+        """Yield each line by its first device: its steps, whether it is in the middle of one, its longest timeout."""
         for run in self._lines:
-            yield run.line.statuses[0].name, run.line.steps, run.line.busy
+            longest_s = max(device.config.timeout_s for device in run.sharing)
+            yield run.line.statuses[0].name, run.line.steps, run.line.busy, longest_s
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scan until ``stop`` is set; then close every connection and return."""

@@ -16,7 +16,11 @@ import structlog
 log = structlog.get_logger(__name__)
 
 STUCK_S = 60.0
-"""How long a part may be busy with one and the same step: longer than any request with all its timeouts."""
+"""How long a part may be busy with one and the same step."""
+
+TIMEOUTS = 10
+"""How many timeouts one step of a line may take beside: a secured OPC UA session is opened with as many requests, and
+after a silent request a serial line is waited for until no late answer can come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Part:
     name: str
     steps: int
     busy: bool
+    timeout_s: float = 0.0
+    """The longest it may have to wait for somebody else."""
 
 
 @dataclass(slots=True)
@@ -43,7 +49,7 @@ class Progress:
         if part.steps != steps or not part.busy:
             self._since[part.name] = (part.steps, now_s)
             return False
-        return now_s - since_s > STUCK_S
+        return now_s - since_s > STUCK_S + TIMEOUTS * part.timeout_s
 
 
 def notify(address: str, state: str) -> None:

@@ -1,8 +1,10 @@
 """A journal on a bad disk: broken pages, no room to mend them, a kill in the middle. What is lost has a name (S26)."""
 
+import itertools
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -40,10 +42,15 @@ def entry(body: bytes, kind: JournalClass = JournalClass.LIVE) -> Entry:
     return Entry("pump", kind, body, 1_000)
 
 
+def body_of(number: int) -> bytes:
+    """Return the body of a record of `filled`."""
+    return b"%06d" % number * 50
+
+
 def filled(folder: Path, clock: Clock, count: int = 200) -> None:
     """Leave a journal with so many records in many pages."""
     with opened(folder, clock) as journal:
-        journal.append([entry(bytes([number % 256]) * 300) for number in range(count)])
+        journal.append([entry(body_of(number)) for number in range(1, count + 1)])
 
 
 def of_pump(journal: Journal) -> list[Record]:
@@ -84,7 +91,7 @@ def test_s26_a_broken_page_does_not_end_a_start_that_looks_for_former_devices(tm
     filled(tmp_path, clock)
     with opened(tmp_path, clock) as journal:
         journal.describe("tank", "{}")  # it has no records, and every page is looked at to know
-    break_page_of(tmp_path / "journal.db", bytes([100]) * 300)
+    break_page_of(tmp_path / "journal.db", body_of(100))
     with opened(tmp_path, clock) as journal:
         assert journal.former_devices({}) == {}
         assert len(of_pump(journal)) >= 136
@@ -94,7 +101,7 @@ def test_s26_a_broken_page_on_a_full_disk_costs_nothing_once_there_is_room(tmp_p
     filled(tmp_path, clock)
     path = tmp_path / "journal.db"
     with opened(tmp_path, clock) as journal:
-        break_page_of(path, bytes([100]) * 300)
+        break_page_of(path, body_of(100))
         with disk_that_takes(2 * PAGE):
             with pytest.raises(JournalUnreadable):
                 journal.unconfirmed(0, 1_000)
@@ -156,7 +163,7 @@ def test_s26_a_kill_in_the_middle_of_a_rebuild_loses_nothing_more(
     path = tmp_path / "journal.db"
     with opened(tmp_path, clock) as journal:
         epoch = journal.epoch
-    break_page_of(path, bytes([100]) * 300)
+    break_page_of(path, body_of(100))
     killed_while_reading(path, "salvage", function, call)
     with opened(tmp_path, clock) as journal:
         kept = of_pump(journal)
@@ -183,10 +190,60 @@ def test_s26_what_a_rebuild_gives_up_is_not_the_newest_of_a_long_journal(
 ) -> None:
     monkeypatch.setattr(salvage, "PATIENCE", 3)  # else it takes a million records
     filled(tmp_path, clock, 500)
-    break_page_of(tmp_path / "journal.db", bytes([100]) * 300)
+    break_page_of(tmp_path / "journal.db", body_of(100))
     with opened(tmp_path, clock) as journal:
         assert of_pump(journal)[-1].number == 500
         assert sum(hole.count for hole in journal.holes) <= 64
+
+
+def test_s01_a_rebuild_waits_for_no_confirmed_record_longer_than_it_may(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gigabyte of them took minutes, and no reading was journaled or sent meanwhile."""
+    monkeypatch.setattr(salvage, "CONFIRMED_S", 0.0)
+    filled(tmp_path, clock, 500)
+    with opened(tmp_path, clock) as journal:
+        journal.confirm(Intervals.parse("1-400"))
+        break_page_of(tmp_path / "journal.db", body_of(450))
+        kept = [record.number for record in of_pump(journal)]
+        (hole,) = journal.holes
+        assert len(kept) + hole.count == 100
+        assert kept[-1] == 500
+        assert journal.steps >= 2, "the watchdog sees it move"
+        journal.confirm(Intervals())
+        assert of_pump(journal)[0].number > 400
+
+
+def test_s27_of_the_confirmed_records_a_rebuild_keeps_the_newest_first(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(salvage, "CONFIRMED_S", 3.0)
+    filled(tmp_path, clock, 500)
+    with opened(tmp_path, clock) as journal:
+        journal.confirm(Intervals.parse("1-400"))
+        break_page_of(tmp_path / "journal.db", body_of(450))
+        of_pump(journal)
+        journal.confirm(Intervals())
+        confirmed = [record.number for record in of_pump(journal) if record.number <= 400]
+        assert confirmed[-1] == 400
+        assert confirmed[0] > 1
+
+
+def test_s26_an_error_nobody_foresaw_in_a_rebuild_leaves_the_journal_open(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, clock)
+    with opened(tmp_path, clock) as journal:
+        break_page_of(tmp_path / "journal.db", body_of(100))
+        with monkeypatch.context() as broken:
+            broken.setattr(salvage, "checksum", lambda *_: 1 // 0)
+            with pytest.raises(JournalUnreadable):
+                journal.unconfirmed(0, 1_000)
+            assert journal.append([entry(b"goes on")])
+        clock.now_ms += 60_000
+        assert of_pump(journal)[-1].body == b"goes on"
 
 
 def test_a_rebuild_keeps_the_clocks_jumps_and_the_words_of_former_devices(tmp_path: Path, clock: Clock) -> None:
@@ -194,7 +251,7 @@ def test_a_rebuild_keeps_the_clocks_jumps_and_the_words_of_former_devices(tmp_pa
         journal.keep("clock", "[[], null]")
         journal.describe("pump", "{}")
     filled(tmp_path, clock)
-    break_page_of(tmp_path / "journal.db", bytes([100]) * 300)
+    break_page_of(tmp_path / "journal.db", body_of(100))
     with opened(tmp_path, clock) as journal:
         of_pump(journal)
         assert journal.holes
@@ -208,7 +265,7 @@ def test_s26_a_rebuild_calls_nothing_lost_that_waits_in_memory(tmp_path: Path, c
     with opened(tmp_path, clock) as journal:
         with disk_that_takes(2 * PAGE):
             held = journal.append([entry(b"held")] * 3)
-        break_page_of(path, bytes([100]) * 300)
+        break_page_of(path, body_of(100))
         kept = of_pump(journal)
         assert [record.number for record in kept[-3:]] == [record.number for record in held]
         (hole,) = journal.holes

@@ -12,10 +12,11 @@ import pytest
 from davylamp_edge import watchdog
 from davylamp_edge.agent import Agent
 from davylamp_edge.check import load_edge
+from davylamp_edge.scan import Scanner
 from davylamp_edge.watchdog import Part, Progress, Watchdog
 from support.edge_host import edge_host
 from support.edge_process import came, config_of, edge_process
-from support.field import plc
+from support.field import device, edge_config, plc, point, profile
 from support.services import Broker
 
 
@@ -143,3 +144,13 @@ def test_a_part_is_stuck_when_it_is_busy_with_one_step_for_too_long() -> None:
         (262, 2, True, True),
     ):
         assert progress.stuck([Part("line", steps, busy)], now_s) == (["line"] if stuck else []), now_s
+
+
+def test_a_line_that_may_wait_a_minute_for_an_answer_is_not_stuck_because_it_does() -> None:
+    """Timeout and the wait for a late answer are one step: two minutes, and the watchdog had the edge killed."""
+    patient = edge_config(device("rtu-tcp://127.0.0.1:1", timeout_s=60))
+    scanner = Scanner(patient, {"rig": profile({"a": point(address={"modbus": "holding:0"})})}, lambda _: None)
+    ((name, _, _, wait_s),) = scanner.lines()
+    progress = Progress()
+    assert [progress.stuck([Part(name, 1, True, wait_s)], now_s) for now_s in (0, 130, 600)] == [[], [], []]
+    assert progress.stuck([Part(name, 1, True, wait_s)], 700) == [name]
