@@ -111,7 +111,7 @@ async def test_s26_what_went_into_a_dead_line_before_anybody_noticed_is_sent_aga
     """The cable is pulled and neither end is told: for up to 1.5 keepalives the edge sends into nothing."""
     async with plc(holding=[0] * 8, coils=[True] * 8) as rig, tapped(mosquitto) as line, asyncio.TaskGroup() as group:
         plant = group.create_task(counting(rig))
-        config = config_of(tmp_path, line, rig.address, keepalive_s=1)
+        config = config_of(tmp_path, line, rig.address, keepalive_s=1, timeout_s=5)
         with edge_host(mosquitto) as host, edge_process(config) as edge:
             await came(host, lambda: len(host.records) > 10, "records")
             line.pull()
