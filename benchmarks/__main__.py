@@ -10,6 +10,7 @@ from benchmarks.report import Report
 BENCHMARKS = {
     "wire": "benchmarks.wire",
     "engine": "benchmarks.engine",
+    "rules": "benchmarks.rules",
     "log": "benchmarks.log",
     "historian": "benchmarks.historian",
     "edge": "benchmarks.edge",

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from davylamp_alarms.warning import RULES, Bank, Samples, bank
+from davylamp_alarms.warning import RULES, Bank, Samples, Suite, bank
 from davylamp_alarms.warning.unit import UnitSettings
 from davylamp_alarms.warning.unit_training import train
 
@@ -123,3 +123,19 @@ def test_many_rows_in_blocks_are_judged_like_few(rule: str) -> None:
         few = small.step(Samples(time_ms[-50:], value[-50:], level[-50:]))
         assert seen.met[-50:].tolist() == few.met.tolist()
         assert seen.back[-50:].tolist() == few.back.tolist()
+
+
+def test_a_suite_says_what_its_banks_say_alone() -> None:
+    names = ("rate", "ewma", "cusum", "trend", "frozen")
+    more = {name: {"every_s": 1.5} if name in THINNED else {} for name in names}
+    alone, suite = [fresh(name, more[name]) for name in names], Suite([fresh(name, more[name]) for name in names])
+    for places, samples in scans("rate"):
+        for own, together in zip(
+            [rows.step(samples, places) for rows in alone], suite.step(samples, places), strict=True
+        ):
+            assert own.met.tolist() == together.met.tolist()
+            assert own.back.tolist() == together.back.tolist()
+    again = Suite([fresh(name, more[name]) for name in names])
+    again.load("x", suite.dump("x"))
+    assert all(same(left, right) for left, right in zip(again.banks, suite.banks, strict=True))
+    assert suite.nbytes < sum(rows.nbytes for rows in alone)

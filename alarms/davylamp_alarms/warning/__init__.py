@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from davylamp_alarms.warning.bank import Bank, step_together
+from davylamp_alarms.warning.bank import Bank, Suite
 from davylamp_alarms.warning.rule import Samples, StatisticalRule, Verdict
 
 RULES: dict[str, str] = {
@@ -54,4 +54,4 @@ def bank(name: str, settings: dict[str, Any], rows: int) -> Bank:
     return Bank(rule, rule.settings.model_validate(settings), rows)
 
 
-__all__ = ["RULES", "Bank", "Samples", "StatisticalRule", "Verdict", "bank", "load", "step_together"]
+__all__ = ["RULES", "Bank", "Samples", "StatisticalRule", "Suite", "Verdict", "bank", "load"]

@@ -1,4 +1,4 @@
-"""Rows of one rule with the same settings: what a caller steps, asks and keeps."""
+"""Rows of one rule with the same settings: what a caller steps, asks and keeps; a suite steps several together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,31 +6,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from davylamp_alarms.warning.rule import (
-    Evidence,
-    Places,
-    Samples,
-    StatisticalRule,
-    Verdict,
-    among,
-    judge_usable,
-)
-from davylamp_alarms.warning.thin import Stretches, Thinned
+from davylamp_alarms.warning.rule import Evidence, Places, Samples, StatisticalRule, Verdict, among, judge_usable
+from davylamp_alarms.warning.thin import Said, Stretches, Thinned
 
 BLOCK = 16_384
 """Rows judged at once where they follow each other: what a step touches then stays in the core's own cache."""
+
+Taken = dict[int, tuple[NDArray[np.bool_], Samples | None]]
+"""What shared stretches made of the samples at hand, by which stretches."""
 
 
 class Bank:
     """Rows of one rule under one settings, in columns.
 
-    `state` holds the columns: some given (limits, what training found), others the rule's memory.
+    `state` holds the columns: some given (limits, what training found), others the rule's memory. Where the rule is
+    thinned, `stretches` are the readings under way and `said` what it found in the last ones.
     """
 
     def __init__(self, rule: StatisticalRule[Any, Any], settings: Any, rows: int = 0) -> None:
         self.rule, self.settings, self.state = rule, settings, rule.state(settings)
         self.every_s = settings.every_s if isinstance(settings, Thinned) else 0.0
-        self.stretches = Stretches()
+        self.stretches, self.said = Stretches(), Said()
         if rows:
             self.extend(rows)
 
@@ -40,31 +36,32 @@ class Bank:
     def extend(self, count: int) -> slice:
         """Add rows as the settings say and return where they are."""
         if self.every_s:
+            self.said.extend(count)
             self.stretches.extend(count)
         where: slice = self.state.extend(count)
         return where
 
     def step(self, samples: Samples, places: Places | None = None) -> Verdict:
         """Take one sample for each place, all rows unless said, and judge; places do not repeat."""
-        places = slice(0, len(self)) if places is None else places
-        if isinstance(places, slice) and places.stop - places.start > BLOCK:
-            return step_together([self], samples, places)[0]
-        return self.rule_step(places, samples)
+        return step_together([self], samples, slice(0, len(self)) if places is None else places)[0]
 
-    def rule_step(self, places: Places, samples: Samples) -> Verdict:
+    def judge(self, places: Places, samples: Samples, taken: Taken) -> Verdict:
         """Take and judge in one piece."""
-        if self.every_s:
-            return judge_usable(places, samples, self._thinned)
-        return self.rule.step(self.settings, self.state, places, samples)
+        if not self.every_s:
+            return self.rule.step(self.settings, self.state, places, samples)
+        return judge_usable(places, samples, lambda at, part: self._thinned(at, part, taken))
 
-    def _thinned(self, places: Places, samples: Samples) -> Verdict:
+    def _thinned(self, places: Places, samples: Samples, taken: Taken) -> Verdict:
         """Judge the stretches that are over; of the others the last judgement holds."""
-        ended, means = self.stretches.take(self.every_s, places, samples)
-        if ended.any():
+        shared = id(self.stretches)
+        if shared not in taken:
+            taken[shared] = self.stretches.take(self.every_s, places, samples)
+        ended, means = taken[shared]
+        if means is not None:
             at = among(places, ended)
             verdict = self.rule.step(self.settings, self.state, at, means)
-            self.stretches.met[at], self.stretches.back[at] = verdict.met, verdict.back
-        return self.stretches.said(places)
+            self.said.met[at], self.said.back[at] = verdict.met, verdict.back
+        return Verdict(self.said.met[places].copy(), self.said.back[places].copy())
 
     def evidence(self, places: Places | None = None) -> Evidence:
         """Return what the state shows now, for the places, all unless said; read it after the step it belongs to."""
@@ -72,30 +69,69 @@ class Bank:
 
     def dump(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Return copies of all columns, for a snapshot."""
-        return {**self.state.dump(prefix), **self.stretches.dump(f"{prefix}/stretches")}
+        stretches = self.stretches.dump(f"{prefix}/stretches")
+        return {**self.state.dump(prefix), **stretches, **self.said.dump(f"{prefix}/said")}
 
     def load(self, prefix: str, dumped: Mapping[str, Any]) -> None:
         """Take over what `dump` gave, bit for bit; the settings are the same as then."""
         self.state.load(prefix, dumped)
         self.stretches.load(f"{prefix}/stretches", dumped)
+        self.said.load(f"{prefix}/said", dumped)
 
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
-        return int(self.state.nbytes + self.stretches.nbytes)
+        return int(self.state.nbytes + self.stretches.nbytes + self.said.nbytes)
 
 
-def step_together(banks: Sequence[Bank], samples: Samples, places: slice) -> list[Verdict]:
-    """Let several banks over the same tags, which have the same places, take one sample each, block by block.
+class Suite:
+    """Banks over the same tags, stepped together: the rows of each have the same places.
+
+    Those that are thinned alike share their stretches, so that a mean is made once for all of them. They are then not
+    to be stepped alone.
+    """
+
+    def __init__(self, banks: Sequence[Bank]) -> None:
+        self.banks = list(banks)
+        self.stretches: dict[float, Stretches] = {}
+        for bank in self.banks:
+            if bank.every_s:
+                bank.stretches = self.stretches.setdefault(bank.every_s, bank.stretches)
+
+    def step(self, samples: Samples, places: Places | None = None) -> list[Verdict]:
+        """Take one sample for each place and return what each bank says of it."""
+        return step_together(self.banks, samples, slice(0, len(self.banks[0])) if places is None else places)
+
+    def dump(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Return copies of all columns, for a snapshot."""
+        dumps = (bank.dump(f"{prefix}/{at}") for at, bank in enumerate(self.banks))
+        return {name: column for dump in dumps for name, column in dump.items()}
+
+    def load(self, prefix: str, dumped: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave, bit for bit; the banks are the same as then."""
+        for at, bank in enumerate(self.banks):
+            bank.load(f"{prefix}/{at}", dumped)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use; what is shared is counted once."""
+        own = sum(bank.state.nbytes + bank.said.nbytes for bank in self.banks)
+        return int(own + sum(shared.nbytes for shared in self.stretches.values()))
+
+
+def step_together(banks: Sequence[Bank], samples: Samples, places: Places) -> list[Verdict]:
+    """Let several banks take one sample for each place, block by block.
 
     A block's samples are read once for all banks, which saves most where all tags together exceed the cache.
     """
+    if not isinstance(places, slice) or places.stop - places.start <= BLOCK:
+        taken: Taken = {}
+        return [bank.judge(places, samples, taken) for bank in banks]
     count, samples = places.stop - places.start, samples.prepared()
     verdicts = [Verdict(np.empty(count, np.bool_), np.empty(count, np.bool_)) for _ in banks]
     for start in range(0, count, BLOCK):
         part = slice(start, min(start + BLOCK, count))
         at, those = slice(places.start + part.start, places.start + part.stop), samples.part(part)
-        for bank, whole in zip(banks, verdicts, strict=True):
-            verdict = bank.rule_step(at, those)
+        for whole, verdict in zip(verdicts, step_together(banks, those, at), strict=True):
             whole.met[part], whole.back[part] = verdict.met, verdict.back
     return verdicts

@@ -75,6 +75,8 @@ def _apart(settings: DeviationSettings, value: Floats, usable: Bools) -> Floats:
         apart: Floats = value - value[0]
         apart[0] = np.nan
         return apart
+    if len(value) == 2:
+        return np.stack([value[0] - value[1], value[1] - value[0]])
     count, column = usable.sum(axis=0), np.arange(value.shape[1])
     ordered = np.sort(value, axis=0)  # those that take no part come last
     median = (ordered[np.maximum(count - 1, 0) // 2, column] + ordered[count // 2, column]) / 2

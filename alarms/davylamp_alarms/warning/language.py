@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import reduce
 
 import numpy as np
 
@@ -98,8 +99,8 @@ FUNCTIONS: Mapping[str, tuple[int, Callable[[Sequence[Floats]], Floats]]] = {
     "sqrt": (1, _single(np.sqrt)),
     "log": (1, _single(np.log)),
     "exp": (1, _single(np.exp)),
-    "min": (2, lambda of: np.minimum.reduce(list(of))),
-    "max": (2, lambda of: np.maximum.reduce(list(of))),
+    "min": (2, lambda of: reduce(np.minimum, of)),
+    "max": (2, lambda of: reduce(np.maximum, of)),
     "mean": (2, lambda of: sum(of[1:], of[0]) / len(of)),
 }
 """Functions of numbers: the least number of arguments (one means exactly one), and what they do."""
@@ -142,7 +143,9 @@ def compiled(text: str, names: Sequence[str]) -> Expression:
     if part.sort is not Sort.TRUTH:
         zh, en = "结果是数值，请写成条件，例如 a - b > 5", "this is a number: make it a condition, such as a - b > 5"
         raise ExpressionError(1, zh, en)
-    return Expression(tuple(sorted(compiler.used)), part.evaluate)
+    return Expression(
+        tuple(sorted(compiler.used)), lambda values: np.broadcast_to(part.evaluate(values), values.shape[1])
+    )
 
 
 def _refuse_foreign_signs(text: str, names: Sequence[str]) -> None:
@@ -207,7 +210,7 @@ class _Compiler:
             value = math.inf
         if not math.isfinite(value):
             raise _at(node, "数值太大", "this number is too large")
-        return Part(Sort.NUMBER, lambda values: np.full(values.shape[1], value))
+        return Part(Sort.NUMBER, lambda values: np.array(value))
 
     def name(self, node: ast.Name) -> Part:
         if node.id in FUNCTIONS or node.id == "atleast":
@@ -296,7 +299,7 @@ class _Compiler:
         need, parts = first.value, [self.truth(argument, depth) for argument in node.args[1:]]
 
         def truth(values: Floats) -> Floats:
-            truths = np.array([part(values) for part in parts])
+            truths = np.array([np.broadcast_to(part(values), values.shape[1]) for part in parts])
             hold, open_ = (truths == 1).sum(axis=0), np.isnan(truths).sum(axis=0)
             return np.where(hold >= need, 1.0, np.where(hold + open_ >= need, np.nan, 0.0))
 
@@ -322,10 +325,15 @@ def _at(node: ast.expr, zh: str, en: str) -> ExpressionError:
 
 def _and(truths: Sequence[Floats]) -> Floats:
     """Return 0 where any is 0, else unknown where any is unknown, else 1."""
-    stacked = np.array(truths)
-    return np.where((stacked == 0).any(axis=0), 0.0, np.where(np.isnan(stacked).any(axis=0), np.nan, 1.0))
+    found = truths[0]
+    for truth in truths[1:]:
+        found = np.where(np.fmin(found, truth) == 0, 0.0, np.minimum(found, truth))
+    return found
 
 
 def _or(truths: Sequence[Floats]) -> Floats:
     """Return 1 where any is 1, else unknown where any is unknown, else 0."""
-    return 1.0 - _and([1.0 - truth for truth in truths])
+    found = truths[0]
+    for truth in truths[1:]:
+        found = np.where(np.fmax(found, truth) == 1, 1.0, np.maximum(found, truth))
+    return found

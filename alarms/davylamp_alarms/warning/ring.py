@@ -33,7 +33,10 @@ def put(ring: NDArray[T], cursor: NDArray[np.uint8], places: Places, value: NDAr
 
 
 def fold(
-    operate: Callable[..., NDArray[np.float64]], column: NDArray[np.float64], places: Places, value: NDArray[np.float64]
+    operate: Callable[..., NDArray[np.float64]],
+    column: NDArray[np.float64],
+    places: Places,
+    value: NDArray[np.float64] | float,
 ) -> None:
     """Put the result of an operation on a column and new values back into the column; a slice needs no copy."""
     if isinstance(places, slice):

@@ -308,11 +308,11 @@ class Forecast:
 
 
 def median_line(y: Floats, t: Floats, confidence: float) -> Line:
-    """Return the line of the median slope through samples, shape (samples, rows), oldest first.
+    """Return the line of the median slope through samples, shape (samples, rows), in the order of time round a ring.
 
-    Slope: the median of the slopes between each sample of the older half and its counterpart in the newer; its
-    interval: the order statistics that the sign test leaves. A third of the slopes may be odd without moving it far.
-    Value now: the median of the samples moved along the slope; its error is that of a median.
+    Slope: the median of the slopes between samples half a window apart (which is older does not matter to a slope);
+    its interval: the order statistics that the sign test leaves. A third of the slopes may be odd without moving it
+    far. Value now: the median of the samples moved along the slope; its error is that of a median.
 
     Source: H. Theil, Indagationes Math. 12 (1950) 85, 386, 467 (incomplete method); D. R. Cox, A. Stuart, Biometrika 42
     (1955) 80 (sign test for trend); W. J. Conover, Practical Nonparametric Statistics, 5.5.
@@ -320,12 +320,18 @@ def median_line(y: Floats, t: Floats, confidence: float) -> Line:
     half, z = len(y) // 2, _normal(confidence)
     slopes = np.sort((y[half:] - y[:half]) / (t[half:] - t[:half]), axis=0)
     cut = max(int((half - z * half**0.5) / 2) - 1, 0)
-    slope = np.median(slopes, axis=0)
-    moved = y - slope * (t - t[-1])
-    middle = np.median(moved, axis=0)
-    noise = 1.4826 * np.median(np.abs(moved - middle), axis=0)
+    slope = _middle(slopes)
+    moved = y - slope * (t - t.max(axis=0))
+    middle = _middle(np.sort(moved, axis=0))
+    noise = 1.4826 * _middle(np.sort(np.abs(moved - middle), axis=0))
     share = _share(slope, t, noise)
     return Line(middle, slope, slopes[cut], slopes[half - 1 - cut], share, z * 1.2533 * noise / len(y) ** 0.5)
+
+
+def _middle(ordered: Floats) -> Floats:
+    """Return the median of sorted columns; `numpy.median` takes five times as long over short ones."""
+    middle: Floats = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return middle
 
 
 def squares_line(y: Floats, t: Floats, confidence: float) -> Line:
@@ -334,12 +340,11 @@ def squares_line(y: Floats, t: Floats, confidence: float) -> Line:
     Source: N. R. Draper, H. Smith, Applied Regression Analysis, 1.4.
     """
     z, off_t, mean = _normal(confidence), t - added(t) / len(t), added(y) / len(y)
-    spread = added(off_t**2)
+    spread, now = added(off_t**2), off_t.max(axis=0)
     slope = added(off_t * y) / spread
     noise = np.sqrt(added((y - mean - slope * off_t) ** 2) / (len(y) - 2))
-    fitted, error = mean + slope * off_t[-1], z * noise / np.sqrt(spread)
-    now = z * noise * np.sqrt(1 / len(y) + off_t[-1] ** 2 / spread)
-    return Line(fitted, slope, slope - error, slope + error, _share(slope, t, noise), now)
+    error, error_now = z * noise / np.sqrt(spread), z * noise * np.sqrt(1 / len(y) + now**2 / spread)
+    return Line(mean + slope * now, slope, slope - error, slope + error, _share(slope, t, noise), error_now)
 
 
 def _normal(confidence: float) -> float:
@@ -360,8 +365,7 @@ def look_closely(settings: TrendSettings, state: TrendState, places: Places) -> 
     together, so it is rather too wide than too narrow. Falling is rising seen from below.
     """
     at = indices(places)
-    slots = (state.next[at].astype(np.intp) + np.arange(settings.samples)[:, None]) % settings.samples
-    y, t = state.y[slots, at].astype(np.float64), state.t[slots, at].astype(np.float64)
+    y, t = state.y[:, at].astype(np.float64), state.t[:, at].astype(np.float64)
     line = (median_line if settings.fit == "median" else squares_line)(y, t, settings.confidence)
     line = replace(line, fitted=state.anchor[at] + line.fitted)
     rises = line.slope >= 0
