@@ -34,7 +34,7 @@ class BeaconStatus:
 
     state: State
     shown: dict[str, bool]
-    """Lamp, horn and watchdog contact, as the module was told."""
+    """Lamp, horn and watchdog contact, as the module is to show them."""
     silent: tuple[str, ...]
     """Engines that are silent."""
     standing: int

@@ -3,13 +3,14 @@
 The writes of each second feed the module's own watchdog, which opens the contact where this process is no more.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
 
 from davylamp_edge.backoff import Backoff
-from davylamp_edge.beacon.relay import ModuleLost, Relay
+from davylamp_edge.beacon.relay import ModuleDisobeys, ModuleLost, Relay
 from davylamp_edge.beacon.states import Event
 from davylamp_edge.beacon_settings import BeaconSettings
 
@@ -43,6 +44,7 @@ class Panel:
         self._counts = counts
         self._lost_s = 0.0
         self._refresh_s = self._buttons_s = 0.0
+        self._wrong: list[str] = []
         self._written: dict[int, bool] = {}
         self._held: dict[Event, bool] = {}
 
@@ -50,11 +52,18 @@ class Panel:
         """Have the coils be as wanted; return what was pressed since the last time."""
         if self._backoff.rests(now_s):
             return ()
+        self._wrong.clear()
         try:
-            return await self._show(wanted, now_s)
+            pressed = await self._show(wanted, now_s)
         except ModuleLost as error:
-            await self._lose(str(error), now_s)
+            await self._relay.close()
+            self._backoff.fail(now_s)
+            self._find_lost(str(error), now_s)
             return ()
+        self._backoff.succeed()
+        if self._wrong:
+            self._find_lost("; ".join(self._wrong), now_s)
+        return pressed
 
     @property
     def polled(self) -> Collection[str]:
@@ -83,17 +92,34 @@ class Panel:
         due = now_s >= self._refresh_s
         changed = {coil: value for coil, value in wanted.items() if self._written.get(coil) != value}
         await self._write({**changed, **wanted} if due else changed)
+        pressed = await self._pressed(now_s)
         if due:
-            await self._relay.prove(wanted)
+            await self._prove(wanted)
             self._refresh_s = now_s + REFRESH_S
-            self._find_well(now_s)
-        return await self._pressed(now_s)
+            if not self._wrong:
+                self._find_well(now_s)
+        return pressed
 
     async def _write(self, wanted: Mapping[int, bool]) -> None:
+        """Write each of these; one that is refused keeps no other from being shown."""
         for coil, value in wanted.items():
-            await self._relay.write(coil, value)
-            self._written[coil] = value
-            self._counts.writes += 1
+            with self._noting():
+                self._written[coil] = value
+                await self._relay.write(coil, value)
+                self._counts.writes += 1
+
+    async def _prove(self, wanted: Mapping[int, bool]) -> None:
+        for coil, value in wanted.items():
+            with self._noting():
+                await self._relay.prove(coil, value)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note what the module does not do, and go on."""
+        try:
+            yield
+        except ModuleDisobeys as error:
+            self._wrong.append(str(error))
 
     async def _pressed(self, now_s: float) -> tuple[Event, ...]:
         """Return which buttons were pressed since the last look; one that is held, or stuck, was pressed once."""
@@ -101,8 +127,12 @@ class Panel:
             return ()
         self._buttons_s = now_s + BUTTONS_S
         buttons = {Event.SILENCE: self.settings.buttons.silence, Event.TEST: self.settings.buttons.test}
-        now = {event: await self._relay.pressed(at) for event, at in buttons.items() if at is not None}
-        before, self._held = self._held, now
+        before, now = self._held, dict[Event, bool]()
+        for event, at in buttons.items():
+            if at is not None:
+                with self._noting():
+                    now[event] = await self._relay.pressed(at)
+        self._held = now
         return tuple(event for event, is_held in now.items() if is_held and before.get(event) is False)
 
     def _begin_anew(self) -> None:
@@ -111,17 +141,13 @@ class Panel:
         self._refresh_s = self._buttons_s = 0.0
 
     def _find_well(self, now_s: float) -> None:
-        self._backoff.succeed()
         if self.well is False:
             log.info("beacon's module back", address=self.settings.address, lost_s=round(now_s - self._lost_s, 1))
         self.well, self.reason = True, ""
 
-    async def _lose(self, why: str, now_s: float) -> None:
-        await self._relay.close()
-        self._backoff.fail(now_s)
-        if self.well is not False or why != self.reason:
-            log.error("beacon's module lost", address=self.settings.address, why=why)
+    def _find_lost(self, why: str, now_s: float) -> None:
         if self.well is not False:
+            log.error("beacon's module lost", address=self.settings.address, why=why)
             self._counts.losses += 1
             self._lost_s = now_s
         self.well, self.reason = False, why

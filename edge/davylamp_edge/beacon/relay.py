@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from davylamp_edge.beacon.apart import polled_as
 from davylamp_edge.beacon.coils import CLOSED, OPEN, WRITE_COIL, CoilFrames
@@ -17,7 +17,11 @@ BIT_BYTES = 1
 
 
 class ModuleLost(Exception):
-    """The relay module does not answer, or does not do as it is told."""
+    """Nothing came back from the relay module, or nothing that makes sense: connect anew, and later."""
+
+
+class ModuleDisobeys(Exception):
+    """The module answers, and does not do as it is told: a relay is worn out, or an address is wrong."""
 
 
 class Relay:
@@ -53,19 +57,18 @@ class Relay:
             raise
 
     async def write(self, coil: int, is_closed: bool) -> None:
-        """Close or open a coil. Raises: ModuleLost."""
+        """Close or open a coil. Raises: ModuleLost, ModuleDisobeys."""
         value = CLOSED if is_closed else OPEN
         await self._ask(WRITE_COIL, coil, value, struct.pack(">BHH", WRITE_COIL, coil, value))
 
-    async def prove(self, wanted: Mapping[int, bool]) -> None:
-        """Read coils back. Raises: ModuleLost where one of them is not as it was written."""
-        for coil, is_closed in wanted.items():
-            if await self._bit(READ_COIL, coil) != is_closed:
-                was, found = ("closed", "open") if is_closed else ("open", "closed")
-                raise ModuleLost(f"coil {coil} was written {was} and reads {found}; does something else write it?")
+    async def prove(self, coil: int, is_closed: bool) -> None:
+        """Read a coil back. Raises: ModuleLost, ModuleDisobeys where it is not as it was written."""
+        if await self._bit(READ_COIL, coil) != is_closed:
+            was, found = ("closed", "open") if is_closed else ("open", "closed")
+            raise ModuleDisobeys(f"coil {coil} was written {was} and reads {found}; does something else write it?")
 
     async def pressed(self, button: int) -> bool:
-        """Return whether a button is closed. Raises: ModuleLost."""
+        """Return whether a button is closed. Raises: ModuleLost, ModuleDisobeys."""
         return await self._bit(READ_INPUT, button)
 
     async def close(self) -> None:
@@ -81,7 +84,7 @@ class Relay:
         return bool(pdu[2] & 1)
 
     async def _ask(self, function: int, address: int, count: int, echo: bytes = b"") -> bytes:
-        """Return the module's answer; one that says no is a loss as well, for the beacon does not show what it must."""
+        """Return the module's answer."""
         bus, timeout_s = self._bus, self._settings.timeout_s
         if bus is None:
             raise ModuleLost("is not connected")
@@ -95,7 +98,7 @@ class Relay:
         if pdu[0] & REFUSED:
             code = pdu[1] if len(pdu) > 1 else 0
             name = EXCEPTION_NAMES.get(code, "unknown")
-            raise ModuleLost(f"function {function} of address {address} was refused: exception {code} ({name})")
+            raise ModuleDisobeys(f"function {function} of address {address} was refused: exception {code} ({name})")
         if echo and pdu != echo:
             raise ModuleLost(f"coil {address}: the write was confirmed with other words")
         return pdu

@@ -116,10 +116,10 @@ def closed(coils: BeaconCoils, state: State, *, lives: bool, now_s: float) -> di
     """
     shown = state in (State.SOUNDING, State.SILENCED, State.TEST)
     flash = state is State.FAULT and now_s % BLINK_S < LIT_S and coils.horn is not None
-    wanted = {coils.lamp: shown or flash, coils.watchdog: lives and state is not State.TEST}
+    wanted = {coils.lamp: shown or flash}
     if coils.horn is not None:
         wanted[coils.horn] = state in (State.SOUNDING, State.TEST)
-    return wanted
+    return wanted | {coils.watchdog: lives and state is not State.TEST}
 
 
 def at_rest(coils: BeaconCoils, state: State) -> dict[int, bool]:
