@@ -34,7 +34,7 @@ from davylamp_cloud.outcomes import Committed, Lag, Listener, NotStarted, Outcom
 from davylamp_cloud.recent import Recent
 from davylamp_cloud.replay import Restored, restore, snapshot_of
 from davylamp_cloud.resumption import resumption
-from davylamp_cloud.settings import ASIDE, LISTENER, system_alarm_id
+from davylamp_cloud.settings import ASIDE, LISTENER, SNAPSHOT, system_alarm_id
 from davylamp_cloud.site import site_change
 from davylamp_cloud.slices import slice_after
 from davylamp_cloud.snapshots import Snapshots
@@ -114,6 +114,7 @@ class Monitor:
         self._evaluator: Evaluator | None = None
         self._stored_s = self._snapshot_s = 0.0
         self._snapshot_seq = 0
+        self._snapshot_alarm = False
         self._unknown = self._stored = self._replayed = self._set_aside = 0
         self._aside_s: list[float] = []
         self._trying = Trying(state.path.parent / TRYING, state.cursor())
@@ -153,6 +154,7 @@ class Monitor:
             "replayed_at_start": self._replayed,
             "records_set_aside": self._set_aside,
             "listener_errors": self._outcomes.errors,
+            "snapshot_failure": self._snapshots.failure or "",
         }
 
     def look(self, question: Callable[[Engine], T]) -> T:
@@ -215,12 +217,14 @@ class Monitor:
             standing = self._state.standing_alarms()
             LOG.warning("monitor started without snapshot or log: alarms are taken over", standing=len(standing))
             self._change(resumption(standing))
-        if restored.differences or self._replay_alarm_stands():
+        if restored.differences or self._stands(REPLAY):
             self._report_replay(restored.differences)
+        self._snapshot_alarm = self._stands(SNAPSHOT)
 
-    def _replay_alarm_stands(self) -> bool:
+    def _stands(self, alarm: str) -> bool:
+        """Return whether an alarm of the system's own is active."""
         assert self._evaluator is not None
-        name = system_alarm_id(REPLAY)
+        name = system_alarm_id(alarm)
         standing = self._evaluator.engine.standing()
         return any(record.alarm == name and record.state.condition is Condition.ACTIVE for record in standing)
 
@@ -239,12 +243,20 @@ class Monitor:
             while not self._stopping.is_set():
                 if self._log.wait(self.position, WAKE_S):
                     self._advance()
+                self._tell_of_snapshots()
             self._snapshot()
         except BaseException as error:
             LOG.error("monitor stopped", error=repr(error))
             self._failed(error)
         finally:
             self._snapshots.finish()
+
+    def _tell_of_snapshots(self) -> None:
+        """Say by an alarm that the newest snapshot could not be stored, until one is."""
+        failure = self._snapshots.failure
+        if failure is not None and bool(failure) is not self._snapshot_alarm:
+            self._snapshot_alarm = bool(failure)
+            self._change({"op": "report", "name": SNAPSHOT, "active": bool(failure), "comment": failure[:500]})
 
     def _advance(self) -> None:
         """Take the next slice: evaluate, store, tell."""

@@ -45,6 +45,9 @@ ASIDE = "record-set-aside"
 LISTENER = "listener"
 """Name of the alarm that a part of the cloud failed when it heard of a commit."""
 
+SNAPSHOT = "snapshot"
+"""Name of the alarm that the engine's state could not be stored; it ends with the next one that is."""
+
 HOST_CLOCK = "host-clock"
 """Name of the alarm that the host's clock was set, or is not what most edges say."""
 

@@ -22,13 +22,17 @@ LOG = structlog.get_logger()
 
 
 class Snapshots:
-    """Stores one snapshot at a time. A disk that refuses one costs nothing but a longer replay: the next is tried."""
+    """Stores one snapshot at a time. One that fails costs nothing but a longer replay: the next is tried.
+
+    `failure` says why the newest was not stored, "" where it was; None before the first. The monitor makes it an alarm.
+    """
 
     def __init__(self, state: State, keep_ms: int = 0) -> None:
         """Of each hour one is kept for `keep_ms`, beside the newest."""
         self._state = state
         self._keep_ms = keep_ms
         self._thread: threading.Thread | None = None
+        self.failure: str | None = None
 
     @property
     def busy(self) -> bool:
@@ -49,11 +53,17 @@ class Snapshots:
 
     def _store(self, seq: int, at_ms: int, body: Mapping[str, NDArray[Any] | bytes]) -> None:
         use_all()
-        small = packed(body)
         try:
+            small = packed(body)
             with self._state.writing() as connection:
                 write_snapshot(connection, seq, at_ms, small, self._keep_ms)
                 faultpoints.hit("snapshot.before_commit")
             faultpoints.hit("snapshot.after_commit")
         except OperationalError as error:
+            self.failure = f"state.db refuses it: {error.orig}"
             LOG.error("state.db refuses a snapshot", seq=seq, error=str(error.orig))
+        except Exception as error:  # whatever it is, nobody else would hear of it in this thread
+            self.failure = repr(error)
+            LOG.exception("a snapshot could not be made", seq=seq)
+        else:
+            self.failure = ""

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from davylamp_alarms import book, definition, edge_heard
 from davylamp_alarms.performance import advice, first_out, firsts, flood, watch
 from davylamp_alarms.snapshot import VERSION
+from davylamp_cloud import monitor, snapshots
 from davylamp_cloud.store.snapshots import load_snapshot
 from davylamp_cloud.store.verify import verify_chain
+from support.cloud_process import until
 from support.host import Host, host
 from support.speaker import Speaker
 
@@ -84,3 +87,31 @@ def test_s23_without_a_snapshot_and_with_a_trimmed_log_no_occurrence_has_the_num
         raised = [row["occurrence"] for row in running.state.transitions() if row["event"] == "raised"]
         assert raised == [f"cl2-store-{number}-run" for number in (1, 2, 3, 4)]
         assert verify_chain(running.state) is None
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), ZeroDivisionError("a mistake")])
+def test_s14_a_snapshot_that_fails_in_any_way_is_an_alarm_until_one_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def failing(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(monitor, "SNAPSHOT_RECORDS", 1)
+    edge = Speaker()
+    with host(tmp_path) as running:
+        with monkeypatch.context() as broken:
+            broken.setattr(snapshots, "write_snapshot", failing)
+            leak(running, edge, 0.5)
+            until(lambda: "SYSTEM live" in running.standing(), "the alarm")
+            alarm = running.standing()["SYSTEM live"]
+            assert alarm["alarm_id"].endswith("@snapshot")
+            assert type(error).__name__ in alarm["comment"]
+            assert type(error).__name__ in running.monitor.status()["snapshot_failure"]
+            assert not running.failures
+
+        def goes_on() -> bool:
+            leak(running, edge, 0.6)
+            return bool(running.standing()["SYSTEM live"]["event"] == "cleared")
+
+        until(goes_on, "that one was stored")
+        assert running.monitor.status()["snapshot_failure"] == ""

@@ -71,6 +71,7 @@ def health(parts: CloudParts, actor: Reader) -> Health:
         "engine": beat.engine_age_ms > ENGINE_SILENT_MS,
         "monitor": beat.lag_records > cloud.config.monitor.max_lag_records,
         "historian": historian.get("down_since_ms") is not None,
+        "snapshots": bool(cloud.monitor.status()["snapshot_failure"]),
         "broker": ingest.get("connected") is False,
     }
     behind = [name for name, is_behind in found.items() if is_behind] + _late_receivers(outbox)

@@ -51,6 +51,21 @@ SYSTEM: Mapping[str, Handling] = {
         ),
         respond_s=300,
     ),
+    "snapshot": handled(
+        cause=(
+            "引擎状态快照未能保存：磁盘、内存或程序缺陷",
+            "Its state could not be stored: disk, memory or a defect",
+        ),
+        consequence=(
+            "报警照常；重启会变慢，日志越积越多",
+            "Alarms go on; a restart takes longer, and the log grows",
+        ),
+        action=(
+            "检查磁盘空间与日志，联系维护；暂勿重启",
+            "Check disk and log; call maintenance; no restart now",
+        ),
+        respond_s=3600,
+    ),
     "host-clock": handled(
         cause=("主机时钟被改动、走偏，或授时中断", "The host's clock was changed, drifted, or lost its time service"),
         consequence=("记录时间不可信；报警照常触发", "Recorded times are wrong; alarms still sound"),
