@@ -13,6 +13,8 @@ from pathlib import Path
 
 PAGE = 4096
 FORMAT = "1"
+INCREMENTAL = 2
+"""As `PRAGMA auto_vacuum` answers."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records(
@@ -62,9 +64,11 @@ def connect(path: Path, budget: Budget) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0, cached_statements=64)
     try:
-        db.execute(f"PRAGMA page_size={PAGE}")
-        db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        # First of all: whatever reads before it makes the shared-memory file, which a full disk refuses.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        db.execute(f"PRAGMA page_size={PAGE}")
+        if db.execute("PRAGMA auto_vacuum").fetchone() != (INCREMENTAL,):  # to say it again would write
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA wal_autocheckpoint={budget.wal_pages}")

@@ -152,8 +152,14 @@ class JournalFile:
             self._mended(lambda: self._describe(device, description))
 
     def _describe(self, device: str, description: str) -> None:
-        if self._db.execute(DESCRIBED, (device,)).fetchone() != (description,):
+        if self._db.execute(DESCRIBED, (device,)).fetchone() == (description,):
+            return
+        try:
             self._db.execute(DESCRIBE, (device, description))
+        except (
+            sqlite3.OperationalError
+        ) as error:  # a full disk keeps no device from being read; each start says it again
+            self._refused(error)
 
     def former_devices(self, installed: Container[str]) -> dict[str, str]:
         """Return devices that are described, not installed and not without unconfirmed records, with descriptions."""

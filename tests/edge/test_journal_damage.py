@@ -1,6 +1,7 @@
 """A journal on a bad disk: broken pages, no room to mend them, a kill in the middle. What is lost has a name (S26)."""
 
 import itertools
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -128,6 +129,31 @@ def test_s26_a_damaged_record_on_a_full_disk_keeps_no_other_from_being_read(tmp_
         journal.append([])
         assert [(hole.first, hole.last, hole.reason) for hole in journal.holes] == [(2, 2, "damaged")]
         assert journal.damaged == 1
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["after a stop", "after a kill"])
+def test_s26_a_journal_opens_on_a_full_disk_and_holds_the_newest_in_memory(
+    tmp_path: Path, clock: Clock, killed: bool
+) -> None:
+    """It did not, and an edge that was started anew on a full disk saw nothing until somebody made room."""
+    before = tmp_path / "before"
+    before.mkdir()
+    with opened(before, clock) as journal:
+        journal.describe("pump", "{}")
+        journal.append([entry(body_of(1))])
+        if killed:
+            shutil.copytree(before, tmp_path, dirs_exist_ok=True)
+    if not killed:
+        shutil.copytree(before, tmp_path, dirs_exist_ok=True)
+    with disk_that_takes(2 * PAGE):
+        journal = opened(tmp_path, clock)
+        journal.describe("pump", "said otherwise")
+        given = journal.append([entry(b"while it is full")])
+        assert journal.refusal
+        assert journal.fetch([given[0].number]) == given
+    with journal:
+        journal.append([])
+        assert [record.body for record in of_pump(journal)] == [body_of(1), b"while it is full"]
 
 
 KILLED = """
