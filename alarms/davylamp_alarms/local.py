@@ -4,7 +4,7 @@ The rules, delays and deadbands are the engine's (samples.py, conditions.py), an
 S8). Time is the order of arrival on a clock that nobody sets: a wrong or set wall clock delays nothing (S2).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -103,10 +103,11 @@ class Conditions:
         self._last_ms = now.steady_ms
         self._pending = {n: k.pending_ms for n, k in self._kept.items() if k.pending_ms is not None}
         self._unknown: dict[str, int | None] = {n: None for n, k in self._kept.items() if not k.active}
+        self._active = self._configured.keys() - self._unknown.keys()
         self._of_tag: dict[int, list[str]] = {}
         for name in self._unknown:
             self._of_tag.setdefault(self._configured[name].tag, []).append(name)
-        for name in self._configured.keys() - self._unknown.keys():
+        for name in self._active:
             self._memory.layout.rows.phase[self._row(name)] = Phase.ACTIVE
         settle_bands(self._memory, np.arange(len(tags), dtype=np.int32))
         self._phases = self._memory.layout.rows.phase[: self._memory.layout.rows.n].copy()
@@ -142,13 +143,13 @@ class Conditions:
         self._mark()
         return changes
 
-    def said(self, now: Moment) -> list[Change]:
-        """Return where every alarm stands of which that is known; of the others nothing is said (SAFETY S4)."""
-        return [self._standing(name, now) for name in self._configured if name not in self._unknown]
+    def said(self, names: Iterable[str], now: Moment) -> list[Change]:
+        """Return where these alarms stand, as far as that is known; of the others nothing is said (SAFETY S4)."""
+        return [self._standing(name, now) for name in names if name not in self._unknown]
 
     def standing(self, now: Moment) -> list[Change]:
         """Return what stands."""
-        return [self._standing(name, now) for name, kept in self._kept.items() if kept.active]
+        return [self._standing(name, now) for name in sorted(self._active)]
 
     def occurrences(self) -> dict[str, int]:
         """Return the number of the occurrence that stands, by alarm. The beacon asks ten times a second."""
@@ -198,6 +199,7 @@ class Conditions:
             said = replace(said, returned_ms=time_ms, figures=None)
             self._follow_config(name)
         self._kept[name] = said
+        (self._active.add if active else self._active.discard)(name)
         self.dirty.add(name)
         return _change(alarm, said, before.returned_ms, now)
 

@@ -26,6 +26,9 @@ from davylamp_alarms.memory import Memory
 from davylamp_alarms.planning import row_of
 from davylamp_alarms.steps import Step, What
 
+AT_EDGE = "decided at the edge / 边缘判定"
+"""What the comment of such a transition begins with; the edge's occurrence and its limit's version follow."""
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeSaid:
@@ -92,7 +95,8 @@ def _newest(heard: Heard | None, word: EdgeSaid) -> Heard:
     """Return what is known after the newest word; what it passes over is missing, and was not heard by itself."""
     before = heard or Heard(word.life, word.run, 0, False)
     unheard = word.no if word.found and not word.active and word.no > before.no else word.no - 1
-    missing = with_stretch(before.missing, before.no + 1, unheard)
+    numbered_on = () if word.no < before.no else before.missing  # numbers that are given again are not those missed
+    missing = with_stretch(numbered_on, before.no + 1, unheard)
     active = word.active and not (word.no == before.no and word.run == before.run and heard and not heard.active)
     return replace(before, run=word.run, no=word.no, active=active, missing=missing)
 
@@ -191,6 +195,6 @@ def _step(word: EdgeSaid, what: What, time_ms: int) -> Step:
         word.value,
         word.quality,
         word.late,
-        comment=f"edge {word.life}-{word.no}, limit {word.version or 'unnamed'}",
+        comment=f"{AT_EDGE}: {word.life}-{word.no}, {word.version or 'unnamed'}",
         limit=word.limit,
     )

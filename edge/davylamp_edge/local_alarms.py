@@ -59,6 +59,7 @@ class LocalAlarms:
         self._lock = threading.Lock()
         self._places: dict[str, dict[int, int]] = {}
         self._device_of: dict[str, str] = {}
+        self._names_of: dict[str, list[str]] = {}
         self._priorities: dict[str, int] = {}
         self._memory = {name: _kept(text) for name, text in kept.items()}
         self._conditions = Conditions([], [], {}, now())
@@ -77,7 +78,10 @@ class LocalAlarms:
             self._memory = {name: kept if name in names else Kept(kept.no) for name, kept in known.items()}
             self._conditions = Conditions(tags, alarms, self._memory, now)
             self._places = places
-            self._device_of = {name: name.split("/")[2] for name in names}
+            self._device_of = {alarm.id: alarm.id.split("/")[2] for alarm in alarms}
+            self._names_of = {}
+            for name, device in self._device_of.items():
+                self._names_of.setdefault(device, []).append(name)
             self._priorities = {alarm.id: int(alarm.priority) for alarm in alarms}
         forgotten = {name: kept for name, kept in self._memory.items() if name not in names and kept != known[name]}
         if forgotten:
@@ -153,9 +157,8 @@ class LocalAlarms:
     def text(self, device: str, stamp_ms: int) -> str:
         """Return where a device's alarms stand, for a birth with this stamp; of what is not known nothing is said."""
         with self._lock:
-            said = self._conditions.said(self._now())
-            mine = (self._said(change) for change in said if self._device_of[change.alarm.id] == device)
-            return encode_word(EdgeWord(self._life, self._run, tuple(mine)), stamp_ms)
+            said = self._conditions.said(self._names_of.get(device, ()), self._now())
+            return encode_word(EdgeWord(self._life, self._run, tuple(map(self._said, said))), stamp_ms)
 
     def standing(self) -> Mapping[str, int]:
         """Return the priority of every occurrence that stands, a graver one the higher number."""

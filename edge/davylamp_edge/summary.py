@@ -6,7 +6,15 @@ from contextlib import suppress
 
 from davylamp_wire.config import ConfigError
 from davylamp_wire.describe import datatype_of, foreign_properties
-from davylamp_wire.payload import DESCRIPTION, FIRST_ALIAS, RECORD, BirthMetric, SparkplugType, birth_payload
+from davylamp_wire.payload import (
+    DESCRIPTION,
+    FIRST_ALIAS,
+    LOCAL_ALARM,
+    RECORD,
+    BirthMetric,
+    SparkplugType,
+    birth_payload,
+)
 from davylamp_wire.profile import Profile
 
 from davylamp_edge.birth import description_of
@@ -21,6 +29,9 @@ from davylamp_edge.ways import ways_of
 
 BIRTH_LIMIT = 100_000
 """Some brokers take no message beyond 128 KB (AWS IoT Core), and the connection then oscillates (docs.chariot.io)."""
+
+ALARM_BYTES = 180
+"""What a birth takes to say where one local alarm stands."""
 
 SHOWN = 5
 """Most limits of one device that are named for the same omission: a point list brings hundreds."""
@@ -189,6 +200,9 @@ def birth_bytes(device: Installed) -> int:
         BirthMetric(RECORD, SparkplugType.UINT64, FIRST_ALIAS, None),
         BirthMetric(DESCRIPTION, SparkplugType.STRING, FIRST_ALIAS, description_of(device).encode()),
     ]
+    alarms = sum(len(point.limits) + point.sees_over_range for point in device.points if point.local)
+    if alarms:
+        own.append(BirthMetric(LOCAL_ALARM, SparkplugType.STRING, FIRST_ALIAS, " " * ALARM_BYTES * alarms))
     points = [
         BirthMetric(name, datatype_of(point), FIRST_ALIAS, None, foreign_properties(point))
         for name, point in zip(device.names, device.points, strict=True)

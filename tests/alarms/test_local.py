@@ -50,6 +50,9 @@ class Edge:
     def _keep(self) -> None:
         self.disk.update(self.conditions.keep(self.now))
 
+    def said(self) -> list[Change]:
+        return self.conditions.said([alarm.id for alarm in self.alarms], self.now)
+
     def restart(self, *alarms: AlarmDef, down_ms: int = 5_000) -> None:
         """Begin again from what was kept; the steady clock begins anew, as after a boot."""
         wall_ms = self.now.wall_ms + down_ms
@@ -97,7 +100,7 @@ def test_s04_nothing_but_a_good_value_inside_clears_or_says_that_all_is_normal()
     edge = Edge(HIGH)
     assert edge.read(50, uncertain(Reason.CLOCK)) == []
     assert edge.read(math.nan, bad(Reason.COMM)) == []
-    assert edge.conditions.said(edge.now) == []
+    assert edge.said() == []
     edge.read(81, uncertain(Reason.CLOCK))
     assert edge.read(50, uncertain(Reason.CLOCK)) == []
     assert edge.read(math.nan, bad(Reason.COMM)) == []
@@ -108,7 +111,7 @@ def test_s04_a_restart_repeats_no_raise_and_clears_nothing() -> None:
     edge = Edge(HIGH)
     edge.read(81)
     edge.restart()
-    assert words(edge.conditions.said(edge.now)) == ["H raised 1"]
+    assert words(edge.said()) == ["H raised 1"]
     assert edge.read(90) == []
     assert edge.read(77) == []
     assert edge.read(70) == ["H normal 1"]
@@ -118,11 +121,11 @@ def test_after_a_restart_it_says_once_that_it_is_normal_when_a_reading_shows_it(
     edge = Edge(replace(HIGH, off_delay_ms=2_000))
     edge.read(50)
     edge.restart()
-    assert edge.conditions.said(edge.now) == []
+    assert edge.said() == []
     assert edge.read(50) == []
     assert edge.read(50, after_ms=2_000) == ["H normal 0"]
     assert edge.read(50) == []
-    assert words(edge.conditions.said(edge.now)) == ["H normal 0"]
+    assert words(edge.said()) == ["H normal 0"]
 
 
 def test_a_delay_that_ran_before_a_restart_goes_on_where_the_condition_is_still_met() -> None:

@@ -74,7 +74,7 @@ def test_s08_the_edge_raises_and_returns_and_no_reading_does() -> None:
     assert cloud.read(10) == []
     (said,) = cloud.told
     assert (said.value, said.limit, said.time_ms, said.raised_ms) == (95.0, 91.5, AT_MS + 10_000, AT_MS + 10_000)
-    assert said.comment == "edge a-1, limit v7"
+    assert said.comment == "decided at the edge / 边缘判定: a-1, v7"
     assert cloud.hear(returned(1)) == ["cleared D"]
     assert cloud.read(99) == []
 
@@ -148,6 +148,17 @@ def test_an_edge_whose_journal_was_an_older_copy_is_believed_all_the_same() -> N
     cloud.born(4)
     assert cloud.hear(raised(2, 4)) == ["raised B"]
     assert cloud.hear(returned(2, 4)) == ["cleared D"]
+
+
+def test_numbers_that_are_given_again_are_not_taken_for_those_that_were_missed() -> None:
+    """The edge's memory was unreadable: it counts from one again, in the same life."""
+    cloud = Cloud()
+    cloud.born(1, raised(5))
+    cloud.born(2)
+    cloud.hear(returned(0, run=2, found=True))
+    assert cloud.hear(raised(1, run=2)) == ["raised B"]
+    assert cloud.hear(returned(1, run=2)) == ["cleared D"]
+    assert cloud.hear(raised(2, run=2)) == ["raised B"]
 
 
 def test_what_the_edge_forgot_in_a_crash_ends_by_evidence_of_its_next_run() -> None:
