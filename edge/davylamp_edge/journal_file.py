@@ -127,8 +127,8 @@ class JournalFile:
         with self._lock:
             known = self._names.aliases
             fresh = [key for key in dict.fromkeys(keys) if key not in known]
-            given = dict(zip(fresh, itertools.count(self._names.next_alias), strict=False))
-            if given:
+            if fresh:
+                given = dict(zip(fresh, itertools.count(self._names.next_alias), strict=False))
                 self._in_transaction((NAME, [(alias, *key) for key, alias in given.items()]))
                 known.update(given)
             return [known[key] for key in keys]
