@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,10 +65,12 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message for us."""
+    """A message for us, and when it came, by the wall's clock and by one that nobody sets."""
 
     topic: str
     payload: bytes
+    at_ms: int
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +318,7 @@ class Link:
 
     @guarded
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        self._post(Arrived(message.topic, bytes(message.payload)))
+        self._post(Arrived(message.topic, bytes(message.payload), self._now_ms(), time.monotonic()))
 
     @guarded
     def _on_publish(self, _client: mqtt.Client, _userdata: Any, _mid: int, _reason: Any, _properties: Any) -> None:

@@ -314,8 +314,8 @@ class Uplink:
                 self._connected(connection)
             case Lost(reason):
                 self._lost(reason)
-            case Arrived(topic, payload):
-                self._arrived(topic, payload)
+            case Arrived():
+                self._arrived(event)
             case Drained():
                 pass
 
@@ -337,25 +337,25 @@ class Uplink:
             self.counters.losses += 1
             log.warning("broker lost", node=self._config.node, reason=reason)
 
-    def _arrived(self, topic: str, payload: bytes) -> None:
+    def _arrived(self, came: Arrived) -> None:
+        topic, payload = came.topic, came.payload
         host = host_of(topic)
         try:
             if host is not None:
                 if host == self._config.primary_host:
                     self._act(self._session.host_state(HostState.decode(payload)))
             else:
-                self._command(parse_topic(topic), decode(payload))
+                self._command(parse_topic(topic), decode(payload), came)
         except ValueError as error:
             self.counters.refused_commands += 1
             log.warning("command refused", topic=topic, error=str(error))
 
-    def _command(self, topic: Topic, message: Message) -> None:
+    def _command(self, topic: Topic, message: Message, came: Arrived) -> None:
         """Obey the node's commands; whatever is addressed to a device is refused: we write to no plant (SAFETY S28)."""
         if topic.type is not MessageType.NCMD:
             self.counters.refused_commands += 1
             return
-        now_ms = self._now_ms()
-        self.clock.saw(message.timestamp or 0, now_ms)
+        self.clock.saw(message.timestamp or 0, came.at_ms)
         confirmed = message.value(CONFIRM)
         if isinstance(confirmed, str):
             self._confirm(confirmed)
@@ -364,9 +364,9 @@ class Uplink:
             self._move_on_from((confirmed_set(used, self._journal.epoch) or Intervals()).highest or 0)
         age_ms = message.value(ENGINE)
         if isinstance(age_ms, int):
-            self.engine.heard(age_ms, time.monotonic())
+            self.engine.heard(age_ms, came.at_s)
         if message.value(REBIRTH) is True:
-            self._act(self._session.rebirth(now_ms))
+            self._act(self._session.rebirth(self._now_ms()))
 
     def _confirm(self, text: str) -> None:
         confirmed = confirmed_set(text, self._journal.epoch)

@@ -10,7 +10,7 @@ import pytest
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalFile
 from davylamp_wire.intervals import Intervals
-from davylamp_wire.payload import BD_SEQ, EPOCH, HOLE, REBIRTH
+from davylamp_wire.payload import BD_SEQ, ENGINE, EPOCH, HOLE, REBIRTH, BirthMetric, SparkplugType
 from davylamp_wire.topic import MessageType
 from support.edge_host import edge_host
 from support.services import Broker
@@ -286,3 +286,19 @@ def test_a_password_file_that_is_gone_for_a_while_does_not_leave_the_edge_mute(
         host.wait(lambda: len(host.of(MessageType.NBIRTH)) == 2, "the second birth")
         edge.read(2.5)
         host.wait(lambda: host.stored.highest, "a record")
+
+
+def test_s28_a_word_of_the_engine_counts_from_when_it_came_however_late_it_is_looked_at(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """Behind a journal that was busy for minutes an old word held the beacon's contact as if it were new."""
+    with edge_host(mosquitto, confirms=False) as host, edge_on(tmp_path, mosquitto) as edge:
+        born(host)
+        with edge.journal._lock:
+            host.confirm(NODE, Intervals())
+            host.command(NODE, BirthMetric(ENGINE, SparkplugType.INT64, None, 0))
+            time.sleep(1.0)  # the journal is busy
+            free_s = time.monotonic()
+        host.wait(lambda: edge.uplink.engine.moved_s is not None, "the word")
+        assert (edge.uplink.engine.moved_s or 0.0) < free_s
+        assert (edge.uplink.clock.ms or 0) < 900
