@@ -108,6 +108,30 @@ def test_bad_values_raise_nothing_and_clear_nothing(rule: str, more: dict[str, A
             assert not verdict.met.any()
 
 
+@pytest.mark.parametrize("absurd", [1e308, -1e308, 3e38])
+@pytest.mark.parametrize("rule", ["rate", "frozen", "quiet", "ewma", "cusum", "trend", "normal", "unit", "deviation"])
+def test_one_absurd_value_deafens_no_rule_for_long(rule: str, absurd: float) -> None:
+    more: dict[str, Any] = {"trend": {"samples": 60}, "normal": {"day_s": 50, "least_days": 1}}.get(rule, {})
+    rows, random = fresh(rule, more), np.random.default_rng(8)
+    shape = (INPUTS[rule], ROWS) if rule in INPUTS else (ROWS,)
+    verdict = None
+    for at in range(400):
+        value = 2 + (1.0 if rule in ("quiet", "frozen") else 0.1) * random.standard_normal(shape)
+        if at in (80, 81):
+            value[..., 3] = absurd
+        time_ms = np.full(ROWS, START_MS + 1000 * at)
+        verdict = rows.step(Samples(time_ms, value, np.zeros(shape, np.uint8)))
+    assert verdict is not None
+    assert verdict.back.all()
+    assert same_numbers(rows)
+
+
+def same_numbers(rows: Bank) -> bool:
+    """Return whether the row that was fed an absurd value holds a number wherever the others do."""
+    columns = [column for column in rows.dump("x").values() if column.dtype.kind == "f" and column.size]
+    return all((np.isfinite(c[..., 3]) == np.isfinite(c[..., 2])).all() for c in columns)
+
+
 @pytest.mark.parametrize("rule", ["rate", "frozen", "quiet", "ewma", "cusum", "trend"])
 def test_many_rows_in_blocks_are_judged_like_few(rule: str) -> None:
     many = 20_000

@@ -126,7 +126,8 @@ def step_together(banks: Sequence[Bank], samples: Samples, places: Places) -> li
     """
     if not isinstance(places, slice) or places.stop - places.start <= BLOCK:
         taken: Taken = {}
-        return [bank.judge(places, samples, taken) for bank in banks]
+        with np.errstate(all="ignore"):  # what overflows is unusual, and judged so
+            return [bank.judge(places, samples, taken) for bank in banks]
     count, samples = places.stop - places.start, samples.prepared()
     verdicts = [Verdict(np.empty(count, np.bool_), np.empty(count, np.bool_)) for _ in banks]
     for start in range(0, count, BLOCK):

@@ -15,6 +15,7 @@ from davylamp_alarms.warning.rule import (
     Samples,
     StatisticalRule,
     Verdict,
+    bounded,
     judge_usable,
 )
 from davylamp_alarms.warning.thin import Thinned
@@ -77,6 +78,7 @@ def _judge(settings: CusumSettings, state: CusumState, places: Places, samples: 
     np.minimum(weight, 1.0, out=weight)
     z = samples.value - state.mean[places]
     z /= state.deviation[places]
+    z = bounded(z)
     z *= weight
     weight *= settings.allowance
     limit = state.limit[places]

@@ -15,6 +15,7 @@ from davylamp_alarms.warning.rule import (
     Samples,
     StatisticalRule,
     Verdict,
+    bounded,
     judge_usable,
     size,
 )
@@ -70,7 +71,7 @@ def step(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samp
 
 def _judge(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samples) -> Verdict:
     dt_ms = samples.clock_ms - state.last_ms[places]
-    z = (samples.value - state.mean[places]) / state.deviation[places]
+    z = bounded((samples.value - state.mean[places]) / state.deviation[places])
     level = lag(state.level[places], z, dt_ms, settings.tau_s * 1000)
     state.level[places], state.last_ms[places] = level, samples.clock_ms
     shift, limit = size(level, settings.direction), state.limit[places]

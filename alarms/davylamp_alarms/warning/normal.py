@@ -86,7 +86,7 @@ def step(settings: NormalSettings, state: NormalState, places: Places, samples: 
 
     A day counts by its calm readings only: good ones, while nothing is known to be wrong and the rule itself finds
     nothing; so a rise that is warned of never becomes normal. A day without any leaves no mean. The median does not
-    move for a few odd days. Where normal is not above 0, percent mean nothing and the row says nothing.
+    move for a few odd days. Where normal is not above 0, percent mean nothing: the row says nothing and learns on.
     """
     return judge_usable(places, samples, lambda at, part: _judge(settings, state, at, part))
 
@@ -101,7 +101,7 @@ def _judge(settings: NormalSettings, state: NormalState, places: Places, samples
     known = normal > 0
     off = size((level / np.where(known, normal, np.nan) - 1) * 100, settings.direction)
     met, back = off >= limit, off < limit * settings.leave
-    calm = samples.sound(back | np.isnan(normal))
+    calm = samples.sound(back | ~known)
     state.sum[places] += np.where(calm, samples.value, 0.0)
     state.count[places] += calm
     return Verdict(met, back)

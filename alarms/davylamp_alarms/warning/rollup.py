@@ -52,7 +52,7 @@ def step(settings: RollupSettings, state: RollupState, places: Places, samples: 
     used = state.used[:, places]
     usable = used & (samples.level < Level.BAD) & np.isfinite(samples.value)
     good = samples.level == Level.GOOD
-    now = np.where(usable, samples.value, NONE).astype(np.uint8)
+    now = np.where(usable, np.clip(samples.value, NONE, RED), NONE).astype(np.uint8)
     before = state.points[:, places]
     points = np.where(usable & good, now, np.maximum(before, now))
     level = _rolled(settings, points)

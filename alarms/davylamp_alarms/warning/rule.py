@@ -185,6 +185,16 @@ def among(places: Places, chosen: Bools) -> Places:
     return places if chosen.all() else indices(places)[chosen]
 
 
+FURTHEST = 1e6
+"""Deviations from usual that a value counts for at most: one absurd number must not deafen a rule for days."""
+
+
+def bounded(z: Floats) -> Floats:
+    """Return deviations from usual, none further than counts; in place."""
+    np.maximum(z, -FURTHEST, out=z)
+    return np.minimum(z, FURTHEST, out=z)
+
+
 def added(parts: NDArray[np.float64]) -> Floats:
     """Return the sum over the first axis, added in order.
 

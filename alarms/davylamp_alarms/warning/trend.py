@@ -44,6 +44,12 @@ FURTHER = 2.0
 LOOSE_SHARE = 0.4
 """… and explain this share of the variance: noise alone does in three of a thousand windows of 60."""
 
+FARTHEST = np.float32(1e18)
+"""A sample counts as no further than this from the anchor: its square must stay a number."""
+
+DROWNED = 1e-9
+"""Where a group that leaves was so much larger than what stays, its rounding drowns the sums: they are made anew."""
+
 GROUP, MANY = 3, 30
 """From so many samples on, the quick look takes them three by three."""
 
@@ -194,7 +200,9 @@ SUMS = ("sum_y", "sum_t", "sum_tt", "sum_ty", "sum_yy")
 def _take(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> None:
     """Put the samples in the place of the oldest ones."""
     cursor = state.next[places]
-    put(state.y, cursor, places, (samples.value - state.anchor[places]).astype(np.float32))
+    y = (samples.value - state.anchor[places]).astype(np.float32)
+    np.maximum(y, -FARTHEST, out=y)
+    put(state.y, cursor, places, np.minimum(y, FARTHEST, out=y))
     put(state.t, cursor, places, ((samples.clock_ms - state.origin_ms[places]) * 0.001).astype(np.float32))
     state.next[places] = after(cursor, settings.samples)
 
@@ -212,6 +220,10 @@ def _take_group(settings: TrendSettings, state: TrendState, places: Places) -> N
     _add(state, places, *(column.astype(np.float64) for column in (y, t, old_y, old_t)))
     put(state.group_y, group, places, y)
     put(state.group_t, group, places, t)
+    large = old_y.astype(np.float64) ** 2 * DROWNED
+    drowned = state.sum_yy[places] < large
+    if drowned.any():
+        _sum_up(state, indices(places)[drowned])
 
 
 def median3(a: Singles, b: Singles, c: Singles) -> Singles:
@@ -252,12 +264,17 @@ def _renew(state: TrendState, places: Places) -> None:
     shift_y, shift_t = state.y[-1, places].copy(), state.t[-1, places].copy()
     state.anchor[places] += shift_y
     state.origin_ms[places] += shift_t * 1000.0
-    for name in SUMS:
-        getattr(state, name)[places] = 0.0
     for ring, shift in ((state.y, shift_y), (state.t, shift_t), (state.group_y, shift_y), (state.group_t, shift_t)):
         for then in ring:
             then[places] -= shift
-    nothing = np.zeros(len(shift_y))
+    _sum_up(state, places)
+
+
+def _sum_up(state: TrendState, places: Places) -> None:
+    """Make the sums anew, in order."""
+    for name in SUMS:
+        getattr(state, name)[places] = 0.0
+    nothing = np.zeros(len(state.sum_y[places]))
     for y, t in zip(state.group_y, state.group_t, strict=True):
         _add(state, places, y[places].astype(np.float64), t[places].astype(np.float64), nothing.copy(), nothing)
 

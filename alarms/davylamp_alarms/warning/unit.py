@@ -21,6 +21,7 @@ from davylamp_alarms.warning.rule import (
     StatisticalRule,
     Verdict,
     added,
+    bounded,
     indices,
     together,
 )
@@ -120,7 +121,7 @@ def step(settings: UnitSettings, state: UnitState, places: Places, samples: Samp
 def _standardised(state: UnitState, at: Places, value: Floats, used: Bools, bad: Bools) -> Floats:
     """Return how unusual each input is, in deviations; 0 where it takes no part."""
     there = used & ~bad
-    z = (np.where(there, value, 0.0) - state.mean[:, at]) / state.deviation[:, at]
+    z = bounded((np.where(there, value, 0.0) - state.mean[:, at]) / state.deviation[:, at])
     z[~there] = 0.0
     for unit in np.flatnonzero(bad.any(axis=0)).tolist():
         z[bad[:, unit], unit] = _expected(
