@@ -17,15 +17,6 @@ def usual(value: Floats) -> tuple[Floats, Floats]:
     return np.nanmean(value, axis=0), np.nanstd(value, axis=0, ddof=1)
 
 
-def robust_usual(value: Floats) -> tuple[Floats, Floats]:
-    """Return median and scaled median deviation of each tag: a few odd training rows do not move them.
-
-    Source: F. R. Hampel, J. Am. Stat. Assoc. 69 (1974) 383; 1.4826 makes it the deviation of normal noise.
-    """
-    middle = np.nanmedian(value, axis=0)
-    return middle, 1.4826 * np.nanmedian(np.abs(value - middle), axis=0)
-
-
 def run(bank: Bank, time_ms: Ints, value: Floats, names: Sequence[str]) -> dict[str, Floats]:
     """Return what the evidence said after each training row, shape (rows, tags), by the rule's own step; NaN is bad.
 
@@ -78,10 +69,3 @@ def return_limit(statistic: Floats, block: int, blocks: float, warm: int = 0) ->
     spread = maxima.std(axis=0, ddof=1) * math.sqrt(6) / math.pi
     limit: Floats = maxima.mean(axis=0) - EULER * spread - spread * math.log(-math.log(1 - 1 / blocks))
     return limit
-
-
-def autocorrelation(value: Floats, lag: int = 1) -> Floats:
-    """Return how much a tag's values know of those `lag` rows earlier, per tag, from training rows."""
-    centred = value - value.mean(axis=0)
-    found: Floats = (centred[lag:] * centred[:-lag]).sum(axis=0) / np.maximum((centred**2).sum(axis=0), 1e-300)
-    return found
