@@ -24,6 +24,7 @@ from davylamp_alarms.transition import Condition
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from davylamp_cloud import faultpoints
+from davylamp_cloud.blame import DEADLY, WITHIN_S, Blame, Verdict, source_of
 from davylamp_cloud.config import MaskConfig, MonitorConfig, ReceiverConfig, SiteConfig
 from davylamp_cloud.evaluate import Evaluator, Work
 from davylamp_cloud.live import Live
@@ -40,8 +41,8 @@ from davylamp_cloud.slices import slice_after
 from davylamp_cloud.snapshots import Snapshots
 from davylamp_cloud.store.snapshots import oldest_snapshot
 from davylamp_cloud.store.state import State
-from davylamp_cloud.store.writes import Writer
-from davylamp_cloud.trying import TRIES, Trying, aside, named
+from davylamp_cloud.store.writes import Writer, load_lately_set_aside
+from davylamp_cloud.trying import LEFT_OUT, TRIES, Trying, aside, left_out, named
 
 LOG = structlog.get_logger()
 
@@ -63,10 +64,6 @@ TRYING = "trying"
 """File beside state.db with what is being evaluated right now (trying.py)."""
 
 ENDED = f"the process ended {TRIES} times while it evaluated this record"
-
-MOST_ASIDE = 20
-ASIDE_WITHIN_S = 600.0
-"""More records than this set aside within this time are the engine's fault: the process stops, which is noticed."""
 
 
 T = TypeVar("T")
@@ -116,7 +113,7 @@ class Monitor:
         self._snapshot_seq = 0
         self._snapshot_alarm = False
         self._unknown = self._stored = self._replayed = self._set_aside = 0
-        self._aside_s: list[float] = []
+        self._blame = Blame()
         self._trying = Trying(state.path.parent / TRYING, state.cursor())
 
     # what others use
@@ -183,9 +180,19 @@ class Monitor:
         began_s = time.monotonic()
         restored = self._restore()
         self._go_on_from(restored)
+        self._remember_failures()
         LOG.info("monitor restored", cursor=restored.cursor, replayed=restored.replayed,
                  seconds=round(time.monotonic() - began_s, 3))  # fmt: skip
         self._thread.start()
+
+    def _remember_failures(self) -> None:
+        """Blame whose records were set aside before this start: what kills the process would begin anew each time."""
+        with self._state.reading() as connection:
+            lately = load_lately_set_aside(connection, self._now_ms() - round(WITHIN_S * 1000))
+        for seq, reason in lately:
+            found = self._log.read(seq - 1, 1)
+            if found and LEFT_OUT not in reason:
+                self._blame.failed(source_of(found[0]), time.monotonic(), DEADLY if ENDED in reason else 1)
 
     def _restore(self) -> Restored:
         return restore(self._log, self._state, self.live, shifts_ms(self._sites, self._now_ms()))
@@ -265,8 +272,12 @@ class Monitor:
         records = self._log.read(self.position, 1 if careful else self._slice)
         if not records:
             return
+        out, records = self._blame.split(records, time.monotonic())
+        if out:
+            self._leave_out(out)
+            return
         if careful and self._trying.spent(records):
-            self._without(records[0], ENDED)
+            self._without(records[0], ENDED, weight=DEADLY)
             return
         faultpoints.hit("monitor.before_engine")
         self._trying.begin(records)
@@ -274,6 +285,7 @@ class Monitor:
             with self._looking:
                 work = self._evaluator.take(records)
             self._trying.done()
+            self._blame.lived(records)
             faultpoints.hit("monitor.after_engine")
             rows = self._store(work) if self._worth_a_commit(work) else []
         except SQLAlchemyError:
@@ -301,24 +313,31 @@ class Monitor:
         self._trying.failed(records)
         self._store(Work(self.position, self._now_ms()))
         self._go_on_from(self._restore())
-        if self._trying.spent(records):
-            self._without(records[0], repr(error))
-            if self._hopeless():
-                raise error
+        if self._trying.spent(records) and self._without(records[0], repr(error)) is Verdict.HOPELESS:
+            raise error
 
-    def _without(self, record: Record, error: str) -> None:
-        """Set a record aside for good, by name; the engine has not seen it."""
+    def _without(self, record: Record, error: str, weight: int = 1) -> Verdict:
+        """Set a record aside for good, by name; the engine has not seen it. Return what follows for its source."""
         work = aside(record, named(record, error))
         self._set_aside += 1
         self._store(work)
         LOG.error("record set aside", seq=record.seq, kind=record.kind, node=record.node, error=error)
         self._pulse(ASIDE, named(record, error))
         self._outcomes.publish(_committed(work, []), _outcomes(work, []))
+        verdict = self._blame.failed(source_of(record), time.monotonic(), weight)
+        if verdict is Verdict.LEAVE_OUT:
+            source = "/".join(source_of(record))
+            LOG.error("source left out for a while", source=source)
+            said = f"all readings of {source} are left out for a while, too many have failed: {error}"
+            self._pulse(ASIDE, said[:500])
+        return verdict
 
-    def _hopeless(self) -> bool:
-        """Many set aside in a row are no record's fault."""
-        self._aside_s.append(time.monotonic())
-        return len(self._aside_s) > MOST_ASIDE and self._aside_s[-1] - self._aside_s.pop(0) < ASIDE_WITHIN_S
+    def _leave_out(self, records: Sequence[Record]) -> None:
+        """Set readings aside unseen: the engine has failed on too many of their source."""
+        work = left_out(records)
+        self._set_aside += len(records)
+        self._store(work)
+        self._outcomes.publish(_committed(work, []), _outcomes(work, []))
 
     def _pulse(self, name: str, comment: str) -> None:
         """Raise an alarm that latches: what it tells of is over, and a person must know of it."""

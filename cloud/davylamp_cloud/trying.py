@@ -29,6 +29,9 @@ FORM = struct.Struct("<qqqI")
 """First and last record being tried, how often they failed before, CRC of these three."""
 
 
+LEFT_OUT = "left out unseen, too many of its source have failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Suspects:
     """Records of which one has failed so many times; none where `failures` is 0."""
@@ -98,6 +101,13 @@ def aside(record: Record, why: str) -> Work:
         zh, en = "监测引擎处理此操作时出错，操作未执行", "the engine failed on this act; nothing was done"
         refusal = Refusal(record.seq, Why.ILLEGAL, zh, en)
         work.refused.append(Refused(record.seq, record.time_ms, "", str(record.kind), str(record.seq), refusal))
+    return work
+
+
+def left_out(records: Sequence[Record]) -> Work:
+    """Return what leaving out readings of a source leads to that the engine fails on again and again (blame.py)."""
+    work = Work(records[-1].seq, records[-1].time_ms)
+    work.set_aside += [Unreadable(one.seq, one.time_ms, named(one, LEFT_OUT)) for one in records]
     return work
 
 

@@ -9,6 +9,8 @@ import pytest
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Transition
+from davylamp_cloud import blame as blame_of
+from davylamp_cloud.blame import MOST_OF_ONE, MOST_SOURCES, REST_S, Blame, Verdict, source_of
 from davylamp_cloud.faultpoints import BadFaults, Faults
 from davylamp_cloud.log import Record, RecordKind
 from davylamp_cloud.outcomes import Committed
@@ -191,3 +193,58 @@ def test_fault_points_count_by_name_and_key_and_chance_repeats_itself() -> None:
     assert hits == [other.due("log.after_commit", "") for _ in range(200)]
     assert 5 < sum(hits) < 50
     assert not any(one.due("monitor.evaluating", "") for _ in range(200))
+
+
+def data_of(device: str, seq: int = 1) -> Record:
+    return Record(seq, RecordKind.DATA, "park/edge-1", device, 1, 0, b"")
+
+
+def test_s14_a_source_is_left_out_for_a_minute_after_twenty_and_the_others_are_heard() -> None:
+    blame, bad, good = Blame(), data_of("store"), data_of("pump", 2)
+    assert {blame.failed(source_of(bad), now) for now in range(20)} == {Verdict.GO_ON}
+    blame.lived([good])
+    assert blame.split([bad, good], 20) == ([], [bad, good])
+    assert blame.failed(source_of(bad), 20) is Verdict.LEAVE_OUT
+    assert blame.split([bad, bad, good], 21) == ([bad, bad], [])
+    assert blame.split([good, good, bad], 21) == ([], [good, good])
+    birth = bad._replace(kind=RecordKind.BIRTH)
+    assert blame.split([birth], 21) == ([], [birth]), "what comes later must be read with it"
+    assert blame.split([bad], 20 + REST_S) == ([], [bad])
+    assert blame.failed(source_of(bad), 20 + REST_S) is Verdict.LEAVE_OUT, "it still fails"
+    assert blame.failed(source_of(bad), 3000) is Verdict.GO_ON, "long ago"
+
+
+def test_s14_many_sources_at_once_or_the_clouds_own_records_are_no_sources_fault() -> None:
+    blame = Blame()
+    assert blame.failed(("park/edge-1", "only"), 0.0, MOST_OF_ONE + 1) is Verdict.HOPELESS, "nothing else is evaluated"
+    blame = Blame()
+    blame.failed(("park/edge-1", "d0"), 0.0)
+    blame.lived([data_of("good")])
+    verdicts = [blame.failed(("park/edge-1", f"d{n}"), 0.0, MOST_OF_ONE + 1) for n in range(MOST_SOURCES + 1)]
+    assert verdicts == [Verdict.LEAVE_OUT] * MOST_SOURCES + [Verdict.HOPELESS]
+    tick = Record(1, RecordKind.TICK, "", "", 0, 0, b"")
+    assert Blame().failed(source_of(tick), 0.0, MOST_OF_ONE + 1) is Verdict.HOPELESS
+
+
+def test_s14_one_devices_poison_stops_neither_the_cloud_nor_another_devices_alarms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blame_of, "MOST_OF_ONE", 2)
+    tries = fail_on(monkeypatch, forever())
+    edge, other = Speaker(), Speaker(node="edge-2")
+    with host(tmp_path) as running:
+        running.hear(*edge.birth(), *other.birth())
+        say(running, edge, POISON)
+        say(running, other, 0.5)
+        say(running, edge, *[POISON] * 5)
+        assert len(tries) == 3 * TRIES, "three were tried, the others left out unseen"
+        say(running, other, 5.0)
+        assert {"L1 raised B", "L2 raised B"} <= set(running.events())
+        assert running.monitor.status()["records_set_aside"] == 6
+        assert "all readings of park/edge-1/store are left out" in running.standing()["SYSTEM live"]["comment"]
+        assert not running.failures
+        rows = running.state.rows(select(schema.AUDIT).where(schema.AUDIT.c.action == "record set aside"))
+        assert len(rows) == 6, "each by name"
+    with host(tmp_path, now_ms=running.now_ms) as again:
+        say(again, edge, POISON)
+        assert len(tries) == 3 * TRIES, "whom it failed on before is known at the next start"

@@ -137,6 +137,13 @@ def load_set_aside(connection: Connection, after: int) -> frozenset[int]:
     return frozenset(connection.execute(query).scalars())
 
 
+def load_lately_set_aside(connection: Connection, since_ms: int) -> list[tuple[int, str]]:
+    """Return the records that were set aside since a moment, each with the reason."""
+    audit = schema.AUDIT
+    query = select(audit.c.seq, audit.c.after).where(audit.c.action == SET_ASIDE, audit.c.at_ms >= since_ms)
+    return [(row.seq, row.after) for row in connection.execute(query.order_by(audit.c.seq))]
+
+
 HEARD = {"advice": schema.ADVICE, "floods": schema.FLOODS, "upsets": schema.UPSETS}
 
 
