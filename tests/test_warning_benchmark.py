@@ -4,6 +4,7 @@ import csv
 import gzip
 import importlib.util
 import math
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -120,11 +121,19 @@ def test_each_configuration_can_be_made_ready(path: Path) -> None:
     plan = load(Plan, path)
     random = np.random.default_rng(1)
     tags = tuple(dict.fromkeys(_a_tag_for(pattern) for one in plan.watches for pattern in one.tags))
-    tags = tuple(tag for tag in tags if tag not in {one.id for one in plan.watches})
+    ids = {one.id for one in plan.watches}
+    tags = (*(tag for tag in tags if tag not in ids), *(f"other{place}" for place in range(20)))
     plant = Recorded(tags, np.arange(300) * 1000, random.normal(10, 1, (300, len(tags))), 1.0)
     said = follow(plan.watches, plant.part(200), plant.part(0, 200))
     assert not any(one.blind for one in said)
     assert any(one.watch.use == "warning" for one in said)
+
+
+def test_the_watch_in_the_page_is_one() -> None:
+    page = (HERE.parents[1] / "docs" / "early-warning.md").read_text(encoding="utf-8")
+    text = page.split("```toml\n")[1].split("```")[0]
+    (shown,) = Plan.model_validate({"about": "the page", **tomllib.loads(text)}).watches
+    assert shown == load(Plan, HERE / "skab.toml").watches[0]
 
 
 def _a_tag_for(pattern: str) -> str:
@@ -172,6 +181,11 @@ def test_predictions_are_spans_after_the_training_rows(tmp_path: Path) -> None:
     with (tmp_path / "out.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["file", "start", "end"], ["nab/f.csv", "12600.0", "13200.0"]]
     assert told == ["nab"]
+
+
+def test_predictions_that_cannot_be_written_say_where(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be written"):
+        write([], tmp_path / "nowhere" / "out.csv")
 
 
 @pytest.mark.skipif(not (DATA / "files.csv").is_file(), reason="the recordings lie outside of the repository")

@@ -73,10 +73,11 @@ def _run(
     with_naive: bool,
 ) -> None:
     sets = list(dict.fromkeys(entry.set for entry in chosen))
+    path = out or work / "predictions.csv"
+    write([], path)  # a wrong --out is told of now, not in some minutes
     began_s = time.process_time()
     predictions = predict(data, chosen, plans(sets, defaults), _tell)
     cpu_s = time.process_time() - began_s
-    path = out or work / "predictions.csv"
     write(predictions, path)
     scores = {part: _score(tools, data, chosen, part, path, work, sets) for part in Part}
     naive = _naive(tools, folder(data, chosen, Part.ALL, work / "chosen"), work, sets) if with_naive else {}
@@ -112,9 +113,13 @@ def _tell_figures(report: Report, sets: list[str], scores: dict[Part, scoring.Sc
 
 
 def _tell_blind(report: Report, predictions: list[Prediction]) -> None:
-    blind = [one.place for one in predictions if one.blind]
-    if blind:
-        report.notes.append(f"no rule could look at {len(blind)} of {len(predictions)}: {', '.join(blind[:5])} …")
+    """Say at how many places no watch had anything to look at, and name some."""
+    blind: dict[str, list[str]] = {}
+    for one in predictions:
+        if one.blind:
+            blind.setdefault(one.place.partition("/")[0], []).append(one.place)
+    for name, where in blind.items():
+        report.notes.append(f"{name}: no watch had a tag to look at in {len(where)}: {', '.join(where[:2])}")
 
 
 def _tell(what: str) -> None:

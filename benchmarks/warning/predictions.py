@@ -84,8 +84,15 @@ def _spans(recorded: Recorded, standing: Bools) -> list[tuple[float, float]]:
 
 
 def write(predictions: Iterable[Prediction], path: Path) -> None:
-    """Write predictions as the scorer reads them: ``file,start,end``."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("file", "start", "end"))
-        table.writerows((one.place, start, end) for one in predictions for start, end in one.spans)
+    """Write predictions as the scorer reads them: ``file,start,end``.
+
+    Raises:
+        DataError: There is no such folder, or it may not be written to.
+    """
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("file", "start", "end"))
+            table.writerows((one.place, start, end) for one in predictions for start, end in one.spans)
+    except OSError as error:
+        raise DataError(f"--out {path} cannot be written: {error.strerror}") from None

@@ -129,6 +129,16 @@ def test_a_watch_that_could_learn_nothing_is_blind_and_says_so() -> None:
     assert not any(one.standing.any() for one in said)
 
 
+def test_a_watch_for_larger_plants_leaves_a_small_one_alone() -> None:
+    history = recorded([0, 1, -1, 1, -1, 0])
+    said = follow([shifts(at_least=1), shifts(id="large", at_least=2)], recorded([50.0], start_s=6), history)
+    assert [(one.blind, bool(one.standing.any())) for one in said] == [(False, True), (True, False)]
+
+
+def test_a_delay_may_be_given_in_samples_of_the_plant() -> None:
+    assert stands([watch("x > 1", on_delay_samples=2)], recorded([2, 2, 2, 0])) == [[0, 0, 1, 0]]
+
+
 def test_history_from_elsewhere_is_moved_before_the_rows() -> None:
     history, rows = recorded([1, 2, 3], start_s=100), recorded([1, 2])
     moved = history.before(rows)

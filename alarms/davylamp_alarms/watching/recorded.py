@@ -66,31 +66,31 @@ def follow(watches: Sequence[Watch], recorded: Recorded, history: Recorded) -> l
         ready = trained(watch, plant)
         standing = np.zeros(rows, np.bool_)
         if ready is not None:
-            standing = _lead(watch, ready, recorded.time_ms, value, level)
+            standing = _lead(Condition(watch, ready, recorded.period_s), recorded.time_ms, value, level)
         value[:, known + place] = standing
         said.append(Said(watch, standing, blind=ready is None))
     return said
 
 
-def _lead(watch: Watch, ready: Trained, time_ms: Ints, value: Floats, level: Levels) -> Bools:
+def _lead(condition: "Condition", time_ms: Ints, value: Floats, level: Levels) -> Bools:
     """Return after which rows the watch stands. What a watch of quality finds becomes bad from that row on."""
-    condition = Condition(watch, ready)
+    places = condition.places
     standing = np.zeros(len(time_ms), np.bool_)
     for row, at_ms in enumerate(time_ms.tolist()):
-        standing[row] = condition.step(at_ms, value[row, ready.places], level[row, ready.places])
-        if watch.use == "quality" and condition.found.any():
-            level[row, ready.places[condition.found]] = Level.BAD
+        standing[row] = condition.step(at_ms, value[row, places], level[row, places])
+        if condition.use == "quality" and condition.found.any():
+            level[row, places[condition.found]] = Level.BAD
     return standing
 
 
 class Condition:
     """One watch under way: its rows, which of them are met, and the delays of the whole."""
 
-    def __init__(self, watch: Watch, ready: Trained) -> None:
-        self.bank, self.joint = ready.bank, ready.joint
+    def __init__(self, watch: Watch, ready: Trained, period_s: float) -> None:
+        self.bank, self.joint, self.places, self.use = ready.bank, ready.joint, ready.places, watch.use
         self.found = np.zeros(len(self.bank), np.bool_)
         self.need = min(watch.need, len(self.bank))
-        self.delays = Delays(watch.on_delay_s, watch.off_delay_s)
+        self.delays = Delays(watch.on_delay_s + watch.on_delay_samples * period_s, watch.off_delay_s)
 
     def step(self, time_ms: int, value: Floats, level: Levels) -> bool:
         """Take one row of the plant and return whether the watch stands after it."""

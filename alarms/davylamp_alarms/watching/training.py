@@ -70,12 +70,12 @@ def trained(watch: Watch, plant: Plant) -> Trained | None:
         raise WatchError(f"watch {watch.id}: there is no rule {watch.rule!r}; there are {', '.join(sorted(RULES))}")
     settings = in_seconds(watch.settings, plant.period_s)
     try:
-        if "inputs" in load(watch.rule).settings.model_fields:
-            return _joint(watch, settings, places, plant)
-        return _single(watch, settings, places, plant)
+        several = "inputs" in load(watch.rule).settings.model_fields
+        ready = (_joint if several else _single)(watch, settings, places, plant)
     except ValidationError as error:
         mistakes = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise WatchError(f"watch {watch.id}, rule {watch.rule}: {'; '.join(mistakes)}") from error
+    return None if ready is None or len(ready.places) < watch.at_least else ready
 
 
 def _single(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Trained | None:

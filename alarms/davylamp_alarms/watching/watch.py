@@ -36,6 +36,8 @@ class Watch(Settings):
         limit: Where training finds the limit. Without it the limit is among the settings.
         quantile: Of T² and Q in training, for the rule `unit`.
         need: How many of the tags must meet the rule at once; all there are where there are fewer.
+        at_least: With fewer tags to look at the watch is not for this plant, and says nothing.
+        on_delay_samples: The on-delay of a plant whose period is not known yet; it is added to `on_delay_s`.
         use: What it says is a warning, only an input of watches after it, or makes what it found bad for those.
     """
 
@@ -46,8 +48,10 @@ class Watch(Settings):
     limit: Calibration | None = None
     quantile: float = Field(default=0.975, gt=0, lt=1)
     need: int = Field(default=1, ge=1)
+    at_least: int = Field(default=1, ge=1)
     on_delay_s: float = Field(default=0.0, ge=0)
     off_delay_s: float = Field(default=0.0, ge=0)
+    on_delay_samples: int = Field(default=0, ge=0)
     use: Literal["warning", "input", "quality"] = "warning"
 
 
