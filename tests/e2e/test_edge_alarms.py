@@ -1,12 +1,19 @@
 """An alarm without the cloud, end to end: a Modbus device, the real edge, Mosquitto, the real cloud, all processes."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from davylamp_alarms.told import AT_EDGE
+from davylamp_edge.journal import Journal
+from davylamp_edge.records import JournalClass
+from davylamp_wire.intervals import Intervals
+from davylamp_wire.local_alarm import decode_word
+from davylamp_wire.payload import data_payload, decode
 from support.cloud_process import CloudProcess
 from support.edge_process import config_of, edge_process, fetch
 from support.field import plc
@@ -53,6 +60,12 @@ def standing(port: int) -> int:
     return int(page.partition('local_alarms_standing{node="edge-1"} ')[2].partition("\n")[0] or -1)
 
 
+def occurrence_in(row: dict[str, Any]) -> int | None:
+    """Return which of the edge's occurrences a transition is about."""
+    said = str(row["comment"])
+    return int(said.partition(",")[0].rpartition("-")[2]) if said.startswith(AT_EDGE) else None
+
+
 def story(cloud: CloudProcess) -> list[dict[str, Any]]:
     """Return what the cloud recorded of the detector's L2, oldest first."""
     rows = cloud.get("/api/v1/transitions?limit=1000")["items"]
@@ -95,3 +108,66 @@ async def test_an_alarm_raised_without_broker_and_over_a_sigkill_arrives_once_wi
                 assert edge.terminate() == 0
     finally:
         stop(cloud.running)
+
+
+def decided(folder: Path) -> set[int]:
+    """Return the occurrences of the detector's L2 in the journal of an edge that has stopped."""
+    with Journal.open(folder / "journal.db", 1 << 26) as journal:
+        journal.confirm(Intervals())
+        kept = journal.read(JournalClass.ALARM, 0, journal.last_record, 100_000)
+    metrics = [metric for r in kept for metric in decode(data_payload(r.body, seq=0, sent_ms=0)).metrics]
+    words = [decode_word(str(metric.value), metric.time_ms or 0) for metric in metrics]
+    return {alarm.no for word in words for alarm in word.alarms if alarm.kind == "L2" and alarm.no}
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_is_killed_each_occurrence_is_told_once(tmp_path: Path, mosquitto: Broker, seed: int) -> None:
+    """Forty seconds of a value that comes and goes, while edge, cloud and broker are killed at random."""
+    chance, port = random.Random(seed), free_port()
+    cloud = CloudProcess(tmp_path, mosquitto).start()
+    assert cloud.running is not None
+    try:
+        async with plc(holding=[5, 0, 0, 0]) as rig:
+            config = config_of(tmp_path, mosquitto, rig.address, profile=PROFILE, report="changes", status=port)
+            with edge_process(config) as edge:
+                await until(lambda: cloud.get("/api/v1/tags")["items"], "the tags")
+                deadline = time.monotonic() + 40
+                while time.monotonic() < deadline:
+                    await rig.write("holding", 0, [chance.choice([5, 5, 45, 60, 28])])
+                    await asyncio.sleep(chance.uniform(0.05, 1.2))  # the plant's own pace
+                    what = chance.random()
+                    if what < 0.1:
+                        edge.kill()
+                        edge.start()
+                    elif what < 0.18:
+                        cloud.kill()
+                        cloud.begin()
+                    elif what < 0.26:
+                        mosquitto.kill()
+                        await rig.write("holding", 0, [chance.choice([5, 45])])
+                        await asyncio.sleep(chance.uniform(0.1, 3))  # the cut
+                        mosquitto.start()
+                last = chance.choice([5, 45])
+                await rig.write("holding", 0, [last])
+                await until(lambda: standing(port) == (last == 45), "the edge's last word")
+                await until(cloud.answers, "the cloud")
+                await until(lambda: standing_there(cloud) == (last == 45), "the same in the cloud")
+                await until(lambda: backlog(port) == 0, "every confirmation", 120)
+                rows = story(cloud)
+                assert edge.terminate() == 0
+    finally:
+        stop(cloud.running)
+    assert decided(tmp_path) <= {occurrence_in(row) for row in rows}
+    loud = [occurrence_in(row) for row in rows if row["event"] == "raised" and row["lane"] == "live"]
+    assert len(loud) == len(set(loud))
+
+
+def standing_there(cloud: CloudProcess) -> bool:
+    return any(alarm["kind"] == "L2" and alarm["letter"] in "BC" for alarm in cloud.alarms())
+
+
+def backlog(port: int) -> int:
+    page = fetch(f"http://127.0.0.1:{port}/metrics")[1]
+    return int(page.partition('backlog_records{node="edge-1"} ')[2].partition("\n")[0])
