@@ -12,7 +12,10 @@ from davylamp_edge.database import FORMAT, read_meta, write_meta
 
 @dataclass(slots=True)
 class Names:
-    """What the journal must never give twice. `confirmed` is the cloud's latest set, the whole truth."""
+    """What the journal must never give twice. `confirmed` is the cloud's latest set, the whole truth.
+
+    `aliases` lie in the order in which they were given, the highest last.
+    """
 
     epoch: str
     next_record: int
@@ -23,7 +26,7 @@ class Names:
     @property
     def next_alias(self) -> int:
         """The first alias never given."""
-        return max(self.aliases.values(), default=FIRST_ALIAS - 1) + 1
+        return next(reversed(self.aliases.values()), FIRST_ALIAS - 1) + 1
 
     def devices(self) -> dict[int, str]:
         """Return the device behind each alias of a record metric."""
@@ -36,12 +39,15 @@ def new_names() -> Names:
     return Names(secrets.token_hex(8), 1, 255, Intervals())
 
 
+IN_ORDER = "SELECT alias, name, datatype FROM aliases ORDER BY alias"
+
+
 def read_names(db: sqlite3.Connection) -> Names | None:
     """Return what a file knows, or None where it is new."""
     meta = read_meta(db)
     if "epoch" not in meta:
         return None
-    aliases = {(name, datatype): alias for alias, name, datatype in db.execute("SELECT * FROM aliases")}
+    aliases = {(name, datatype): alias for alias, name, datatype in db.execute(IN_ORDER)}
     confirmed = Intervals.parse(str(meta["confirmed"]))
     return Names(str(meta["epoch"]), int(meta["next_record"]), int(meta["bd_seq"]), confirmed, aliases)
 
