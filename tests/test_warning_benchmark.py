@@ -146,6 +146,14 @@ def test_every_set_has_a_configuration_measures_and_a_naive_detector() -> None:
     assert set(plans(FORMATS, defaults=True)) == set(FORMATS)
 
 
+def test_a_score_of_nothing_is_no_score() -> None:
+    measure = next(one for one in MEASURES if "/" in one.path)
+    first, second = measure.path.split("/")
+    assert measure.of({measure.set: {first: {second: 61.0}}}) == 61.0
+    assert measure.of({measure.set: {first: {second: math.nan}}}) is None
+    assert measure.of({}) is None
+
+
 def test_what_nobody_tuned_on_is_held_out() -> None:
     assert all(belongs(name, Part.TUNED) for name in TUNED_ON if not name.startswith("tunnel/"))
     assert belongs("tunnel/202_CO.csv", Part.TUNED)

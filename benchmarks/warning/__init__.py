@@ -107,6 +107,8 @@ def _tell_figures(report: Report, sets: list[str], scores: dict[Part, scoring.Sc
             value = measure.of(scores[part])
             if value is not None:
                 report.add(measure.figure(value, "" if part is Part.ALL else f", {part}"))
+        if measure.of(scores[Part.ALL]) is None:
+            report.notes.append(f"{measure.set}: {measure.name}: these files give nothing to measure it on")
         others = "; ".join(measures.beside(measure, naive))
         if others:
             report.notes.append(f"{measure.set}: {measure.name}: {others}")

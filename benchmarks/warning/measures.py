@@ -1,5 +1,6 @@
 """Which scores are told of each set, and what they are to beat (../shared/facts/data.md)."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,11 +27,11 @@ class Measure:
     published: str = ""
 
     def of(self, scores: dict[str, Any]) -> float | None:
-        """Return the score; None where the set was not scored."""
+        """Return the score; None where there was nothing to score: no such set, no normal run, no event found."""
         found: Any = scores.get(self.set)
         for key in self.path.split("/"):
             found = found.get(key) if isinstance(found, dict) else None
-        return None if found is None else float(found)
+        return None if found is None or math.isnan(found) else float(found)
 
     def figure(self, value: float, suffix: str = "") -> Figure:
         """Return the score as a figure, with its target where it is of all files."""
