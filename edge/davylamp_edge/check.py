@@ -242,7 +242,8 @@ def _local_mistakes(point: Point, device: Mapping[str, Any], key: str) -> Iterat
         return
     if device.get("driver") == SELF:
         yield f"{key}.local: what the edge says of itself is decided by the cloud; leave local out"
-    elif find_spec("numpy") is None:
+        return
+    if find_spec("numpy") is None:
         needs = "deciding alarms here needs a library that is not installed (numpy)"
         yield f"{key}.local: {needs}; pip install 'davylamp[edge-alarms]'"
 

@@ -21,6 +21,7 @@ class Watched:
     def __init__(self, indices: Sequence[int], positions: Sequence[int]) -> None:
         self._indices = indices
         self._positions = positions
+        self._local = frozenset(positions)
         self._last: dict[int, Row] = {}
         """What each point told last by itself."""
 
@@ -50,7 +51,7 @@ class Watched:
         rows: list[Row] = []
         taken: set[int] = set()
         for at, value, quality, stamp_ms in pushed:
-            if at not in self._positions:
+            if at not in self._local:
                 continue
             if at in taken:
                 self._show(rows, post)

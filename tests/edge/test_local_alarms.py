@@ -261,3 +261,17 @@ async def test_s13_readings_that_cannot_be_decided_are_counted_and_the_engine_co
 
 def broken(*_: object) -> None:
     raise RuntimeError("a mistake in the rule")
+
+
+async def test_s03_delays_end_although_the_device_says_the_same_again_and_again(tmp_path: Path) -> None:
+    """What repeats itself is not sent, and still it is looked at: the off-delay needs readings, the on-delay time."""
+    slow = point(**{**LEVEL.model_dump(), "limits": {"H": limit(80, on_delay_s=0.3, off_delay_s=0.3)}})
+    async with plc(holding=[81, 0, 0, 0]) as rig, asyncio.TaskGroup() as group:
+        agent, stop = agent_on(tmp_path, rig.address, level=slow), asyncio.Event()
+        group.create_task(agent.run(stop))
+        await until(lambda: words(journaled(agent.journal)) == ["H raised 1"])
+        await rig.write("holding", 0, [60])
+        await until(lambda: words(journaled(agent.journal)) == ["H raised 1", "H normal 1"])
+        raised, returned = journaled(agent.journal)
+        assert returned.time_ms - raised.time_ms >= 300
+        stop.set()
