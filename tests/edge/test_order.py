@@ -99,6 +99,8 @@ async def test_s26_cuts_and_kills_keep_the_order_of_each_tag_and_every_value_of_
         config = config_of(tmp_path, line, device.address, profile=profile, keepalive_s=1, timeout_s=5)
         with edge_host(mosquitto) as host, edge_process(config) as edge:
             killed_ms = await hardships(host, edge, line, mosquitto)
+            highest = host.stored.highest or 0
+            await came(host, lambda: not host.stored.missing(1, highest), "the backlog, which a stop does not wait for")
             assert edge.terminate() == 0
             await all_came(host, tmp_path)
             found = arrivals(host)
