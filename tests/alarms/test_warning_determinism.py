@@ -108,6 +108,29 @@ def test_bad_values_raise_nothing_and_clear_nothing(rule: str, more: dict[str, A
             assert not verdict.met.any()
 
 
+def test_rows_of_a_suite_come_and_go() -> None:
+    options = {"tau_s": 4, "limit": 1.0, "every_s": 2}
+    suite, few = (Suite([bank(name, made, 3) for name, made in (
+        ("ewma", options), ("rate", OPTIONS["rate"]), ("trend", {**OPTIONS["trend"], "every_s": 2}),
+    )]) for _ in range(2))  # fmt: skip
+    assert suite.extend(2) == slice(3, 5)
+    for made, count in ((suite, 5), (few, 3)):
+        made.banks[0].state.train(slice(0, count), np.full(count, 0.5), np.full(count, 0.3))
+    kept = np.array([4, 0, 2])
+    random = np.random.default_rng(2)
+    for at in range(60):
+        value, time_ms = random.random(5), np.full(5, START_MS + 1000 * at)
+        if at == 40:
+            suite.keep(kept)
+        places = kept if at >= 40 else np.arange(5)
+        samples = Samples(time_ms, value, np.zeros(5, np.uint8))
+        said, alone = suite.step(samples.part(places)), few.step(samples.part(kept))
+        where = slice(None) if at >= 40 else kept
+        for whole, part in zip(said, alone, strict=True):
+            assert whole.met[where].tolist() == part.met.tolist()
+            assert whole.back[where].tolist() == part.back.tolist()
+
+
 @pytest.mark.parametrize("absurd", [1e308, -1e308, 3e38])
 @pytest.mark.parametrize("rule", ["rate", "frozen", "quiet", "ewma", "cusum", "trend", "normal", "unit", "deviation"])
 def test_one_absurd_value_deafens_no_rule_for_long(rule: str, absurd: float) -> None:

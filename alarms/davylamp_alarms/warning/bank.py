@@ -35,11 +35,18 @@ class Bank:
 
     def extend(self, count: int) -> slice:
         """Add rows as the settings say and return where they are."""
+        where: slice = self.state.extend(count)
         if self.every_s:
             self.said.extend(count)
-            self.stretches.extend(count)
-        where: slice = self.state.extend(count)
+            self.stretches.extend(len(self) - self.stretches.n)  # shared ones may be as long already
         return where
+
+    def keep(self, order: NDArray[np.int64]) -> None:
+        """Keep only these rows, in this order; a suite does so for all its banks."""
+        self.state.reorder(order)
+        if self.every_s:
+            self.said.reorder(order)
+            self.stretches.reorder(order)
 
     def step(self, samples: Samples, places: Places | None = None) -> Verdict:
         """Take one sample for each place, all rows unless said, and judge; places do not repeat."""
@@ -97,6 +104,20 @@ class Suite:
         for bank in self.banks:
             if bank.every_s:
                 bank.stretches = self.stretches.setdefault(bank.every_s, bank.stretches)
+
+    def extend(self, count: int) -> slice:
+        """Add rows to every bank and return where they are."""
+        places = [bank.extend(count) for bank in self.banks]
+        return places[0]
+
+    def keep(self, order: NDArray[np.int64]) -> None:
+        """Keep only these rows of every bank, in this order."""
+        for bank in self.banks:
+            bank.state.reorder(order)
+            if bank.every_s:
+                bank.said.reorder(order)
+        for shared in self.stretches.values():
+            shared.reorder(order)
 
     def step(self, samples: Samples, places: Places | None = None) -> list[Verdict]:
         """Take one sample for each place and return what each bank says of it."""
