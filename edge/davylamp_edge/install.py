@@ -22,6 +22,10 @@ class Installed:
     names: tuple[str, ...]
     points: tuple[Point, ...]
 
+    def reads_like(self, other: "Installed") -> bool:
+        """Return whether it is read in the same way; texts about a device are the births' business."""
+        return (self.config, self.names, self.points) == (other.config, other.names, other.points)
+
     @property
     def name(self) -> str:
         return self.config.name

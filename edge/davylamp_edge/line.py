@@ -107,6 +107,15 @@ class Line:
         """Grows with every request and every scan; a line that is `busy` and does not is stuck."""
         self.busy = False
 
+    def inherit(self, before: "Line") -> None:
+        """Go on with the devices of a line that has ended, where they are read as before: all but the connection."""
+        known = {device.installed.name: device for device in before._devices}
+        for at, device in enumerate(self._devices):
+            old = known.get(device.installed.name)
+            if old is not None and old.installed.reads_like(device.installed):
+                self._devices[at] = old
+        self.statuses = [device.status for device in self._devices]
+
     def stop(self) -> None:
         """End the run once the request under way is answered: what a device has served is not thrown away."""
         self._stopping = True
@@ -119,7 +128,7 @@ class Line:
         turns = [(device, poll) for device in self._devices for poll in device.polls]
         begin_s = clock() + phase_s
         for _, poll in turns:
-            poll.due_s = begin_s
+            poll.due_s = poll.due_s or begin_s  # one that was inherited keeps its turn
         try:
             while not self._stopping:
                 device, poll = min(turns, key=_turn)

@@ -41,10 +41,21 @@ class Run:
     every: bool
     line: "Line | PushLine"
     task: asyncio.Task[None] | None = None
+    before: "Run | None" = None
+    """The line to the same address that it takes the place of."""
 
     def reads(self, sharing: Sequence[Installed], every: bool) -> bool:
-        """Return whether it does already what is asked for; texts about a device are the births' business."""
-        return self.every == every and _read_of(self.sharing) == _read_of(sharing)
+        """Return whether it does already what is asked for."""
+        same = len(self.sharing) == len(sharing) and all(map(Installed.reads_like, self.sharing, sharing))
+        return self.every == every and same
+
+    def inherit(self) -> None:
+        """Let devices that nothing new is said about go on as they were; a subscription is told all anew."""
+        before, self.before = self.before, None
+        if before is None or before.every != self.every:
+            return
+        if isinstance(self.line, Line) and isinstance(before.line, Line):
+            self.line.inherit(before.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,7 @@ class Scanner:
             return before
         make = _kind_of(sharing)
         line = make(sharing, every=every, sink=self._sink, now_ms=self._now_ms, jitter=self._jitter, see=self._see)
-        return Run(sharing, every, line)
+        return Run(sharing, every, line, before=before)
 
     async def end(self, plan: Plan) -> None:
         """Stop the lines that a plan ends, and return once their connections are closed."""
@@ -129,6 +140,8 @@ class Scanner:
 
     def begin(self, plan: Plan) -> None:
         """Go on with the lines of a plan, and start those it begins; the others never notice."""
+        for run in plan.beginning:
+            run.inherit()
         self.devices, self._lines = plan.devices, plan.lines
         self.statuses = {status.name: status for run in plan.lines for status in run.line.statuses}
         self._start(plan.beginning)
@@ -142,11 +155,6 @@ class Scanner:
 
 def _key(sharing: Sequence[Installed]) -> tuple[str, str]:
     return sharing[0].config.driver, sharing[0].config.address
-
-
-def _read_of(sharing: Sequence[Installed]) -> list[object]:
-    """Return what of some devices decides how they are read."""
-    return [(device.config, device.names, device.points) for device in sharing]
 
 
 def _kind_of(sharing: Sequence[Installed]) -> "type[Line] | type[PushLine]":

@@ -342,6 +342,30 @@ async def test_a_line_that_hangs_is_cut_off_and_keeps_nobody_waiting(monkeypatch
         await running
 
 
+async def test_a_device_beside_a_changed_one_on_the_same_address_goes_on_as_it_was() -> None:
+    """Both share a connection, which is made anew; what the untouched one has said and counted stays."""
+    async with plc(holding=[7] * 8, units=(1, 2)) as rig:
+        points = {"level": point(type="uint16", address={"modbus": "holding:0"}, scan_s=0.02)}
+        profiles, stop, collector = {"rig": profile(points)}, asyncio.Event(), Collector()
+        first, second = device(rig.address), device(rig.address, name="rig2", unit=2)
+        scanner = Scanner(edge_config(first, second), profiles, collector)
+        running = asyncio.create_task(scanner.run(stop))
+        await collector.until(lambda: {result.device for result in collector.results} == {"rig1", "rig2"})
+        before, scans = scanner.statuses["rig1"], scanner.statuses["rig1"].scans
+        changed = second | {"points": {"level": {"scan_s": 0.03}}}
+        plan = scanner.planned(install(edge_config(first, changed), profiles), every=False)
+        collector.results.clear()
+        await scanner.end(plan)
+        scanner.begin(plan)
+        await collector.until(lambda: any(result.device == "rig2" for result in collector.results))
+        assert scanner.statuses["rig1"] is before
+        assert scanner.statuses["rig2"].losses == 0
+        await holds(lambda: before.scans > scans)
+        assert not [result for result in collector.results if result.device == "rig1"], "nothing is said again"
+        stop.set()
+        await running
+
+
 def test_a_plan_ends_and_begins_only_lines_that_read_otherwise() -> None:
     profiles = {"rig": profile(POINTS)}
     first, second = device("127.0.0.1:1"), device("127.0.0.1:2", name="rig2")
