@@ -120,6 +120,11 @@ class Outgoing:
         return len(self._flights)
 
     @property
+    def live_waits(self) -> bool:
+        """Whether live records wait to be sent."""
+        return any(self._live.values())
+
+    @property
     def grave_waits(self) -> bool:
         """Whether alarms or events wait to be sent."""
         graver = [kind for kind in GRAVEST_FIRST if kind >= JournalClass.EVENT]

@@ -43,6 +43,9 @@ COMMANDS = 1_000
 FAILED_S = 1.0
 """How long to leave it alone after an error."""
 
+FULL_S = 0.01
+"""How long the last words wait at a time for room on the link."""
+
 LAST_WORDS_S = 2.0
 """How long a stop goes on sending what is live before it says goodbye."""
 
@@ -433,10 +436,17 @@ class Uplink:
         self._begin_anew()
         return True
 
+    @property
+    def _live_waits(self) -> bool:
+        """Whether anything live is still to be sent; a turn ends early when something else happens."""
+        return bool(self._offered) or self._outgoing.live_waits
+
     def _say_goodbye(self) -> None:
         deadline = time.monotonic() + LAST_WORDS_S
-        while self._session.may_send and self._offered and time.monotonic() < deadline:
+        while self._session.may_send and self._live_waits and time.monotonic() < deadline:
             self._turn()
+            if not self._link.has_room:
+                time.sleep(FULL_S)
         if self._session.may_send:
             self._publisher.node_death()
         self._go_offline()

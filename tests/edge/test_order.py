@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from davylamp_wire.profile import load_profile
 from davylamp_wire.topic import MessageType
 from support.counted import counted
 from support.edge_host import EdgeHost, Seen, edge_host
-from support.edge_process import Process, all_came, came, config_of, edge_process
+from support.edge_process import Process, came, config_of, edge_process
 from support.services import Broker
 from support.sparkplug.tap import Tap, tapped
 
@@ -65,19 +66,22 @@ def readings(seen: Seen, names: Mapping[int, str]) -> list[tuple[int, str, Metri
     return [each for each in found if each[1] in ("event", "live", "bulk")]
 
 
-async def hardships(host: EdgeHost, edge: Process, line: Tap, broker: Broker) -> int:
-    """Cut the link in silence, kill the broker, kill the edge; return when that was, in UTC milliseconds."""
+async def hardships(host: EdgeHost, edge: Process, line: Tap, broker: Broker) -> tuple[int, int]:
+    """Cut the link in silence, kill the broker, kill the edge; return between which times that was."""
     await harm(host, line.pull, 0.5, line.plug)
     await harm(host, broker.kill, 0.3, broker.start)
     return await harm(host, edge.kill, 0.3, edge.start)
 
 
-async def harm(host: EdgeHost, begin: Callable[[], None], cut_s: float = 0.0, end: Callable[[], object] = bool) -> int:
-    """Do harm for a while, once readings flow, until the edge is born again and live; return when it began."""
+async def harm(
+    host: EdgeHost, begin: Callable[[], None], cut_s: float = 0.0, end: Callable[[], object] = bool
+) -> tuple[int, int]:
+    """Do harm for a while, until the edge is born again and live; return between which times it began."""
     seen, births = len(host.records), len(host.of(MessageType.NBIRTH))
     await came(host, lambda: len(host.records) > seen + 60, "records")
     began_ms = utc_ms()
     begin()
+    begun_ms = utc_ms()
     await asyncio.sleep(cut_s)  # the cut itself
     before, came_before = host.stored.highest or 0, len(host.records)
     end()
@@ -85,7 +89,7 @@ async def harm(host: EdgeHost, begin: Callable[[], None], cut_s: float = 0.0, en
     await came(
         host, lambda: any(r.number > before and not r.historical for r in host.records[came_before:]), "live data again"
     )
-    return began_ms
+    return began_ms, begun_ms
 
 
 async def test_s26_cuts_and_kills_keep_the_order_of_each_tag_and_every_value_of_the_ledger(
@@ -94,20 +98,21 @@ async def test_s26_cuts_and_kills_keep_the_order_of_each_tag_and_every_value_of_
     """What comes live is in order, and so is a session's backlog: a tag whose quality changes overtakes itself not."""
     (tmp_path / "rig.toml").write_text(f'zh = "台"\nen = "rig"\n{PROFILE}')
     points = load_profile(tmp_path / "rig.toml").points
-    async with tapped(mosquitto) as line, counted(tmp_path, "rig", points, TOP) as device:
+    async with tapped(mosquitto) as line, AsyncExitStack() as plant:
+        device = await plant.enter_async_context(counted(tmp_path, "rig", points, TOP))
         profile = (tmp_path / "rig.toml").read_text()
         config = config_of(tmp_path, line, device.address, profile=profile, keepalive_s=1, timeout_s=5)
         with edge_host(mosquitto) as host, edge_process(config) as edge:
             killed_ms = await hardships(host, edge, line, mosquitto)
-            highest = host.stored.highest or 0
-            await came(host, lambda: not host.stored.missing(1, highest), "the backlog, which a stop does not wait for")
+            await plant.aclose()
+            await came(host, lambda: host.newest("rig", "comm_ok") is False, "that nothing more is served")
+            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every record")
             assert edge.terminate() == 0
-            await all_came(host, tmp_path)
             found = arrivals(host)
     assert all(times == sorted(times) for times in found.live.values())
     assert all(times == sorted(times) for times in found.backlog.values())
     assert {name for _, name in found.backlog} == set(points)
     for name in points:
-        held = device.held_against(host, name, Run([killed_ms], 5000))
+        held = device.held_against(host, name, Run(killed_ms, 5000))
         assert (held.lost, held.extra) == ([], [])
         assert held.matched > 100
