@@ -22,6 +22,7 @@ from davylamp_edge.bus_load import BUSY, Load, load_of, loads
 from davylamp_edge.config import BrokerConfig, EdgeConfig, opcua_files
 from davylamp_edge.expiry import DAY_MS, WARN_DAYS, end_in
 from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, install_self
+from davylamp_edge.notes import notes, over_ceiling
 from davylamp_edge.opcua_settings import DEPRECATED
 from davylamp_edge.report import utc_ms
 from davylamp_edge.tls import files_of as broker_files
@@ -58,6 +59,7 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
         size = birth_bytes(own) / 1000
         yield f"  {own.name} ({SELF_PROFILE}, the edge itself): up to {len(own.points)} tags, birth {size:.1f} kB"
         yield from _unsaid(own)
+    yield from notes(devices if own is None else [*devices, own])
 
 
 def overloaded(config: EdgeConfig, profiles: Mapping[str, Profile]) -> None:
@@ -132,6 +134,7 @@ def _of_device(device: Installed) -> Iterator[str]:
     yield from _decided_here(device)
     yield from _unsecured(device)
     yield from _unsaid(device)
+    yield from over_ceiling(device)
     yield from _thinned(device)
     yield from _unseen(device)
     if size > BIRTH_LIMIT:

@@ -283,3 +283,11 @@ def test_a_file_that_is_no_list_is_refused(
     path.write_bytes(content)
     assert imported(path) == BAD_INPUT
     assert says in capsys.readouterr().err
+
+
+def test_limits_of_a_list_that_cannot_work_are_refused_with_row_and_tag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(listed(tmp_path, HEAD, TANK.replace("75,80", "80,80"))) == BAD_INPUT
+    assert "points.csv: row 2 (1#LT-1101/A): limits.H: is 80 as limits.HH is" in capsys.readouterr().err
+    assert not (tmp_path / "edge.toml").exists()

@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from davylamp_wire.arrays import expanded
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
+from davylamp_wire.lint import unworkable
 from davylamp_wire.quality import Level, Reason
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
@@ -164,6 +165,7 @@ class Point(Section):
     en: str = Field(min_length=1)
     unit: str
     kind: Kind = "process"
+    gas: str = ""
     type: DataType = DataType.FLOAT32
     range: tuple[float, float] | None = None
     scan_s: float = Field(default=1.0, gt=0)
@@ -372,6 +374,7 @@ def load_profile(path: Path) -> Profile:
 
 def _unsaid(point: Point, key: str) -> Iterator[str]:
     yield from unhandled(point.limits, key)
+    yield from unworkable(point, key)
     yield from unshown(point.states, key)
     yield from unmapped(point.loop, key)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from davylamp_wire.config import ConfigError, mistakes_of
+from davylamp_wire.lint import unworkable
 from davylamp_wire.profile import DataType, LimitKind, Point
 from pydantic import ValidationError
 
@@ -94,6 +95,7 @@ def points_of(lines: Sequence[Line], driver: str, locate: Locate, origin: Path) 
         except ValueError as error:
             mistakes.append(f"{where}: {error}")
         else:
+            mistakes.extend(f"{where}: {mistake.removeprefix('.')}" for mistake in unworkable(point, ""))
             _note(points, _unique(_name(tag, line.number), points.found), point, line.cells)
     if mistakes:
         raise ConfigError(mistakes)
