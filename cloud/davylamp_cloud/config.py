@@ -4,15 +4,16 @@ Every key has a default that works on one box, except where a person must decide
 """
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from davylamp_alarms.definition import CEILINGS, KINDS, LONE_KINDS
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
 Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -166,11 +167,25 @@ class SiteConfig(Section):
     shifts: tuple[Clock, ...] = ("08:00", "16:00", "00:00")
     one_person: bool = False
 
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, LookupError, ValueError):
+            raise ValueError(f"no time zone is called {name!r}; write one as Asia/Shanghai") from None
+        return name
+
     @model_validator(mode="after")
     def _where(self) -> Self:
         if self.one_person and not self.groups:
             raise ValueError(f"site {self.name}: one_person needs groups, to know whose acts the park has to review")
         return self
+
+
+def clock_of(sites: Sequence[SiteConfig]) -> ZoneInfo:
+    """Return the clock of whoever no site stands for: the first site's, and that of a site which says nothing else."""
+    return ZoneInfo(sites[0].timezone if sites else SiteConfig.model_fields["timezone"].default)
 
 
 class MaskConfig(Section):

@@ -1,7 +1,7 @@
 """A transition as it is stored and sent: the engine's fields, the tag's names, and a sentence to read. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ from davylamp_alarms.definition import BLIND_KINDS, GROUP_KINDS, Kind
 from davylamp_alarms.transition import Transition
 from davylamp_wire.profile import DetectorGroup, Text
 
-from davylamp_cloud.config import SiteConfig
+from davylamp_cloud.config import SiteConfig, clock_of
 from davylamp_cloud.handling import Handling, general
 from davylamp_cloud.register import Register, Tag
 from davylamp_cloud.settings import Settings
@@ -42,7 +42,7 @@ class Notices:
     def __init__(self, register: Register, sites: Sequence[SiteConfig]) -> None:
         self._register = register
         self._zones: Mapping[str, tzinfo] = {group: ZoneInfo(s.timezone) for s in sites for group in s.groups}
-        self._default = ZoneInfo(sites[0].timezone) if sites else UTC
+        self._default = clock_of(sites)
 
     def data(self, step: Transition) -> dict[str, Any]:
         """Return a transition as the data of its notice; a tag is named by its id and by the plant's own name."""

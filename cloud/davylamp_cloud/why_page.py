@@ -4,10 +4,9 @@ import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from re import fullmatch
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from davylamp_alarms.explain import Explained
 from davylamp_wire.config import ConfigError
@@ -16,7 +15,7 @@ from davylamp_wire.quality import Level, Reason
 from sqlalchemy import or_, select
 
 from davylamp_cloud.cloud import utc_ms
-from davylamp_cloud.config import CloudConfig
+from davylamp_cloud.config import CloudConfig, clock_of
 from davylamp_cloud.log import Log
 from davylamp_cloud.reasons import ending, hiding, reason
 from davylamp_cloud.replay import TooOld
@@ -35,7 +34,7 @@ def answer(config: CloudConfig, tag: str, at: str | None, language: str | None, 
     Raises:
         ConfigError: No cloud ran here, no such tag, or a time nobody understands; the message says what to do.
     """
-    zone = ZoneInfo(config.sites[0].timezone) if config.sites else UTC
+    zone = clock_of(config.sites)
     at_ms = None if at is None else time_of(at, utc_ms(), zone)
     for name in ("state.db", "log.db"):
         if not (config.data_dir / name).is_file():

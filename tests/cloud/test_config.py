@@ -1,9 +1,10 @@
 """The cloud's config: defaults that work, all mistakes in one message, and an example that is not out of date."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
-from davylamp_cloud.config import CloudConfig, Role, load_config
+from davylamp_cloud.config import CloudConfig, Role, SiteConfig, clock_of, load_config
 from davylamp_wire.config import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "cloud" / "example.toml"
@@ -122,3 +123,13 @@ def test_a_mask_over_a_ceiling_and_a_one_person_site_without_groups_are_mistakes
     mistakes = "\n".join(mistakes_of(tmp_path, text))
     assert "would hide ceiling limits, which stay live: mine/edge-1/face/ch4#L2" in mistakes
     assert "one_person needs groups" in mistakes
+
+
+def test_a_time_zone_nobody_knows_is_a_mistake_and_not_a_crash_later(tmp_path: Path) -> None:
+    site = 'data_dir = "var"\n[[sites]]\nname = "p"\nzh = "园"\nen = "p"\ntimezone = "Asia/Shangai"'
+    assert "no time zone is called 'Asia/Shangai'; write one as Asia/Shanghai" in mistakes_of(tmp_path, site)[0]
+
+
+def test_without_sites_the_clock_is_that_of_a_site_which_says_nothing() -> None:
+    site = SiteConfig(name="p", zh="园", en="p")
+    assert clock_of(()) == clock_of((site,)) == ZoneInfo("Asia/Shanghai")

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from davylamp_cloud import telling
 from davylamp_cloud.api.language import Bilingual, Language, both, mark, translate
 from davylamp_cloud.api.words import PRIORITIES, STATES, number, of
-from davylamp_cloud.config import CloudConfig, Role
+from davylamp_cloud.config import CloudConfig, Role, clock_of
 from davylamp_cloud.kept import keep, kept
 from davylamp_cloud.settings import SYSTEM_SOURCE
 
@@ -138,4 +138,4 @@ class Reader:
 
 def zone_of(config: CloudConfig) -> ZoneInfo:
     """Return the clock of the duty room: the first site's; one console with several clocks would mislead."""
-    return ZoneInfo(config.sites[0].timezone if config.sites else "Asia/Shanghai")
+    return clock_of(config.sites)

@@ -328,7 +328,10 @@ function setUp() {
   byId("alarms").addEventListener("pointerleave", letGo);
   document.addEventListener("keydown", keys);
   document.body.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target.id === "dialog" && !byId("dialog").open) byId("dialog").showModal();
+    if (event.target.id === "dialog" && !byId("dialog").open) {
+      byId("dialog").showModal();
+      byId("dialog").scrollTop = 0; // the focus is on its last button: a long one opened at its end
+    }
     if (event.target.id === "tags") watchShown();
   });
   document.body.addEventListener("davylamp-done", () => { byId("dialog").close(); byId("message").hidden = true; renewHandover(); document.activeElement?.blur(); renewAdvice(); });
