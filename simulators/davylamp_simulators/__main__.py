@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -47,8 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"davylamp-sim: {error}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
-        print(f"davylamp-sim: {error}", file=sys.stderr)
+        print(f"davylamp-sim: {error}{_way_out(error)}", file=sys.stderr)
         return FAILED
+
+
+def _way_out(error: OSError) -> str:
+    taken = error.errno == errno.EADDRINUSE
+    return "; take another port (--port, or `port` in the plant file; 0: any free one)" if taken else ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,7 +171,8 @@ async def _serve(plant: Plant, given: argparse.Namespace) -> int:
     async def serve() -> None:
         async with site:
             for name, port in site.ports.items():
-                say({"device": name, "port": port}, f"{name} listens on port {port}")
+                words = f"{name} listens on port {port}" if given.lang == "en" else f"{name} 在端口 {port} 监听"
+                say({"device": name, "port": port}, words)
             await site.run()
 
     await until_signalled(serve())

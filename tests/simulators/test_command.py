@@ -161,6 +161,7 @@ def test_a_port_that_is_taken_ends_with_one_and_a_sentence(tmp_path: Path) -> No
     assert second.returncode == 1
     assert "Traceback" not in err
     assert port in err
+    assert "take another port (--port" in err
 
 
 def test_a_regulator_ends_with_its_counts(tmp_path: Path) -> None:
