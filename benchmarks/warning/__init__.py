@@ -56,9 +56,10 @@ def run(
 
 def _chosen(found: list[Entry], only: str) -> list[Entry]:
     sets = {name for name in only.split(",") if name}
-    unknown = sets - {entry.set for entry in found}
-    if unknown:
-        raise DataError(f"--only {only}: the folder has no set {', '.join(sorted(unknown))}")
+    there = {entry.set for entry in found}
+    if unknown := sets - there:
+        has = ", ".join(sorted(there))
+        raise DataError(f"--only {only}: the folder has no set {', '.join(sorted(unknown))}; it has {has}")
     return [entry for entry in found if not sets or entry.set in sets]
 
 

@@ -177,7 +177,7 @@ def _asked_of_server(
     except ImportError as error:
         return _without(error)
     except DeviceUnreachable as error:
-        print(error, file=sys.stderr)
+        print(f"{error}; look at address, port and firewall, or at what it refuses", file=sys.stderr)
         return FAILED
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -286,7 +286,7 @@ def _probe_registers(given: argparse.Namespace, written: str) -> int:
     try:
         lines = asyncio.run(probed(given.address, given.unit, place, count, given.timeout))
     except DeviceUnreachable as error:
-        print(error, file=sys.stderr)
+        print(f"{error}; look at address, cable, firewall and --unit", file=sys.stderr)
         return FAILED
     except DeviceRefused as error:
         fewer = "; not all of them are there: ask for one with --count 1" if error.narrower and count > 1 else ""

@@ -123,7 +123,8 @@ def _stamp(stamp: datetime | None, now_ms: int) -> str:
     if at_ms is None:
         return "none sent"
     when = (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")
-    return f"{when}, {_apart(now_ms - at_ms, 'old', 'ahead')}"
+    apart = _apart(now_ms - at_ms, "old", "ahead of the server's clock")
+    return f"{when}, {apart}"
 
 
 def _clock(server_ms: int | None, now_ms: int) -> str:

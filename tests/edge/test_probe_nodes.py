@@ -93,7 +93,11 @@ def test_what_cannot_be_asked_of_a_server_is_bad_input(capsys: pytest.CaptureFix
     assert main(["probe", "127.0.0.1:502", "holding:1", "holding:2"]) == BAD_INPUT
     assert "one place at a time" in capsys.readouterr().err
     assert main(["probe", f"opc.tcp://127.0.0.1:{services.free_port()}", "i=1"]) == FAILED
-    assert "OPC UA server 127.0.0.1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "OPC UA server 127.0.0.1" in said
+    assert "look at address, port and firewall" in said
+    assert main(["probe", f"127.0.0.1:{services.free_port()}", "holding:1"]) == FAILED
+    assert "look at address, cable, firewall and --unit" in capsys.readouterr().err
 
 
 @in_one_loop
