@@ -9,6 +9,7 @@ from re import fullmatch
 from typing import Any
 
 from davylamp_alarms.explain import Explained
+from davylamp_alarms.transition import Event
 from davylamp_wire.config import ConfigError
 from davylamp_wire.profile import Text
 from davylamp_wire.quality import Level, Reason
@@ -18,11 +19,12 @@ from davylamp_cloud.cloud import utc_ms
 from davylamp_cloud.config import CloudConfig, clock_of
 from davylamp_cloud.log import Log
 from davylamp_cloud.reasons import ending, hiding, reason
+from davylamp_cloud.register import BY_BIRTH
 from davylamp_cloud.replay import TooOld
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import State
-from davylamp_cloud.telling import KINDS, LEVELS
+from davylamp_cloud.telling import EVENTS, KINDS, LEVELS
 from davylamp_cloud.why import Told, Why, why
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -160,7 +162,7 @@ def lines(found: Why, zone: tzinfo, language: str) -> Iterator[str]:
     yield f"{name}  {tag.tag_id}"
     when = _clock(found.at_ms, zone)
     yield f"{when}  " + (
-        f"限值第 {tag.version} 版（{tag.accepted_by}）"
+        f"限值第 {tag.version} 版（{'设备上线报文' if tag.accepted_by == BY_BIRTH else tag.accepted_by}）"
         if zh
         else f"limits version {tag.version} (by {tag.accepted_by})"
     )
@@ -169,7 +171,7 @@ def lines(found: Why, zone: tzinfo, language: str) -> Iterator[str]:
     yield ""
     yield "前后的变化：" if zh else "Transitions around it:"
     for step in found.transitions:
-        yield from _step_lines(step, zone)
+        yield from _step_lines(step, zone, zh)
     if not found.transitions:
         yield "  无" if zh else "  none"
 
@@ -195,11 +197,12 @@ def _quality(code: int) -> str:
     return f"{Level(code >> 8).name.lower()} {Reason(code & 0xFF).name}"
 
 
-def _step_lines(told: Told, zone: tzinfo) -> Iterator[str]:
+def _step_lines(told: Told, zone: tzinfo, zh: bool) -> Iterator[str]:
     step = told.step
+    event = EVENTS[Event(step["event"])]
     value = "" if step["value"] is None else f" {step['value']:g}"
     who = f" {step['actor']}: {step['comment']}" if step["actor"] else f" {step['comment']}"
-    what = f"{step['kind']} {step['event']} [{step['letter']}]{value}{who}".rstrip()
+    what = f"{step['kind']} {event.zh if zh else event.en} [{step['letter']}]{value}{who}".rstrip()
     yield f"  {_clock(step['at_ms'], zone)}  {step['id']}  {what}"
     for row in told.deliveries:
         yield f"      → {row['receiver']}: {row['status']} {_clock(row['at_ms'], zone)}"

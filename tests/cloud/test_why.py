@@ -117,6 +117,8 @@ def test_a_person_reads_it_in_either_language_by_the_plants_own_name(
     assert "条件成立：4 ppm ≥ 3 ppm" in chinese
     assert "报警延时还剩 5.0 秒" in chinese
     assert "未核实" in chinese
+    assert "L2 报警 [B] 4" in chinese
+    assert "（设备上线报文）" in chinese
 
 
 @pytest.mark.parametrize(
