@@ -78,6 +78,7 @@ class LocalAlarms:
             self._memory = {name: kept if name in names else Kept(kept.no) for name, kept in known.items()}
             self._conditions = Conditions(tags, alarms, self._memory, now)
             self._places = places
+            self._failing &= places.keys() | {""}
             self._device_of = {alarm.id: alarm.id.split("/")[2] for alarm in alarms}
             self._names_of = {}
             for name, device in self._device_of.items():

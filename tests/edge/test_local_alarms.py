@@ -275,3 +275,22 @@ async def test_s03_delays_end_although_the_device_says_the_same_again_and_again(
         raised, returned = journaled(agent.journal)
         assert returned.time_ms - raised.time_ms >= 300
         stop.set()
+
+
+async def test_s13_a_failing_device_that_the_config_no_longer_has_keeps_no_engine_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with plc(holding=[50, 0, 0, 0]) as rig, asyncio.TaskGroup() as group:
+        agent, stop = agent_on(tmp_path, rig.address, level=LEVEL), asyncio.Event()
+        alarms = agent.local_alarms
+        assert alarms is not None
+        group.create_task(agent.run(stop))
+        await until(lambda: alarms.stepped_s() is not None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Conditions, "take", broken)
+            await until(lambda: alarms.failures > 1)
+            silent_s = alarms.stepped_s()
+            await agent.follow(agent._config.model_copy(update={"devices": ()}), {"rig": profile({"level": LEVEL})})
+        assert alarms.figures()["failing"] == 0
+        await until(lambda: alarms.stepped_s() != silent_s)
+        stop.set()
