@@ -7,6 +7,9 @@ from davylamp_alarms.definition import LOCAL_KINDS, Kind, alarm_id
 from davylamp_alarms.told import EdgeSaid
 from davylamp_wire.local_alarm import EdgeWord, LocalAlarm, decode_word
 
+FURTHEST_MS = 1 << 53
+"""A time beyond it is no time: what counts back from it would not fit a column."""
+
 
 class Text(NamedTuple):
     """A text as it came: in which record of the log, with which time of its own, of which device, as backlog or not."""
@@ -16,6 +19,11 @@ class Text(NamedTuple):
     device: str
     said: str
     late: bool = False
+
+
+def stamp_of(said_ms: int, arrived_ms: int) -> int:
+    """Return the time of a text; an absurd one is no reason for silence, it counts from its arrival (SAFETY S2)."""
+    return said_ms if abs(said_ms) < FURTHEST_MS else arrived_ms
 
 
 def read(text: Text) -> EdgeWord:

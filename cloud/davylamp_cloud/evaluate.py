@@ -20,7 +20,7 @@ from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.acts import AUDITED, HIDING, Act, act_of, command_of, subject_of
-from davylamp_cloud.edge_words import Text, gathered, read
+from davylamp_cloud.edge_words import Text, gathered, read, stamp_of
 from davylamp_cloud.introduction import described
 from davylamp_cloud.limit_edits import DIRECT, Asked, wanted_of
 from davylamp_cloud.listening import Heard, listen
@@ -222,7 +222,8 @@ class Evaluator:
 
     def _edge_alarms(self, record: Record, said: dict[str, Any], work: Work) -> None:
         """Take what a device's birth says of the alarms its edge decides."""
-        text = Text(record.seq, int(said["stamp_ms"]), str(said["device"]), str(said["said"]))
+        stamp_ms = stamp_of(int(said["stamp_ms"]), record.time_ms)
+        text = Text(record.seq, stamp_ms, str(said["device"]), str(said["said"]))
         word = read(text)
         words = gathered(
             [text],

@@ -9,7 +9,7 @@ from davylamp_wire.columns import Columns, decode_many
 from davylamp_wire.decode import PayloadError
 from numpy.typing import NDArray
 
-from davylamp_cloud.edge_words import Text
+from davylamp_cloud.edge_words import Text, stamp_of
 from davylamp_cloud.log import Record
 from davylamp_cloud.tags import EDGE_ALARMS, NO_TAG, BirthBook
 
@@ -77,7 +77,8 @@ def _edge_words(record: Record, columns: Columns, tags: NDArray[np.generic]) -> 
     device = f"{record.node}/{record.device}"
     for place, text in columns.texts.items():
         if tags[place] == EDGE_ALARMS:
-            yield Text(record.seq, int(columns.times_ms[place]), device, text, columns.historical)
+            stamp_ms = stamp_of(int(columns.times_ms[place]), record.time_ms)
+            yield Text(record.seq, stamp_ms, device, text, columns.historical)
 
 
 def decoded(records: Sequence[Record], births: BirthBook) -> list[Columns | PayloadError]:

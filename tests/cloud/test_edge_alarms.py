@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from davylamp_alarms.transition import Why
+from davylamp_cloud.blame import MOST_OF_ONE
 from davylamp_cloud.edge_words import Text, gathered
 from davylamp_cloud.reasons import ending, reason
 from davylamp_cloud.replay import restore
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
+from davylamp_wire.decode import parse
 from davylamp_wire.local_alarm import EdgeWord, LocalAlarm
 from davylamp_wire.quality import GOOD, Reason, bad
 from sqlalchemy import select
@@ -193,3 +195,36 @@ def test_why_names_the_edge_as_the_author(tmp_path: Path) -> None:
         assert words["L2"][0] == "its edge decides, and says that it stands"
         assert words["L2"][1] is not None
         assert words["L1"] == ("its edge decides, and has not said that it stands", None)
+
+
+@pytest.mark.parametrize("stamp_ms", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_s02_births_with_absurd_times_of_local_alarms_stop_no_cloud_and_silence_no_alarm(
+    tmp_path: Path, stamp_ms: int
+) -> None:
+    edge = local_edge()
+    with host(tmp_path) as running:
+        for _ in range(MOST_OF_ONE + 2):
+            edge.stands = EdgeWord("life-1", 1, (said(1),))
+            hear(running, edge, *(stamped(message, stamp_ms) for message in edge.birth()))
+        assert not running.failures
+        assert running.monitor.status()["records_set_aside"] == 0
+        assert running.events() == ["L2 raised B"]
+
+
+def test_s02_a_record_with_an_absurd_time_of_a_local_alarm_is_not_set_aside(tmp_path: Path) -> None:
+    edge = local_edge()
+    with host(tmp_path) as running:
+        hear(running, edge, *edge.birth())
+        word = edge.alarms(said(1)._replace(time_ms=START_MS - 10_000, raised_ms=START_MS - 10_000))
+        hear(running, edge, stamped(word, 1 << 63))
+        assert running.monitor.status()["records_set_aside"] == 0
+        assert running.events() == ["L2 raised B"]
+
+
+def stamped(message: tuple[str, bytes], stamp_ms: int) -> tuple[str, bytes]:
+    """Give what a message says of local alarms another time."""
+    payload = parse(message[1])
+    for metric in payload.metrics:
+        if metric.string_value.startswith('{"life"'):
+            metric.timestamp = stamp_ms
+    return message[0], payload.SerializeToString()
