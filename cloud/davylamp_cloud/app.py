@@ -112,6 +112,7 @@ class App:
         ingest = Ingest(
             config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms, self.fail, age.ms
         )
+        monitor.on_set_aside(ingest.ask_again)
         retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))
         ticker = Ticker(commits, now_ms, ingest.offsets, retention.look, self.fail)
         self.cloud = Cloud(config, log, commits, state, monitor, historian, ingest, outbox, feed, now_ms)

@@ -122,6 +122,8 @@ class EdgeNode:
     confirmed_ms: int = 0
     told_ms: int | None = None
     """When it was told last of the engine."""
+    asked_ms: int | None = None
+    """When it was last asked to say anew what stands, by a clock that nobody sets."""
     backlog: bool = False
     last_ms: int = 0
     records: int = 0

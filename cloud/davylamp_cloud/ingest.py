@@ -111,6 +111,10 @@ class Ingest:
         client.on_messages = client.on_stored = _nobody
         del self._client
 
+    def ask_again(self, node: str) -> None:
+        """Have a node say anew what stands, at the next pulse: something it said was set aside."""
+        self._intake.ask_again(node)
+
     def offsets(self) -> Mapping[str, int]:
         """Return edge clock minus host clock by node, in milliseconds."""
         with self._lock:

@@ -63,6 +63,8 @@ CONFIRM_MS = 500
 SHARE_MS = 5
 """With many edges each is confirmed more rarely, 200 a second in all: an edge sends again after 30 s, not before."""
 
+ASK_AGAIN_MS = 60_000
+"""How often at most a node is asked to be born anew because something it said was set aside."""
 
 WORD_MS = 5_000
 """How often each edge is told that the engine moves: words may get lost, and its beacon still knows (docs/wire.md)."""
@@ -127,6 +129,7 @@ class Intake:
         self._guarded = guarded
         self._gathered = Gathered()
         self.nodes: dict[str, EdgeNode] = {}
+        self._asking: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.held_back = Pressure.NONE
         confirmed = [(c.node, c.epoch, c.intervals) for c in log.confirmed()]
@@ -185,11 +188,28 @@ class Intake:
         for node in silent_nodes(self.nodes.values(), now_ms - self.apart_ms, self._patience_ms()):
             self._link(node, False, "unheard since the cloud started", now_ms)
         self._watch_pressure(now_ms)
+        self._ask_those_set_aside(now_ms)
         gap_ms = max(CONFIRM_MS, len(self.nodes) * SHARE_MS)
         for node in self.nodes.values():
             if node.owes:
                 self._confirm(node, now_ms, gap_ms)
         self._tell_of_engine(now_ms)
+
+    def ask_again(self, node: str) -> None:
+        """Let a node be born anew, as something it said was set aside: its births say what stands. On any thread."""
+        self._asking.add(node)
+
+    def _ask_those_set_aside(self, now_ms: int) -> None:
+        """Ask each at most once a minute: its birth may be what is set aside."""
+        here_ms = now_ms - self.apart_ms
+        for name in list(self._asking):
+            node = self.nodes.get(name)
+            if node is None or not node.link:
+                self._asking.discard(name)  # the birth it comes back with says it all
+            elif node.asked_ms is None or here_ms - node.asked_ms >= ASK_AGAIN_MS:
+                self._asking.discard(name)
+                node.asked_ms = here_ms
+                self._request_rebirth(node, now_ms)
 
     def _tell_of_engine(self, now_ms: int) -> None:
         """Tell our edges how long ago the engine moved, each in its own turn."""

@@ -114,6 +114,7 @@ class Monitor:
         self._snapshot_alarm = False
         self._unknown = self._stored = self._replayed = self._set_aside = 0
         self._blame = Blame()
+        self._ask_again: Callable[[str], None] = lambda node: None
         self._trying = Trying(state.path.parent / TRYING, state.cursor())
 
     # what others use
@@ -126,6 +127,10 @@ class Monitor:
     def on_commit(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(Committed)` on the monitor's thread after each commit; the result ends it."""
         return self._outcomes.listen(listener)
+
+    def on_set_aside(self, ask_again: Callable[[str], None]) -> None:
+        """Call `ask_again(node)` on the monitor's thread where an edge node said what is set aside (SAFETY S1)."""
+        self._ask_again = ask_again
 
     def await_outcome(self, log_seq: int, timeout: float) -> Outcome:
         """Return what came of the command at that place of the log; TimeoutError when it takes too long."""
@@ -323,6 +328,7 @@ class Monitor:
         self._store(work)
         LOG.error("record set aside", seq=record.seq, kind=record.kind, node=record.node, error=error)
         self._pulse(ASIDE, named(record, error))
+        self._ask_again(record.node)
         self._outcomes.publish(_committed(work, []), _outcomes(work, []))
         verdict = self._blame.failed(source_of(record), time.monotonic(), weight)
         if verdict is Verdict.LEAVE_OUT:
@@ -337,6 +343,8 @@ class Monitor:
         work = left_out(records)
         self._set_aside += len(records)
         self._store(work)
+        for node in {record.node for record in records}:
+            self._ask_again(node)
         self._outcomes.publish(_committed(work, []), _outcomes(work, []))
 
     def _pulse(self, name: str, comment: str) -> None:

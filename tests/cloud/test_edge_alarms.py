@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Why
 from davylamp_cloud.blame import MOST_OF_ONE
 from davylamp_cloud.edge_words import Text, gathered
@@ -219,6 +220,37 @@ def test_s02_a_record_with_an_absurd_time_of_a_local_alarm_is_not_set_aside(tmp_
         hear(running, edge, stamped(word, 1 << 63))
         assert running.monitor.status()["records_set_aside"] == 0
         assert running.events() == ["L2 raised B"]
+
+
+def test_s01_a_local_raise_that_is_set_aside_is_heard_of_from_the_birth_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = local_edge()
+    sound, poison = Engine.apply, [True]
+
+    def apply(engine: Engine, batch: Any, words: Any = ()) -> Any:
+        if poison and words:
+            raise IndexError("a mistake in the engine")
+        return sound(engine, batch, words)
+
+    with host(tmp_path) as running:
+        hear(running, edge, *edge.birth())
+        monkeypatch.setattr(Engine, "apply", apply)
+        hear(running, edge, edge.alarms(said(1)))
+        running.pass_time(1)
+        assert running.monitor.status()["records_set_aside"] == 1
+        assert ("L2 raised B" in running.events(), running.rebirths()) == (False, 1)
+        poison.clear()
+        edge.stands = EdgeWord("life-1", 1, (said(1, found=True),))
+        hear(running, edge, *edge.birth())
+        assert running.events().count("L2 raised B") == 1
+        asked = []
+        for _ in range(70):
+            running.intake.ask_again("park/edge-1")
+            hear(running, edge, edge.data([0.2]))
+            running.pass_time(0.5)
+            asked.append(running.rebirths())
+        assert (asked[50], asked[-1]) == (1, 2), "once a minute at most"
 
 
 def stamped(message: tuple[str, bytes], stamp_ms: int) -> tuple[str, bytes]:

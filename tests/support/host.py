@@ -63,6 +63,7 @@ class Host:
         self._lock = threading.RLock()
         self.outside = Outside(self.commits.submit, self._send, self._press)
         self.intake = Intake(self.log, self.outside, now_ms, self._guarded)
+        self.monitor.on_set_aside(self.intake.ask_again)
 
     def _send(self, topic: str, payload: bytes) -> None:
         self.sent.append((topic, payload))
