@@ -62,13 +62,16 @@ def _stamps(said: Said) -> list[list[int]]:
 
 @judges("principles-rbe-recommended", "operational-behavior-data-publish-dbirth-change")
 def what_stands_is_said_again_after_its_max_silence_and_no_sooner(recording: Recording) -> int:
-    """While the plant stood still, DDATA were repeats, each a max silence behind the last word of its point."""
+    """While the plant stood still, DDATA were repeats, each a max silence behind the last word of its point.
+
+    A birth is a word as well: what was read just before it is said there alone.
+    """
     began_ms, ended_ms = recording.quiet_ms
     last: dict[int, Metric] = {}
     repeats = 0
-    for said in recording.of("DDATA"):
+    for said in recording.of("DBIRTH", "DDATA"):
         for metric in (each for each in said.payload.metrics[1:] if not each.is_historical):
-            if began_ms < said.at_ms <= ended_ms:
+            if said.type == "DDATA" and began_ms < said.at_ms <= ended_ms:
                 before = last[metric.alias]
                 assert metric.double_value == before.double_value
                 assert metric.timestamp - before.timestamp > SILENCE_MS - EARLY_MS, f"said in vain: {said}"
