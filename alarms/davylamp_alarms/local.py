@@ -62,6 +62,13 @@ class Kept:
         pending_ms, raised_ms, returned_ms = (None if time_ms is None else move(time_ms) for time_ms in times)
         return replace(self, pending_ms=pending_ms, raised_ms=raised_ms, returned_ms=returned_ms)
 
+    def left(self) -> "Kept":
+        """Return what is kept of an alarm that is decided here no longer: its number, and that it returned if it did.
+
+        What stood goes on standing under another author; to have left it is no evidence of a return (SAFETY S4).
+        """
+        return Kept(self.no, returned_ms=None if self.active else self.returned_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -237,7 +244,12 @@ class Conditions:
             if since_ms is not None and at_ms - since_ms >= alarm.off_delay_ms:
                 del self._unknown[name]
                 tags, kept = self._memory.layout.tags, self._kept[name]
-                self._kept[name] = replace(kept, value=float(tags.value[alarm.tag]), quality=GOOD)
+                returned_ms = kept.returned_ms
+                if kept.no and kept.raised_ms is None:  # another decided meanwhile: it has returned by now
+                    returned_ms = now.steady(measured[alarm.tag])
+                    self.dirty.add(name)
+                value = float(tags.value[alarm.tag])
+                self._kept[name] = replace(kept, value=value, quality=GOOD, returned_ms=returned_ms)
                 yield replace(self._standing(name, now), time_ms=measured[alarm.tag])
         for tag in [
             tag for tag in self._of_tag.keys() & measured.keys() if not self._unknown.keys() & self._of_tag[tag]

@@ -6,7 +6,7 @@ but never clears (SAFETY S3 to S6).
 
 | the word | of the present run | of a run before it |
 | --- | --- | --- |
-| raised, newer than all | a raise; what stood before it has returned | a raise, until the present run says otherwise |
+| raised, newer than all | a raise; what stood returned, if that was seen | a raise, until the present run says more |
 | returned, the newest | a clear | says until when it lasted |
 | an older occurrence | late, once | late, once |
 | what was heard before | nothing | nothing |
@@ -108,7 +108,8 @@ def _present(memory: Memory, row: int, heard: Heard | None, word: EdgeSaid) -> l
     if word.active:
         if heard is not None and (heard.no, heard.run, heard.active) == (word.no, word.run, False):
             return []  # its return was heard before it
-        if standing and (heard is None or not another):
+        unseen = word.before_ms is None  # its edge had left the alarm to the cloud, and saw no return (S4)
+        if standing and (heard is None or not another or unseen):
             return []
         return [*_returned_before(memory, row, word, standing), _raised(memory, row, word)]
     if standing and (heard is None or not another):

@@ -75,7 +75,7 @@ class LocalAlarms:
         with self._lock:
             now = self._now()
             known = self._memory | self._conditions.memory(now)
-            self._memory = {name: kept if name in names else Kept(kept.no) for name, kept in known.items()}
+            self._memory = {name: kept if name in names else kept.left() for name, kept in known.items()}
             self._conditions = Conditions(tags, alarms, self._memory, now)
             self._places = places
             self._failing &= places.keys() | {""}

@@ -53,6 +53,11 @@ class Edge:
     def said(self) -> list[Change]:
         return self.conditions.said([alarm.id for alarm in self.alarms], self.now)
 
+    def leave(self) -> None:
+        """Leave the alarms to another author, and take them back."""
+        self.disk = {name: kept.left() for name, kept in self.conditions.memory(self.now).items()}
+        self.conditions = self._made()
+
     def restart(self, *alarms: AlarmDef, down_ms: int = 5_000) -> None:
         """Begin again from what was kept; the steady clock begins anew, as after a boot."""
         wall_ms = self.now.wall_ms + down_ms
@@ -163,6 +168,25 @@ def test_s02_a_wall_clock_that_is_set_back_delays_nothing() -> None:
     edge.apart_ms -= 3_600_000
     assert edge.read(81) == []
     assert edge.read(81, after_ms=3_000) == ["H raised 1"]
+
+
+def test_s04_a_return_is_told_of_an_alarm_that_was_left_to_the_cloud_only_where_it_was_seen() -> None:
+    edge = Edge(HIGH)
+    for value in (50, 81):
+        edge.read(value)
+    edge.leave()
+    assert edge.read(81) == ["H raised 2"]
+    assert edge.said()[0].before_ms is None
+    edge.leave()
+    assert edge.read(50) == ["H normal 2"]
+    normal_ms = edge.now.wall_ms
+    assert edge.read(81) == ["H raised 3"]
+    assert edge.said()[0].before_ms == normal_ms
+    edge.read(50)
+    returned_ms = edge.now.wall_ms
+    edge.leave()
+    assert edge.read(81) == ["H raised 4"]
+    assert edge.said()[0].before_ms == returned_ms
 
 
 def test_s11_over_range_of_a_detector_is_decided_beside_its_limits() -> None:

@@ -207,6 +207,20 @@ def test_an_alarm_changes_its_author_without_a_sound() -> None:
     assert cloud.read(10) == ["cleared D"]
 
 
+def test_s04_an_alarm_that_its_edge_leaves_and_takes_back_while_it_stands_neither_clears_nor_sounds_again() -> None:
+    cloud = Cloud()
+    cloud.born(1)
+    cloud.hear(raised(1))
+    cloud.engine.redefine(50, Changes(AT_MS, alarms=(replace(HH, local=False),)))
+    cloud.engine.redefine(60, Changes(AT_MS, alarms=(HH,)))
+    cloud.seq = 60
+    assert cloud.born(1) == []
+    assert cloud.hear(raised(2, before_ms=None)) == []
+    assert cloud.hear(raised(1), raised(2, before_ms=None)) == []
+    assert cloud.hear(returned(2)) == ["cleared D"]
+    assert cloud.hear(raised(3)) == ["raised B"]
+
+
 def test_a_laxer_limit_from_the_edge_ends_nothing_that_stands() -> None:
     cloud = Cloud()
     cloud.born(1)
