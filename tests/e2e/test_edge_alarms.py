@@ -105,7 +105,7 @@ async def test_an_alarm_raised_without_broker_and_over_a_sigkill_arrives_once_wi
                 await rig.write("holding", 0, [5])
                 await until(lambda: len(story(cloud)) == 3, "acknowledgement and return")
                 assert [row["event"] for row in story(cloud)] == ["raised", "acknowledged", "cleared"]
-                assert edge.terminate() == 0
+                assert await edge.terminate() == 0
     finally:
         stop(cloud.running)
 
@@ -156,7 +156,7 @@ async def test_whatever_is_killed_each_occurrence_is_told_once(tmp_path: Path, m
                 await until(lambda: standing_there(cloud) == (last == 45), "the same in the cloud")
                 await until(lambda: backlog(port) == 0, "every confirmation", 120)
                 rows = story(cloud)
-                assert edge.terminate() == 0
+                assert await edge.terminate() == 0
     finally:
         stop(cloud.running)
     assert decided(tmp_path) <= {occurrence_in(row) for row in rows}

@@ -184,7 +184,7 @@ async def test_s01_a_wrong_clock_delays_nothing_and_the_backlog_is_stamped_anew_
             await came(host, lambda: live_and_good(host.records[seen:]), "good records again")
             highest = host.stored.highest or 0
             await came(host, lambda: not host.stored.missing(1, highest), "the backlog")
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
         plant.cancel()
     late = [r for r in host.records[seen:] if r.device == "rig" and uncertain(Reason.CLOCK) in qualities(r)]

@@ -46,7 +46,7 @@ async def test_s26_sigkill_of_the_edge_loses_nothing_that_was_journaled(tmp_path
             assert second.value(EPOCH) == first.value(EPOCH)
             assert second.value(BD_SEQ) == (int(str(first.value(BD_SEQ))) + 1) % 256
             assert births(host, -1) == aliases
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await came(host, lambda: len(host.of(MessageType.NDEATH)) == 2, "the will, and the goodbye")
         plant.cancel()
 
@@ -78,7 +78,7 @@ async def test_s26_three_kills_in_a_row_lose_nothing(tmp_path: Path, mosquitto: 
             await came(host, lambda: len(host.of(MessageType.NBIRTH)) == 4, "the last birth")
             highest = host.stored.highest or 0
             await came(host, lambda: not host.stored.missing(1, highest), "every number")
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number to the end")
         plant.cancel()
 
@@ -95,10 +95,10 @@ async def test_s26_sigkill_of_the_broker_in_a_run_of_the_real_agent_loses_nothin
             await came(host, lambda: len(host.records) > 20, "records")
             mosquitto.kill()
             await asyncio.sleep(0.5)  # the cut itself
-            mosquitto.start()
+            await asyncio.to_thread(mosquitto.start)
             await came(host, lambda: len(host.of(MessageType.NBIRTH)) == 2, "the second birth")
             await came(host, lambda: any(not r.historical for r in host.records[-5:]), "live records again")
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
         plant.cancel()
         values = [value for value in counts(host) if not isinstance(value, bool)]
@@ -124,7 +124,7 @@ async def test_s26_what_went_into_a_dead_line_before_anybody_noticed_is_sent_aga
             unheard = (host.stored.highest or 0) - 1
             await came(host, lambda: not host.stored.missing(1, unheard), "what went into the dead line")
             assert [record for record in host.records if record.historical and record.number > before]
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
         plant.cancel()
         values = [value for value in counts(host) if not isinstance(value, bool)]
@@ -150,7 +150,7 @@ async def test_s26_a_full_disk_is_said_live_data_flow_on_and_no_number_is_missin
             assert not host.records[-1].historical
             resource.prlimit(edge.running.pid, resource.RLIMIT_FSIZE, unlimited)
             await came(host, lambda: "journal takes records again" in edge.log.read_text(), "the disk's return")
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
         plant.cancel()
     with Journal.open(tmp_path / "journal.db", 1 << 26) as journal:
@@ -176,7 +176,7 @@ async def test_the_status_pages_tell_how_it_is(tmp_path: Path, mosquitto: Broker
             _, metrics = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics")
             assert 'davylamp_edge_uplink_online{node="edge-1"} 1' in metrics
             assert 'davylamp_edge_device_answers{node="edge-1",device="rig"} 1' in metrics
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
 
 
 async def test_a_device_that_falls_silent_turns_bad_and_stays_born(tmp_path: Path, mosquitto: Broker) -> None:
@@ -222,11 +222,11 @@ async def test_s26_kills_at_random_moments_lose_nothing(tmp_path: Path, mosquitt
                 await asyncio.sleep(0.3 + (life * 7919 % 100) / 50)  # a different moment each time
                 if life % 4 == 3:
                     mosquitto.kill()
-                    mosquitto.start()
+                    await asyncio.to_thread(mosquitto.start)
                 else:
                     edge.kill()
                     edge.start()
             highest = host.stored.highest or 0
             await asyncio.to_thread(host.wait, lambda: not host.stored.missing(1, highest), "every number", 60.0)
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
         plant.cancel()

@@ -135,6 +135,7 @@ def test_an_exception_in_a_callback_does_not_end_the_thread(mosquitto: Broker) -
 def test_every_connect_carries_a_will_of_its_own_bdseq(tmp_path: Path, mosquitto: Broker) -> None:
     with edge_host(mosquitto) as host, watcher(mosquitto.port) as watching:
         watching.wait(Connected)
+        host.wait(lambda: host.subscriptions == 1, "the host to hear")  # or the kill may come before its connection
         mosquitto.kill()
         mosquitto.start()
         watching.wait(Connected, 2)

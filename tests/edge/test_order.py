@@ -107,7 +107,7 @@ async def test_s26_cuts_and_kills_keep_the_order_of_each_tag_and_every_value_of_
             await plant.aclose()
             await came(host, lambda: host.newest("rig", "comm_ok") is False, "that nothing more is served")
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every record")
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             found = arrivals(host)
     assert all(times == sorted(times) for times in found.live.values())
     assert all(times == sorted(times) for times in found.backlog.values())

@@ -133,7 +133,7 @@ async def test_what_a_new_config_says_nothing_about_goes_on_without_a_gap(tmp_pa
             text = await page(port, "metrics")
             assert metric(text, "device_scans_total", still_scans) > scans
             assert (metric(text, "config_reloads_total"), metric(text, "config_refused")) == (1, 0)
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await all_came(host, tmp_path)
             assert "lines_kept=1 lines_ended=2 lines_begun=2" in edge.log.read_text()
     limits = [DeviceDescription.decode(str(birth.value(DESCRIPTION))) for birth in births_of(host, "rig")]
@@ -170,7 +170,7 @@ async def test_a_real_cloud_takes_a_new_point_and_a_new_device_from_births_in_th
                 edge.reload()
                 wanted = {f"davylamp/edge-1/{name}/second" for name in ("rig", "new")}
                 await asyncio.to_thread(until, lambda: {t for t, v in values().items() if v == 8} >= wanted, "both")
-                assert edge.terminate() == 0
+                assert await edge.terminate() == 0
     finally:
         cloud.stop()
     log = Log(cloud.folder / "log.db")
@@ -208,7 +208,7 @@ async def test_a_bad_config_is_refused_whole_and_the_old_one_runs_on(tmp_path: P
             await came(host, logged(edge, "config reloaded"), "the good one")
             assert json.loads(await page(port, "healthz"))["config"] == "ok"
             assert "lines_kept=1 lines_ended=0 lines_begun=0" in edge.log.read_text()
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await all_came(host, tmp_path)
     assert len(host.of(MessageType.DBIRTH)) == 1
     held = rig.held_against(host, "count")
@@ -232,7 +232,7 @@ async def test_a_password_file_that_is_no_text_is_refused_and_the_old_config_run
             assert "password is not UTF-8; save it as UTF-8" in edge.log.read_text()
             seen = len(host.records)
             await came(host, lambda: len(host.records) > seen + 10, "records after it")
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
         plant.cancel()
 
 
@@ -265,7 +265,7 @@ async def test_s26_other_broker_settings_end_the_session_and_no_line(tmp_path: P
             before = host.stored.highest or 0
             await came(host, lambda: (host.stored.highest or 0) > before + 20, "what came after")
             await came(host, lambda: not host.stored.missing(1, before + 20), "what was journaled before")
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
             await all_came(host, tmp_path)
             assert "lines_kept=1 lines_ended=0 lines_begun=0" in edge.log.read_text()
     assert [seen.message.value("Davylamp/Keepalive") for seen in host.of(MessageType.NBIRTH)] == [15, 7]

@@ -58,7 +58,7 @@ async def test_the_real_edge_is_born_as_a_device_and_tells_what_it_measures(tmp_
             assert (figures["comm_ok"], figures["journal_refused"], figures["records_lost"]) == (True, False, 0)
             assert len(figures["config"]) == 12
             assert "certificate_days" not in described.points
-            assert edge.terminate() == 0
+            assert await edge.terminate() == 0
 
 
 async def test_a_certificate_that_ends_today_is_an_alarm_in_the_cloud(tmp_path: Path) -> None:

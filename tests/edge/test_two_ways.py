@@ -35,7 +35,7 @@ async def test_s26_a_cut_fibre_loses_nothing_and_the_gravest_comes_first_over_th
         await site.fares(standby="ok")
         await came(site.host, lambda: site.host.newest("_edge", "ways_lost") == 0, "the reading that ends it")
         assert len(site.host.of(MessageType.NBIRTH)) == 3, "a dead standby is no reason to leave the first way"
-        assert site.edge.terminate() == 0
+        assert await site.edge.terminate() == 0
         said = site.edge.log.read_text()
         await asyncio.to_thread(site.last_journaled)
     assert_none_twofold(site.host)

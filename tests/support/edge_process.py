@@ -106,9 +106,10 @@ class Process:
     def reload(self) -> None:
         self.running.send_signal(signal.SIGHUP)
 
-    def terminate(self) -> int:
+    async def terminate(self) -> int:
+        """End it in the proper way. Its devices often live in this loop, and it waits for their answers."""
         self.running.send_signal(signal.SIGTERM)
-        return self.running.wait(15)
+        return await asyncio.to_thread(self.running.wait, 15)
 
 
 @contextmanager
