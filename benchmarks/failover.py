@@ -90,7 +90,7 @@ async def _measured(rounds: int, scan_s: float) -> Found:
                     firsts_s.append(min(records[0].seen.at_s for records in (backlog, live) if records) - began_s)
                     behind += _behind(backlog)
                 site.gateway.mend(WAYS[carrying])
-            await asyncio.to_thread(site.edge.terminate)
+            await site.edge.terminate()
             last = await asyncio.to_thread(site.last_journaled)
             return _counted(site, last, Found(births_s, firsts_s, behind=behind))
 

@@ -92,7 +92,7 @@ async def test_s28_the_contact_of_an_agent_that_hangs_is_opened_by_the_module_it
 async def test_s28_the_contact_of_an_agent_that_is_stopped_is_opened_by_it(tmp_path: Path, mosquitto: Broker) -> None:
     async with site(tmp_path, mosquitto) as at:
         await at.living()
-        assert await asyncio.to_thread(at.edge.terminate) == 0
+        assert await at.edge.terminate() == 0
         assert not at.module.coils[WATCHDOG]
         assert not at.module.writes[-1].closed, "it wrote so itself"
         assert not socket_of(tmp_path / "journal.db").exists()

@@ -62,7 +62,7 @@ async def test_the_real_agent_is_ready_feeds_and_stops(tmp_path: Path, mosquitto
             with edge_process(config, **systemd.environment) as edge:
                 assert [await asyncio.to_thread(systemd.next) for _ in range(4)] == ["READY=1", *["WATCHDOG=1"] * 3]
                 await came(host, lambda: host.records, "a record")
-                assert await asyncio.to_thread(edge.terminate) == 0
+                assert await edge.terminate() == 0
                 assert systemd.drain()[-1] == "STOPPING=1"
 
 

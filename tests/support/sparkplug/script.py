@@ -254,7 +254,7 @@ async def _host_goes_and_the_edge_too(stage: Stage, edge: Process) -> None:
     states = stage.states()
     await stage.say(False, 3)
     await stage.until(lambda: stage.states() == states + 2, "the retained STATE at the edge")
-    await asyncio.to_thread(edge.terminate)
+    await edge.terminate()
     stage.host.confirms = True
     stage.host.say(True, 4)
 
@@ -269,7 +269,7 @@ async def _killed_and_stopped(stage: Stage, edge: Process) -> None:
     edge.start()
     await stage.birth(8, "rig")
     await stage.move_until(lambda: stage.host.seen[-1].topic.type is MessageType.DDATA)
-    await asyncio.to_thread(edge.terminate)
+    await edge.terminate()
 
 
 def _heard_count(host: EdgeHost, number: int) -> bool:
