@@ -1,5 +1,9 @@
-"""The edge: Modbus TCP polled at 1 Hz, every value changed, journal on, a real cloud confirming; all real processes."""
+"""The edge: Modbus TCP polled at 1 Hz, every value changed, journal on, a real cloud confirming; all real processes.
 
+``--peer thingsboard`` lets thingsboard-gateway poll the same devices after it, on the same broker, in the same run.
+"""
+
+import argparse
 import shutil
 import signal
 import tempfile
@@ -9,6 +13,7 @@ from pathlib import Path
 
 from davylamp_simulators.fleet import profile_text
 
+from benchmarks import thingsboard
 from benchmarks.processes import Stage, edge_on, metrics, online, stage, until
 from benchmarks.report import Figure, Report, at_least, at_most
 from benchmarks.sampler import Profile
@@ -31,6 +36,10 @@ class Case:
     mb: float
 
 
+BESIDE: tuple[tuple[int, int, float | None], ...] = ((10, 1000, 20.0), (1, 10_000, 20.0), (4, 500, None))
+"""Devices, points, and how many times the edge's CPU a peer should take; the last is one a peer has time for."""
+BESIDE_S = 10.0
+
 CASES = (Case(10, 1_000, 30.0, 5, 90), Case(1, 10_000, 10.0, 5, 90), Case(100, 1_000, 30.0, 45, 300))
 
 
@@ -49,18 +58,47 @@ class Found:
     unconfirmed: float
     requests_s: float
     """Modbus requests a second: one may ask for 125 registers at most."""
+    read_s: float
     profile: Profile
 
 
-def run() -> Report:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` takes."""
+    parser.add_argument("--peer", choices=("thingsboard",), help="measure it after the edge, in the same run")
+
+
+def run(peer: str | None = None) -> Report:
     """Measure ten devices of a thousand points, one of ten thousand, and a hundred of a thousand."""
     report = Report("edge")
     if shutil.which("mosquitto") is None:
         report.notes.append("Mosquitto is not installed: apt-get install mosquitto")
         return report
+    if peer is not None:
+        _beside_thingsboard(report)
+        return report
     for case in CASES:
         _tell(report, case, _measured(case.devices, case.points, case.window_s))
     return report
+
+
+def _beside_thingsboard(report: Report) -> None:
+    """Measure both; the gateway with its points asked for one by one, then in blocks."""
+    try:
+        gateway = thingsboard.python()
+    except thingsboard.NotInstalled as missing:
+        report.notes.append(str(missing))
+        return
+    for devices, points, times in BESIDE:
+        with tempfile.TemporaryDirectory() as name, stage(Path(name)) as site:
+            own = _run(site, devices, points, BESIDE_S)
+            delivered_s = own.read_s * own.stored / own.served
+            ours = thingsboard.Found(own.cores, own.busy, own.rss_mb, own.read_s, delivered_s)
+            one_by_one, blocks = (
+                thingsboard.measured(site, gateway, devices, points, BESIDE_S, blocks=blocks)
+                for blocks in (False, True)
+            )
+        report.figures += thingsboard.compared(devices, points, ours, one_by_one, blocks, times)
+    report.notes += thingsboard.NOTES
 
 
 def _tell(report: Report, case: Case, found: Found) -> None:
@@ -111,7 +149,7 @@ def _run(site: Stage, devices: int, points: int, window_s: float) -> Found:
 
     return Found(
         cores, busy, rss_mb, peak_mb, grown("late"), grown("losses"), served, cloud.stored(NO_POINT), unconfirmed,
-        grown("requests") / window_s, edge.profile(),
+        grown("requests") / window_s, grown("scans") * points / window_s, edge.profile(),
     )  # fmt: skip
 
 

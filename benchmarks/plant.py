@@ -1,6 +1,7 @@
 """A plant for the benchmarks: ``python -m benchmarks.plant DEVICES POINTS``; one JSON line per line it is told.
 
 It says its ports at once. ``freeze`` stops all values; then it says how many changed readings it has ever served.
+``count`` says so while they move.
 ``lift N`` puts device N's first point far above all others and says when, ``lower N`` lets it be.
 """
 
@@ -60,6 +61,8 @@ async def serve(devices: int, points: int) -> None:
     moving = asyncio.create_task(_move(counter), name="plant clock")
     while line := await asyncio.to_thread(sys.stdin.readline):
         match line.split():
+            case ["count"]:
+                _say(served=sum(meter.changed for meter in meters))
             case ["freeze"]:
                 moving.cancel()
                 await asyncio.sleep(2.0)  # two scans: whatever moved last has been asked for

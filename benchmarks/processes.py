@@ -59,9 +59,18 @@ class Part:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} ended: {self._log.read_text(encoding='utf-8')[-2000:]}")
+            raise self._ended()
         said: dict[str, Any] = json.loads(line)
         return said
+
+    def running(self) -> bool:
+        """Return True. Raises: RuntimeError where it ended instead."""
+        if self.process.poll() is not None:
+            raise self._ended()
+        return True
+
+    def _ended(self) -> RuntimeError:
+        return RuntimeError(f"{self.name} ended: {self._log.read_text(encoding='utf-8')[-2000:]}")
 
     def end(self) -> None:
         """Ask it to end, and wait for it."""
