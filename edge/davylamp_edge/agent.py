@@ -19,6 +19,7 @@ from davylamp_wire.profile import Profile
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from davylamp_wire.reading import Readings, Value
 
+from davylamp_edge.alarm_memory import note_left
 from davylamp_edge.beacon.asking import serve, socket_of
 from davylamp_edge.beacon.beacon import Beacon
 from davylamp_edge.birth import Births, Tags, nothing_stands
@@ -245,6 +246,7 @@ class Agent:
         """Decide the alarms of local points from now on; what was kept of them lies in the journal."""
         if self.local_alarms is None:
             if not any_local(devices):
+                note_left(self.journal)
                 return
             # Imported late: a gateway that decides nothing has no NumPy.
             from davylamp_edge.local_alarms import begun

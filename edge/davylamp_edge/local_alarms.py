@@ -24,15 +24,13 @@ from davylamp_wire.local_alarm import EdgeWord, LocalAlarm, encode_word
 from davylamp_wire.profile import Point
 from davylamp_wire.reading import Value
 
+from davylamp_edge.alarm_memory import KEPT, LEFT, LIFE, RUN
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import Installed
 from davylamp_edge.journal import Journal
 from davylamp_edge.report import Clock
 
 log = structlog.get_logger(__name__)
-
-LIFE, RUN, KEPT = "alarms_life", "alarms_run", "alarm "
-"""Under which the journal keeps the name of this memory, how often it was begun with, and (with its id) each alarm."""
 
 Tell = Callable[[str, EdgeWord, Mapping[str, str]], None]
 """Takes what there is to say of a device's alarms, and what to keep with it for the next start."""
@@ -184,6 +182,10 @@ def begun(config: EdgeConfig, journal: Journal, tell: Tell, wall_ms: Clock, stea
     journal.keep(LIFE, life)
     journal.keep(RUN, str(run))
     kept, node = journal.kept_under(KEPT), f"{config.group}/{config.node}"
+    if journal.kept(LEFT):  # others have decided since: what stood then says nothing of now
+        kept = _texts({name: _kept(text).left() for name, text in kept.items()})
+        tell("", NOTHING, {**kept, LEFT: ""})
+        kept = {name.removeprefix(KEPT): text for name, text in kept.items()}
     return LocalAlarms(node, life, run, kept, tell, lambda: Moment(steady_ms(), wall_ms()))
 
 

@@ -4,8 +4,8 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,8 @@ async def test_s26_sigkill_between_raise_and_return_loses_and_repeats_nothing(
                 metric = host.of(MessageType.DBIRTH)[0].message.find(LOCAL_ALARM)
                 assert metric is not None
                 (said,) = decode_word(str(metric.value), metric.time_ms or 0).alarms
-                assert (said.no, said.active, said.raised_ms) == (2, True, raises(host)[1].raised_ms)
+                assert (said.no, said.active) == (2, True)
+                assert abs((said.raised_ms or 0) - (raises(host)[1].raised_ms or 0)) <= 2, "two clocks in whole ms"
 
 
 def decided(status: int, standing: int, batches: int = -1) -> int:
@@ -235,6 +236,36 @@ async def test_a_reload_takes_points_in_and_out(tmp_path: Path) -> None:
         assert alarms.standing() == {}
         await agent.follow(agent._config, local)
         await until(lambda: words(journaled(agent.journal))[-1:] == ["H raised 2"])
+        stop.set()
+
+
+async def test_an_alarm_of_before_the_edge_left_it_to_the_cloud_is_no_ghost_once_it_is_local_again(
+    tmp_path: Path,
+) -> None:
+    """Started without a local point in between: what stood then says nothing, what was decided then is still told."""
+    async with plc(holding=[81, 0, 0, 0]) as rig:
+        async with running(agent_on(tmp_path, rig.address, level=LEVEL)) as agent:
+            await until(lambda: words(journaled(agent.journal)) == ["H raised 1"])
+        async with running(agent_on(tmp_path, rig.address, plain=PLAIN)) as agent:
+            assert words(journaled(agent.journal)) == ["H raised 1"]
+        again = agent_on(tmp_path, "127.0.0.1:1", level=LEVEL)
+        assert again.local_alarms is not None
+        assert again.local_alarms.standing() == {}
+        again.writer.start()  # and is killed before it has read anything
+        again.close()
+        async with running(agent_on(tmp_path, rig.address, level=LEVEL)) as agent:
+            assert agent.local_alarms is not None
+            assert agent.local_alarms.standing() == {}
+            await until(lambda: words(journaled(agent.journal)) == ["H raised 1", "H raised 2"])
+
+
+@asynccontextmanager
+async def running(agent: Agent) -> AsyncIterator[Agent]:
+    """Let an agent run for the length of a with block."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(agent.run(stop))
+        yield agent
         stop.set()
 
 
