@@ -12,7 +12,7 @@ from davylamp_wire.quality import Level
 from davylamp_alarms.batch import Bools, Floats, Ints
 from davylamp_alarms.conditions import Evidence, Phase, Rows, advance
 from davylamp_alarms.warning.rule import Levels, Samples
-from davylamp_alarms.watching.training import Plant, Trained, trained
+from davylamp_alarms.watching.training import Plant, Ready, trained
 from davylamp_alarms.watching.watch import Watch
 
 
@@ -86,7 +86,7 @@ def _lead(condition: "Condition", time_ms: Ints, value: Floats, level: Levels) -
 class Condition:
     """One watch under way: its rows, which of them are met, and the delays of the whole."""
 
-    def __init__(self, watch: Watch, ready: Trained, period_s: float) -> None:
+    def __init__(self, watch: Watch, ready: Ready, period_s: float) -> None:
         self.bank, self.joint, self.places, self.use = ready.bank, ready.joint, ready.places, watch.use
         self.found = np.zeros(len(self.bank), np.bool_)
         self.need = min(watch.need, len(self.bank))

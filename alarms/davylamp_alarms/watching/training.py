@@ -1,6 +1,7 @@
 """From a watch and a history to rows that are ready to judge."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ STILL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class Ready:
     """Rows of a rule, and which of the plant's tags they look at: each one, or (`joint`) one row at all of them."""
 
     bank: Bank
@@ -56,14 +57,13 @@ class Plant:
         return (self.tags + self.watches)[place]
 
 
-def trained(watch: Watch, plant: Plant) -> Trained | None:
+def trained(watch: Watch, plant: Plant) -> Ready | None:
     """Return the watch ready to judge; None: it has no tag, or there was nothing to learn from.
 
     Raises:
         WatchError: There is no such rule, or a setting of it is wrong.
     """
-    learns = watch.limit is not None or watch.rule == "unit"
-    places = np.array(matching(watch.tags, plant.tags, () if learns else plant.watches), np.intp)
+    places = np.array(matching(watch.tags, plant.tags, () if learns(watch) else plant.watches), np.intp)
     if not places.size:
         return None
     if watch.rule not in RULES:
@@ -78,16 +78,30 @@ def trained(watch: Watch, plant: Plant) -> Trained | None:
     return None if ready is None or len(ready.places) < watch.at_least else ready
 
 
-def _single(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Trained | None:
+def learns(watch: Watch) -> bool:
+    """Return whether there is something for training to find."""
+    return watch.limit is not None or watch.rule in ("unit", "normal")
+
+
+def _single(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Ready | None:
     """Return a row for each of the tags."""
+    if watch.rule == "normal":
+        rows = bank("normal", settings, len(places))
+        _put_normal(rows, plant.time_ms, plant.value[:, places])
+        return Ready(rows, places, joint=False)
     if watch.limit is None:
-        return Trained(bank(watch.rule, settings, len(places)), places, joint=False)
+        return Ready(bank(watch.rule, settings, len(places)), places, joint=False)
+    if watch.rule not in STATISTICS:
+        ways = " or ".join(STATISTICS)
+        raise WatchError(
+            f"watch {watch.id}, rule {watch.rule}: training finds no limit of it; give one, or take {ways}"
+        )
     places = places[_moves(plant.value[:, places])]
     if not places.size:
         return None
     rows = bank(watch.rule, {**settings, "limit": math.inf}, len(places))
-    _calibrate(rows, watch.limit, plant.time_ms, plant.value[:, places])
-    return Trained(rows, places, joint=False)
+    _calibrate(watch.rule, rows, watch.limit, plant.time_ms, plant.value[:, places])
+    return Ready(rows, places, joint=False)
 
 
 def _moves(value: Floats) -> Bools:
@@ -100,21 +114,47 @@ def _moves(value: Floats) -> Bools:
     return moves
 
 
-def _calibrate(rows: Bank, limit: Calibration, time_ms: Ints, value: Floats) -> None:
+STATISTICS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Floats]], Floats]]] = {
+    "ewma": (("shift",), lambda said: said["shift"]),
+    "cusum": (("above", "below"), lambda said: np.maximum(said["above"], said["below"])),
+}
+"""What a limit of these rules is compared with, from what their evidence says."""
+
+
+def _put_normal(rows: Bank, time_ms: Ints, value: Floats) -> None:
+    """Give what is normal to the tags that have days enough: the median of the days' means, as the rule takes it."""
+    state, settings = rows.state, rows.settings
+    day = time_ms // int(settings.day_s * 1000)
+    means = np.array([_mean(value[day == one]) for one in np.unique(day)[-settings.days :]]).reshape(-1, len(rows))
+    enough = np.isfinite(means).sum(axis=0) >= settings.least_days
+    for place in np.flatnonzero(enough).tolist():
+        state.train(slice(place, place + 1), np.nanmedian(means[:, place]))
+
+
+def _mean(value: Floats) -> Floats:
+    """Return the mean of each tag; NaN where it has no value."""
+    there = np.isfinite(value)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(there, value, 0.0).sum(axis=0) / there.sum(axis=0)
+    return mean
+
+
+def _calibrate(rule: str, rows: Bank, limit: Calibration, time_ms: Ints, value: Floats) -> None:
     """Set means, deviations and limits; the rows are left as the last of the history makes them."""
     mean, deviation = usual(value)
     rows.state.train(slice(0, len(rows)), mean, deviation)
-    shift = run(rows, time_ms, value, ("shift",))["shift"]
+    names, statistic = STATISTICS[rule]
+    shift = statistic(run(rows, time_ms, value, names))
     warm = min(int((time_ms - time_ms[0] < limit.skip_s * 1000).sum()), len(time_ms) // 2)
     found = (rms_limit if limit.of == "rms" else largest_limit)(shift, limit.times, warm)
     rows.state.limit[:] = np.maximum(found, limit.floor * np.abs(mean) / deviation)
 
 
-def _joint(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Trained | None:
+def _joint(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Ready | None:
     """Return one row that looks at all the tags together."""
     if watch.rule != "unit":
         inputs = [plant.name(place) for place in places] if watch.rule == "expression" else len(places)
-        return Trained(bank(watch.rule, {**settings, "inputs": inputs}, 1), places, joint=True)
+        return Ready(bank(watch.rule, {**settings, "inputs": inputs}, 1), places, joint=True)
     places = places[_moves(plant.value[:, places])]
     if len(places) < 2:
         return None
@@ -125,4 +165,4 @@ def _joint(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant)
     except unit_training.NotEnoughTraining:
         return None
     model.put(rows.state, 0)
-    return Trained(rows, places, joint=True)
+    return Ready(rows, places, joint=True)
