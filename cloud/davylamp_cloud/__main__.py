@@ -32,7 +32,7 @@ regulators with signed webhooks, and serves API and console. One process, one fo
 EPILOG = """\
 exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
 
-  davylamp-cloud check cloud.toml       find every mistake before the cloud runs
+  davylamp-cloud check cloud.toml       find every mistake before the cloud runs, and odd limits of registered tags
   davylamp-cloud run cloud.toml         run until SIGTERM or Ctrl-C; prints the console's address
   davylamp-cloud verify cloud.toml      check the hash chains of its transitions
   davylamp-cloud why cloud.toml TAG     why it alarmed, or did not; --at 03:10 for a moment of the past
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, act, words in (
         ("run", _run, "take, keep, watch and tell until stopped (运行)"),
-        ("check", _check, "read a config, say what it means or every mistake in it (检查配置)"),
+        ("check", _check, "read a config, say every mistake in it; judge all limits in force (检查配置与限值)"),
         ("verify", _verify, "check that no stored transition was changed (校验哈希链)"),
     ):
         command = commands.add_parser(name, help=words, description=words)
@@ -105,6 +105,9 @@ def load(file: Path) -> CloudConfig:
 
 
 def _check(given: argparse.Namespace) -> int:
+    # Imported late: a refused config needs no database.
+    from davylamp_cloud.register_page import register_lines
+
     config = load(given.file)
     print(f"{given.file}: good")
     print(f"  data      {config.data_dir}")
@@ -114,6 +117,8 @@ def _check(given: argparse.Namespace) -> int:
     for receiver in config.receivers:
         sources = ", ".join(receiver.hazard_sources) or "all hazard sources"
         print(f"  receiver  {receiver.name}: {', '.join(receiver.priorities)} of {sources}")
+    for line in register_lines(config.data_dir, config.language):
+        print(line)
     return OK
 
 

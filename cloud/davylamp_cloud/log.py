@@ -269,6 +269,15 @@ class Log:
         row = self._reader().execute("SELECT description FROM births WHERE id = ?", (identity,)).fetchone()
         return str(row[0])
 
+    def latest_descriptions(self, node: str | None = None, device: str | None = None) -> dict[tuple[str, str], str]:
+        """Return what each (node, device) said of itself last, JSON; of all, or of those named."""
+        rows = self._reader().execute(
+            "SELECT node, device, description, max(id) FROM births "
+            "WHERE (? IS NULL OR node = ?) AND (? IS NULL OR device = ?) GROUP BY node, device",
+            (node, node, device, device),
+        )
+        return {(node, device): description for node, device, description, _ in rows}
+
     def confirmed(self) -> list[Confirmed]:
         """Return the settled record numbers of every node and journal epoch."""
         rows = self._reader().execute("SELECT node, epoch, intervals, at_ms FROM confirmed ORDER BY node, at_ms")

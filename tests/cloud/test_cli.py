@@ -11,7 +11,7 @@ from davylamp_cloud.__main__ import BAD_INPUT, FAILED, OK, main
 from support.cloud_process import CloudProcess, until
 from support.host import host
 from support.services import Broker
-from support.speaker import Speaker
+from support.speaker import Speaker, gas_point, limit
 
 EXAMPLE = Path(__file__).parents[2] / "cloud" / "example.toml"
 
@@ -108,3 +108,32 @@ def test_a_token_fits_the_hash_beside_it(capsys: pytest.CaptureFixture[str]) -> 
 def test_dashboards_are_written_as_files(tmp_path: Path) -> None:
     assert main(["grafana", "write", str(tmp_path)]) == OK
     assert len(list(tmp_path.glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("language", "error", "warning"),
+    [
+        ("en", "error: park/edge-1/store/bad limits.L1: is 3 as limits.L2 is", "warning: park/edge-1/store/gas limits"),
+        ("zh", "错误 park/edge-1/store/bad limits.L1：与 limits.L2 同为 3", "警告 park/edge-1/store/gas limits"),
+    ],
+)
+def test_check_judges_every_registered_tag_beside_a_running_cloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, error: str, warning: str
+) -> None:
+    path = tmp_path / "cloud.toml"
+    path.write_text(f'data_dir = "cloud"\nlanguage = "{language}"\n', encoding="utf-8")
+    bad = {"L1": limit(3.0, deadband=0.1), "L2": limit(3.0)}
+    points = {
+        "bad": gas_point(gas="NH3", limits=bad),
+        "gas": gas_point(gas="Cl2"),
+        "level": gas_point(kind="process", unit="%", limits={}),
+        "mute": gas_point(kind="status", range=None, limits={}),
+    }
+    with host(tmp_path / "cloud") as running:
+        running.hear(*Speaker(points=points).birth())
+        running.settle()
+        assert main(["check", str(path)]) == OK
+    said = capsys.readouterr().out
+    for line in (error, warning, "tags without limits (无限值的位号): 1", "    park/edge-1/store/level", ": 4"):
+        assert line in said
+    assert "mute" not in said

@@ -156,7 +156,7 @@ def test_an_override_of_limits_is_checked_against_range_and_the_other_limits(wri
     (found,) = mistakes(write, f"{HEAD}{DEVICE}points.gas.limits.L1 = {limit}")
     assert "points.gas" in found
     assert "11 lies outside the range 0..10" in found
-    assert "limits.L1 (11) lies above limits.L2 (3)" in found
+    assert "limits.L1: 11 lies above limits.L2 (3)" in found
 
 
 def test_a_limit_without_a_source_cannot_be_written(write: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from davylamp_wire.ceilings import above_ceiling, unjudged
 from davylamp_wire.config import ConfigError
+from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.profile import Point, load_profile, load_profiles, shipped_profiles
 
@@ -54,7 +55,7 @@ OXYGEN = {"kind": "gas", "gas": "O2", "unit": "%VOL", "range": (0, 25)}
     ],
 )
 def test_a_limit_that_cannot_work_is_named(limits: dict[str, Any], said: dict[str, Any], reason: str) -> None:
-    (line,) = unworkable(point(limits, **said), "p")
+    (line,) = below("p", unworkable(point(limits, **said)))
     assert line.startswith(reason)
 
 
@@ -70,7 +71,7 @@ def test_a_limit_that_cannot_work_is_named(limits: dict[str, Any], said: dict[st
     ],
 )
 def test_a_limit_that_works_is_left_alone(limits: dict[str, Any], said: dict[str, Any]) -> None:
-    assert list(unworkable(point(limits, **said), "p")) == []
+    assert list(below("p", unworkable(point(limits, **said)))) == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_limit_that_works_is_left_alone(limits: dict[str, Any], said: dict[str
 def test_levels_above_the_standards_ceiling_are_told(
     limits: dict[str, Any], said: dict[str, Any], found: list[str]
 ) -> None:
-    told = list(above_ceiling(point(limits, **said), "p"))
+    told = list(below("p", above_ceiling(point(limits, **said))))
     assert [line.split(" (")[0] for line in told] == found
     assert all("GB/T 50493-2019" in line for line in told)
 
@@ -115,7 +116,7 @@ def test_a_profile_whose_limits_cannot_work_is_refused(tmp_path: Path) -> None:
 
 def test_shipped_profiles_keep_the_ceilings_but_for_carbon_monoxide_by_gb_6222() -> None:
     told = {
-        f"{profile.name}/{name}": sum(1 for _ in above_ceiling(each, name))
+        f"{profile.name}/{name}": sum(1 for _ in above_ceiling(each))
         for profile in load_profiles(shipped_profiles()).values()
         for name, each in profile.points.items()
         if each.kind == "gas"

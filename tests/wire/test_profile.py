@@ -170,7 +170,7 @@ def test_s09_a_loop_that_can_map_no_current_is_refused(tmp_path: Path, loop: str
 
 def test_limits_out_of_order_are_refused(tmp_path: Path) -> None:
     low = TANK[TANK.index("[points.level.limits.H]") :].replace("limits.H", "limits.L").replace("10", "11")
-    assert "limits.L (11) lies above limits.H (10)" in "\n".join(mistakes(tmp_path, TANK + low))
+    assert "limits.L: 11 lies above limits.H (10)" in "\n".join(mistakes(tmp_path, TANK + low))
 
 
 def test_all_broken_profiles_are_named_and_a_sites_own_replaces_ours(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ publication (ethylene oxide, bromine) are left out.
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from davylamp_wire.finding import Finding
+
 if TYPE_CHECKING:
     from davylamp_wire.profile import Limit, LimitKind, Point
 
@@ -46,27 +48,35 @@ GASES = (OXYGEN, *EXPOSURE)
 _FIRST, _SECOND = ("L1", "H"), ("L2", "HH")
 _ROUNDING = 1e-6
 _CLAUSES = {
-    COMBUSTIBLE: "GB/T 50493-2019: first level at most 25 %LEL, second 50",
-    OXYGEN: "GB/T 50493-2019: oxygen low 19.5 %VOL, high 23.5; clause from memory",
+    COMBUSTIBLE: (
+        "GB/T 50493-2019: first level at most 25 %LEL, second 50",
+        "GB/T 50493-2019：一级不高于 25 %LEL，二级不高于 50 %LEL",
+    ),
+    OXYGEN: (
+        "GB/T 50493-2019: oxygen low 19.5 %VOL, high 23.5; clause from memory",
+        "GB/T 50493-2019：缺氧 19.5 %VOL、富氧 23.5 %VOL；条款凭记忆",
+    ),
 }
-_TOXIC = "GB/T 50493-2019: first level at most 100 % of the exposure limit, second 200 %"
+_TOXIC = (
+    "GB/T 50493-2019: first level at most 100 % of the exposure limit, second 200 %",
+    "GB/T 50493-2019：一级不高于职业接触限值的 100 %，二级不高于 200 %",
+)
 
 
-def above_ceiling(point: "Point", key: str) -> Iterator[str]:
-    """Yield one line per level of a gas detector that comes later than the standard allows."""
+def above_ceiling(point: "Point") -> Iterator[Finding]:
+    """Yield every level of a gas detector that comes later than the standard allows."""
     if point.kind != "gas" or not point.limits:
         return
     if point.gas == OXYGEN:
-        yield from _oxygen(point, key)
+        yield from _oxygen(point)
         return
     levels = _levels(point)
     if levels is None:
         return
-    clause = _CLAUSES.get(point.unit, _TOXIC)
     for kinds, ceiling in zip((_FIRST, _SECOND), levels, strict=True):
         for kind, limit in _of(point.limits, kinds):
             if limit.value > ceiling * (1 + _ROUNDING):
-                yield f"{key}.limits.{kind}: {limit.value:g} is above {ceiling:g} {point.unit} ({clause})"
+                yield _late(kind, limit, f"{ceiling:g} {point.unit}", _CLAUSES.get(point.unit, _TOXIC))
 
 
 def unjudged(point: "Point") -> bool:
@@ -85,15 +95,25 @@ def _levels(point: "Point") -> tuple[float, float] | None:
     return None if own is None else (own, 2 * own)
 
 
-def _oxygen(point: "Point", key: str) -> Iterator[str]:
+def _oxygen(point: "Point") -> Iterator[Finding]:
     if point.unit != "%VOL":
         return
     for kind, limit in _of(point.limits, ("L",)):
         if limit.value < OXYGEN_LOW:
-            yield f"{key}.limits.{kind}: {limit.value:g} is below {OXYGEN_LOW:g} %VOL ({_CLAUSES[OXYGEN]})"
+            yield _late(kind, limit, f"{OXYGEN_LOW:g} %VOL", _CLAUSES[OXYGEN], above=False)
     for kind, limit in _of(point.limits, ("H",)):
         if limit.value > OXYGEN_HIGH:
-            yield f"{key}.limits.{kind}: {limit.value:g} is above {OXYGEN_HIGH:g} %VOL ({_CLAUSES[OXYGEN]})"
+            yield _late(kind, limit, f"{OXYGEN_HIGH:g} %VOL", _CLAUSES[OXYGEN])
+
+
+def _late(kind: "LimitKind", limit: "Limit", bound: str, clause: tuple[str, str], *, above: bool = True) -> Finding:
+    """Return that a level comes later than a bound, with the clause that says so."""
+    en, zh = clause
+    return Finding(
+        f"limits.{kind}",
+        f"{limit.value:g} is {'above' if above else 'below'} {bound} ({en})",
+        f"{limit.value:g} {'高于' if above else '低于'} {bound}（{zh}）",
+    )
 
 
 def _of(limits: "Mapping[LimitKind, Limit]", kinds: tuple[str, ...]) -> "Iterator[tuple[LimitKind, Limit]]":

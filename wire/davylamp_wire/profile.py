@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from davylamp_wire.arrays import expanded
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
+from davylamp_wire.finding import Finding, below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.quality import Level, Reason
 
@@ -220,21 +221,29 @@ def _problems_of(point: Point) -> Iterable[str]:
 def _limit_problems(point: Point) -> Iterable[str]:
     if point.limits and point.type is DataType.STRING:
         yield "limits need a number, this point is a string"
-    yield from limit_problems(point.limits, point.range)
+    yield from map(str, limit_problems(point.limits, point.range))
 
 
-def limit_problems(limits: Mapping[LimitKind, Limit], span: tuple[float, float] | None) -> Iterator[str]:
-    """Yield one line per limit outside the instrument's range, or on the wrong side of its neighbour."""
+def limit_problems(limits: Mapping[LimitKind, Limit], span: tuple[float, float] | None) -> Iterator[Finding]:
+    """Yield every limit outside the instrument's range, or on the wrong side of its neighbour."""
     if span:
         low, high = span
         for kind, limit in limits.items():
             if not low <= limit.value <= high:
-                yield f"limits.{kind}: {limit.value:g} lies outside the range {low:g}..{high:g}"
+                yield Finding(
+                    f"limits.{kind}",
+                    f"{limit.value:g} lies outside the range {low:g}..{high:g}",
+                    f"{limit.value:g} 超出量程 {low:g}..{high:g}",
+                )
     for kinds in (("LL", "L", "H", "HH"), ("L1", "L2")):
         present = [(kind, limits[LimitKind(kind)].value) for kind in kinds if LimitKind(kind) in limits]
         for (lower, a), (upper, b) in pairwise(present):
             if a > b:
-                yield f"limits.{lower} ({a:g}) lies above limits.{upper} ({b:g}); order them LL <= L < H <= HH"
+                yield Finding(
+                    f"limits.{lower}",
+                    f"{a:g} lies above limits.{upper} ({b:g}); order them LL < L < H < HH, L1 < L2",
+                    f"{a:g} 高于 limits.{upper}（{b:g}）；应依次为 LL < L < H < HH, L1 < L2",
+                )
 
 
 class DetectorGroup(Section):
@@ -313,11 +322,16 @@ class Profile(Section):
         return self
 
 
-def unhandled(limits: Mapping[LimitKind, Limit], key: str) -> Iterator[str]:
-    """Yield one line per limit without a first action: nobody may be woken without being told what to do."""
+def unhandled(limits: Mapping[LimitKind, Limit]) -> Iterator[Finding]:
+    """Yield every limit without a first action: nobody may be woken without being told what to do."""
     for kind, limit in limits.items():
         if limit.action is None:
-            yield f'{key}.limits.{kind}.action: is missing; write the first thing to do, {{zh = "…", en = "…"}}'
+            form = '{zh = "…", en = "…"}'
+            yield Finding(
+                f"limits.{kind}.action",
+                f"is missing; write the first thing to do, {form}",
+                f"缺少；请写首要处置，{form}",
+            )
 
 
 def unshown(states: Mapping[str, Text], key: str) -> Iterator[str]:
@@ -373,8 +387,8 @@ def load_profile(path: Path) -> Profile:
 
 
 def _unsaid(point: Point, key: str) -> Iterator[str]:
-    yield from unhandled(point.limits, key)
-    yield from unworkable(point, key)
+    yield from below(key, unhandled(point.limits))
+    yield from below(key, unworkable(point))
     yield from unshown(point.states, key)
     yield from unmapped(point.loop, key)
 

@@ -116,11 +116,21 @@ class TouchedView:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingView:
+    """What the linter finds odd: `severity` is error (it can never work) or warning, `where` the field."""
+
+    severity: str
+    where: str
+    text: Bilingual
+
+
+@dataclass(frozen=True, slots=True)
 class EditPreviewView:
-    """Every alarm an edit touches, and whether it takes two persons."""
+    """Every alarm an edit touches, whether it takes two persons, and what is odd about the limits it wants."""
 
     two_persons: bool
     alarms: list[TouchedView]
+    findings: list[FindingView]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from davylamp_alarms.edit_preview import Touched
 from davylamp_alarms.transition import Refusal, Why
-from davylamp_wire.profile import Limit, LimitKind, limit_problems
+from davylamp_wire.profile import Limit, LimitKind, Point, unhandled
 from fastapi import APIRouter, Path, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -29,6 +29,7 @@ from davylamp_cloud.api.edit_bodies import (
     WantedLimits,
 )
 from davylamp_cloud.api.errors import ApiError, not_found
+from davylamp_cloud.api.findings import added_errors, point_in_force, shown, told_together
 from davylamp_cloud.api.gate import Editor, Reader
 from davylamp_cloud.api.language import Bilingual, both, mark
 from davylamp_cloud.api.parts import ACTS, REFUSALS, CloudParts, Parts
@@ -52,7 +53,7 @@ def limitsin_force(parts: CloudParts, actor: Reader, index: Index) -> LimitsView
 def preview_limits(parts: CloudParts, actor: Editor, index: Index, body: WantedLimits) -> EditPreviewView:
     """Show what an edit would do to every alarm it touches; nothing is changed."""
     entry = entry_at(parts, actor, index)
-    return previewed(parts, entry, edit_said(parts, actor, entry, body))
+    return previewed_limits(parts, actor, entry, body)
 
 
 @router.put("/tags/{index}/limits", responses={**ACTS, 202: {"model": Answer}})
@@ -96,7 +97,7 @@ def edit_said(parts: Parts, actor: Actor, entry: Entry, body: WantedLimits) -> d
     _, live = in_force(parts, entry)
     _check_unit(entry, body)
     wanted = {kind: Limit.model_validate(limit.model_dump()) for kind, limit in body.limits.items()}
-    _check_limits(entry, live, wanted)
+    _check_limits(point_in_force(parts, entry, live), wanted)
     limits = {kind.value: limit.model_dump(mode="json") for kind, limit in wanted.items()}
     return {**edit_act(actor, "limits", body.version, ""), "tag": entry.tag, "limits": limits}
 
@@ -113,13 +114,25 @@ def verified(parts: Parts, actor: Actor, entry: Entry, kind: LimitKind, body: Ve
     return put_in_force(parts, entry, said)
 
 
-def previewed(parts: Parts, entry: Entry, said: Mapping[str, Any]) -> EditPreviewView:
-    """Return what an edit would do. Raises ApiError 409 with the reason where it cannot be done."""
+def previewed_limits(parts: Parts, actor: Actor, entry: Entry, body: WantedLimits) -> EditPreviewView:
+    """Return what an edit of limits would do. Raises ApiError where it is mistaken or cannot be done."""
+    said = edit_said(parts, actor, entry, body)
+    return previewed(parts, entry, said, {LimitKind(k): Limit.model_validate(one) for k, one in said["limits"].items()})
+
+
+def previewed(
+    parts: Parts, entry: Entry, said: Mapping[str, Any], wanted: Mapping[LimitKind, Limit]
+) -> EditPreviewView:
+    """Return what an edit would do, and what is odd about the limits it wants.
+
+    Raises ApiError 409 with the reason where it cannot be done.
+    """
     now_ms = parts.cloud.now_ms()
     found = examine(parts, lambda evaluator: evaluator.preview(entry.tag, said, now_ms))
     if isinstance(found, Refusal):
         raise _refused(parts, entry, found, int(said["base"]))
-    return EditPreviewView(found.two, [_touched(one) for one in found.touched])
+    odd = shown(point_in_force(parts, entry, in_force(parts, entry)[1]), wanted)
+    return EditPreviewView(found.two, [_touched(one) for one in found.touched], odd)
 
 
 def in_force(parts: Parts, entry: Entry) -> tuple[Row, Settings]:
@@ -153,21 +166,24 @@ def _check_unit(entry: Entry, body: WantedLimits) -> None:
         )  # fmt: skip
 
 
-def _check_limits(entry: Entry, live: Settings, wanted: Mapping[LimitKind, Limit]) -> None:
-    """Refuse limits that contradict each other, and new ones that say nobody what to do (SAFETY S24, S30)."""
-    mistakes = list(limit_problems(wanted, entry.range))
-    for kind, limit in wanted.items():
-        known = live.limits.get(kind)
-        if limit.action is None and (known is None or known.action is not None):
-            mistakes.append(f"limits.{kind}.action: is missing; write the first thing to do in zh and en")
+def _check_limits(now: Point, wanted: Mapping[LimitKind, Limit]) -> None:
+    """Refuse limits that cannot work, and new ones that say nobody what to do (SAFETY S24, S30).
+
+    What is in force already and cannot work is shown, and stands in nobody's way.
+    """
+    mistakes = list(added_errors(now, wanted))
+    for one in unhandled(wanted):
+        known = now.limits.get(LimitKind(one.key.split(".")[1]))
+        if known is None or known.action is not None:
+            mistakes.append(one)
     if mistakes:
         raise ApiError(
             422,
             "bad_limits",
-            both(mark("These limits cannot be right: {mistakes}."), mistakes="; ".join(mistakes)),
+            both(mark("These limits cannot be right: {mistakes}."), mistakes=told_together(mistakes)),
             both(mark("Mend what is named: limits in order, inside the range, each with a first action.")),
             where="limits",
-            details=mistakes,
+            details=[str(one) for one in mistakes],
         )  # fmt: skip
 
 

@@ -37,8 +37,7 @@ def list_proposals(parts: CloudParts, actor: Reader) -> list[ProposalView]:
 def preview_proposal(parts: CloudParts, actor: Editor, proposal: ProposalId) -> EditPreviewView:
     """Show what accepting a proposal would do; nothing is changed."""
     found = proposal_of(parts, actor, proposal)
-    said = edit_act(actor, "accept", found.version, "")
-    return previewed(parts, entry_at(parts, actor, found.index), {**said, "proposal": proposal})
+    return previewed_proposal(parts, actor, found)
 
 
 @router.post("/proposals/{proposal}/accept", responses={**ACTS, 202: {"model": Answer}})
@@ -58,6 +57,15 @@ async def reject_proposal(
 
 
 # what the console uses as well
+
+
+def previewed_proposal(parts: Parts, actor: Actor, found: ProposalView) -> EditPreviewView:
+    """Return what accepting a proposal would do. Raises ApiError 409 with the reason where it cannot be done."""
+    table = schema.PROPOSALS
+    row = parts.cloud.state.row(select(table.c.settings).where(table.c.id == found.id))
+    wanted = {} if row is None else Settings.model_validate(row["settings"]).limits
+    said = {**edit_act(actor, "accept", found.version, ""), "proposal": found.id}
+    return previewed(parts, entry_at(parts, actor, found.index), said, wanted)
 
 
 async def decided(request: Request, parts: Parts, actor: Actor, op: str, proposal: str, body: Decide) -> Answer:

@@ -18,12 +18,10 @@ from davylamp_cloud.api.commands import Answer
 from davylamp_cloud.api.edit_bodies import Decide, DifferenceView, EditLimits, EditPreviewView, Verify, WantedLimits
 from davylamp_cloud.api.edits import (
     Index,
-    edit_act,
-    edit_said,
     edited,
     entry_at,
     limits_view,
-    previewed,
+    previewed_limits,
     verified,
 )
 from davylamp_cloud.api.errors import ApiError
@@ -32,7 +30,7 @@ from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.parts import CloudParts, Parts
 from davylamp_cloud.api.permissions import Permission
-from davylamp_cloud.api.proposals import ProposalId, decided, proposal_of, proposals
+from davylamp_cloud.api.proposals import ProposalId, decided, previewed_proposal, proposal_of, proposals
 from davylamp_cloud.api.words import PRIORITIES, number
 from davylamp_cloud.console.answers import Form, carried_out, form_of, reader_of
 from davylamp_cloud.console.limit_form import limits_of_form
@@ -70,10 +68,8 @@ def proposal_list(request: Request, parts: CloudParts, actor: Allowed) -> HTMLRe
 def proposal_dialog(request: Request, parts: CloudParts, actor: Editor, proposal: ProposalId) -> HTMLResponse:
     """Show what accepting a proposal would do."""
     reader, found = reader_of(request, parts), proposal_of(parts, actor, proposal)
-    entry = entry_at(parts, actor, found.index)
-    said = {**edit_act(actor, "accept", found.version, ""), "proposal": proposal}
     try:
-        shown = _shown(reader, previewed(parts, entry, said))
+        shown = _shown(reader, previewed_proposal(parts, actor, found))
     except ApiError as error:
         shown = _wrong(reader, error)
     return HTMLResponse(reader.render("parts/proposal.html", proposal=found, **shown))
@@ -141,7 +137,7 @@ def _preview(reader: Reader, parts: Parts, actor: Actor, index: int, form: Form)
     wanted = limits_of_form(parts, entry, form)
     try:
         body = WantedLimits.model_validate(wanted)
-        shown = _shown(reader, previewed(parts, entry, edit_said(parts, actor, entry, body)))
+        shown = _shown(reader, previewed_limits(parts, actor, entry, body))
     except ValidationError as error:
         shown = {"wrong": "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())}
     except ApiError as error:
@@ -156,6 +152,7 @@ def _shown(reader: Reader, found: EditPreviewView) -> dict[str, Any]:
     return {
         "alarms": found.alarms,
         "two_persons": found.two_persons,
+        "findings": found.findings,
         "decision": lambda word: reader.translate(DECISIONS[word]),
         "field": lambda name: reader.translate(FIELDS[name]),
         "value": lambda difference, end: _value(reader, difference, end),
@@ -163,7 +160,8 @@ def _shown(reader: Reader, found: EditPreviewView) -> dict[str, Any]:
 
 
 def _wrong(reader: Reader, error: ApiError) -> dict[str, Any]:
-    return {"wrong": " ".join([reader.say(error.what), reader.say(error.do), *error.details])}
+    unsaid = (line for line in error.details if line not in error.what.en)
+    return {"wrong": " ".join([reader.say(error.what), reader.say(error.do), *unsaid])}
 
 
 def _value(reader: Reader, difference: DifferenceView, end: str) -> str:

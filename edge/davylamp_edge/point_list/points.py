@@ -95,7 +95,7 @@ def points_of(lines: Sequence[Line], driver: str, locate: Locate, origin: Path) 
         except ValueError as error:
             mistakes.append(f"{where}: {error}")
         else:
-            mistakes.extend(f"{where}: {mistake.removeprefix('.')}" for mistake in unworkable(point, ""))
+            mistakes.extend(f"{where}: {found}" for found in unworkable(point))
             _note(points, _unique(_name(tag, line.number), points.found), point, line.cells)
     if mistakes:
         raise ConfigError(mistakes)

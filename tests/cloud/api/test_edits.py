@@ -153,6 +153,52 @@ def test_s30_a_mistaken_limit_is_refused_by_name_and_nothing_is_logged(
     assert room.running.log.last_seq == before
 
 
+@pytest.mark.parametrize(
+    ("l1", "place", "words"),
+    [
+        ({"value": 3.0}, "limits.L1", ("is 3 as limits.L2 is", "与 limits.L2 同为 3")),
+        ({"value": 0.0}, "limits.L1", ("0 always stands", "0 会一直报警")),
+        ({"value": 1.0, "deadband": 1.5}, "limits.L1.deadband", ("it never clears", "永不恢复")),
+    ],
+)
+def test_a_limit_that_cannot_work_is_refused_in_both_languages(
+    client: Clients, l1: dict[str, Any], place: str, words: tuple[str, str]
+) -> None:
+    body = wanted(L1={**l1, "source": SOURCE, "action": ACTION})
+    engineer = client("engineer")
+    for answer in (engineer.post(f"{LIMITS}/preview", json=body), save(engineer, body)):
+        said = answer.json()
+        assert (answer.status_code, said["error"]) == (422, "bad_limits")
+        assert f"{place}: " in said["what"]["en"]
+        assert words[0] in said["what"]["en"]
+        assert words[1] in said["what"]["zh"]
+    assert engineer.get(LIMITS).json()["version"] == 1
+
+
+def test_what_is_odd_and_works_is_shown_before_saving(room: DutyRoom, client: Clients) -> None:
+    for gas, level, words in ((None, 0.9, "has no known ceiling"), ("Cl2", 0.9, "0.9 is above 0.34 ppm")):
+        if gas:
+            room.edge.points = {"gas": gas_point(gas=gas)}
+            room.running.hear(*room.edge.birth())
+            room.running.settle()
+        found = client("engineer").post(f"{LIMITS}/preview", json=wanted(l1=level)).json()["findings"]
+        assert found[0]["severity"] == "warning"
+        assert words in found[0]["text"]["en"]
+    assert save(client("engineer"), wanted(l1=0.9)).status_code == 200
+
+
+def test_an_error_that_is_in_force_already_stands_in_nobodys_way(room: DutyRoom, client: Clients) -> None:
+    room.edge.device, limits = "other", {"L1": limit(3.0, deadband=0.1), "L2": limit(3.0)}
+    room.edge.points = {"gas": gas_point(limits=limits)}
+    room.running.hear(*room.edge.birth())
+    room.running.settle()
+    engineer = client("engineer")
+    both = {kind: {"value": 3.0, "deadband": 0.2, "source": SOURCE, "action": ACTION} for kind in ("L1", "L2")}
+    shown = engineer.post("/api/v1/tags/1/limits/preview", json={"version": 1, "limits": both})
+    assert shown.status_code == 200
+    assert ("error", "limits.L1") in [(one["severity"], one["where"]) for one in shown.json()["findings"]]
+
+
 def test_an_edit_needs_a_comment(client: Clients) -> None:
     assert client("engineer").put(LIMITS, json=wanted(l1=0.9)).status_code == 422
 

@@ -96,6 +96,24 @@ def test_a_mistake_is_named_in_the_preview_and_cannot_be_saved(room: DutyRoom, c
     expect(page.get_by_role("button", name="按预览保存")).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    ("locale", "refused", "shown"),
+    [("zh-CN", "0 会一直报警", "无上限可核对"), ("en", "0 always stands", "has no known ceiling")],
+)
+def test_the_linter_refuses_what_cannot_work_and_shows_what_is_odd_before_saving(
+    room: DutyRoom, chromium: Browser, locale: str, refused: str, shown: str
+) -> None:
+    words = WORDS[locale]
+    page = sign_in(room, chromium, "li", locale)
+    edit(page, "0.9", words)
+    expect(page.locator("#edit-preview .odd")).to_contain_text(shown)
+    expect(page.get_by_role("button", name=words["save"])).to_have_count(1)
+    page.locator("[name='L1.value']").fill("0")
+    page.get_by_role("button", name=words["preview"], exact=True).click()
+    expect(page.locator("#edit-preview [role=alert]")).to_contain_text(refused)
+    expect(page.get_by_role("button", name=words["save"])).to_have_count(0)
+
+
 def test_a_new_limit_says_whether_it_would_raise(room: DutyRoom, chromium: Browser) -> None:
     page = sign_in(room, chromium, "li")
     page.locator("#tags").get_by_role("button", name="限值:").click()
