@@ -36,8 +36,12 @@ class Verdict(StrEnum):
 
 
 def source_of(record: Record) -> Source:
-    """Return the node and device whose birth or readings a record is; everything else is the cloud's own."""
-    return (record.node, record.device) if record.kind in (RecordKind.DATA, RecordKind.BIRTH) else CLOUD
+    """Return the node and device that a record comes from; everything else is the cloud's own.
+
+    Of changes, only what an edge's birth says of its own alarms names a device.
+    """
+    theirs = record.kind in (RecordKind.DATA, RecordKind.BIRTH) or (record.kind is RecordKind.CHANGE and record.device)
+    return (record.node, record.device) if theirs else CLOUD
 
 
 class Blame:
@@ -74,7 +78,7 @@ class Blame:
         resting = self._resting(now_s)
         if not resting:
             return [], records
-        out = [record.kind is RecordKind.DATA and source_of(record) in resting for record in records]
+        out = [record.kind is not RecordKind.BIRTH and source_of(record) in resting for record in records]
         end = out.index(not out[0]) if not all(each == out[0] for each in out) else len(out)
         return (records[:end], []) if out[0] else ([], records[:end])
 

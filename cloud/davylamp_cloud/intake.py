@@ -303,7 +303,7 @@ class Intake:
         if alarms is not None and isinstance(alarms.value, str):
             told = {"op": "edge_alarms", "device": f"{node.id}/{slug(born.device)}", "said": alarms.value}
             stamped = {**told, "stamp_ms": alarms.time_ms or now_ms}
-            self._submit([_record(RecordKind.CHANGE, stamped, now_ms, node.id)], now_ms)
+            self._submit([_record(RecordKind.CHANGE, stamped, now_ms, node.id, born.device)], now_ms)
 
     def _birth(self, node: EdgeNode, said: Said | Birth, payload: bytes, number: int, now_ms: int) -> Birth:
         """Log a birth. What was said before in the same words is stored once; the values of a foreign one are kept."""
@@ -484,5 +484,5 @@ def _controls(birth: Birth) -> dict[int, str]:
     return {alias: name for alias, index, name in triples if index == CONTROL}
 
 
-def _record(kind: RecordKind, said: Mapping[str, Any], now_ms: int, node: str = "") -> NewRecord:
-    return NewRecord(kind, json.dumps(said, ensure_ascii=False).encode(), now_ms, node)
+def _record(kind: RecordKind, said: Mapping[str, Any], now_ms: int, node: str = "", device: str = "") -> NewRecord:
+    return NewRecord(kind, json.dumps(said, ensure_ascii=False).encode(), now_ms, node, device)

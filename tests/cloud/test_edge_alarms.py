@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Why
+from davylamp_cloud import blame
 from davylamp_cloud.blame import MOST_OF_ONE
 from davylamp_cloud.edge_words import Text, gathered
 from davylamp_cloud.reasons import ending, reason
@@ -251,6 +252,30 @@ def test_s01_a_local_raise_that_is_set_aside_is_heard_of_from_the_birth_that_is_
             running.pass_time(0.5)
             asked.append(running.rebirths())
         assert (asked[50], asked[-1]) == (1, 2), "once a minute at most"
+
+
+def test_s14_births_whose_alarms_the_engine_fails_on_are_their_devices_fault_and_stop_no_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blame, "MOST_OF_ONE", 2)
+    edge, other = local_edge(), Speaker(node="edge-2")
+    sound = Engine.edge_born
+
+    def edge_born(engine: Engine, *said: Any) -> Any:
+        if said[1] == "park/edge-1/store":
+            raise IndexError("a mistake in the engine")
+        return sound(engine, *said)
+
+    with host(tmp_path) as running:
+        hear(running, other, *other.birth())
+        hear(running, other, other.data([0.2]))
+        monkeypatch.setattr(Engine, "edge_born", edge_born)
+        for _ in range(5):
+            hear(running, edge, *edge.birth())
+            hear(running, other, other.data([0.2]))
+        assert not running.failures
+        hear(running, other, other.data([8.0]))
+        assert {"L1 raised B", "L2 raised B"} <= set(running.events())
 
 
 def stamped(message: tuple[str, bytes], stamp_ms: int) -> tuple[str, bytes]:
