@@ -36,7 +36,7 @@ def with_limit(limit: float) -> Register:
 
 
 def spans_of(register: Register) -> tuple[Span, ...]:
-    return spans(run(register, records()), END_MS)
+    return spans((said.transition for said in run(register, records())), END_MS)
 
 
 def test_todays_rules_give_the_live_transitions() -> None:
@@ -47,7 +47,7 @@ def test_todays_rules_give_the_live_transitions() -> None:
         live += engine.apply(reading(row, value))
         live += engine.tick(2 * row + 2, at_ms, at_ms, "live", {})
     assert live
-    assert list(run(RULES, records())) == live
+    assert [said.transition for said in run(RULES, records())] == live
     found = spans_of(RULES)
     assert len(compare(found, found).same) == len(found) == 2
 
@@ -67,5 +67,5 @@ def test_a_lower_limit_comes_earlier_and_stands_longer() -> None:
 
 
 def test_what_stands_at_the_end_stands_until_the_end() -> None:
-    found = spans(run(RULES, records()[:40]), END_MS)
+    found = spans((said.transition for said in run(RULES, records()[:40])), END_MS)
     assert [(span.to_ms, span.ended) for span in found] == [(END_MS, False)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.definition import Register
@@ -30,7 +31,14 @@ class Link:
 Recorded = Batch | Tick | Link
 
 
-def run(register: Register, recorded: Iterable[Recorded]) -> Iterator[Transition]:
+class Said(NamedTuple):
+    """A transition, and when its record arrived: what people hear counts by that time."""
+
+    transition: Transition
+    at_ms: int
+
+
+def run(register: Register, recorded: Iterable[Recorded]) -> Iterator[Said]:
     """Yield what the engine says of the records with these rules, as it goes: a caller may stop at any record.
 
     Raises:
@@ -38,7 +46,15 @@ def run(register: Register, recorded: Iterable[Recorded]) -> Iterator[Transition
     """
     engine = Engine(register)
     for record in recorded:
-        yield from _taken(engine, record)
+        yield from take(engine, record)
+
+
+def take(engine: Engine, record: Recorded) -> list[Said]:
+    """Return what the engine says of one record."""
+    if not (steps := _taken(engine, record)):
+        return []
+    at_ms = int(record.arrival_ms[-1]) if isinstance(record, Batch) else record.at_ms
+    return [Said(step, at_ms) for step in steps]
 
 
 def _taken(engine: Engine, record: Recorded) -> list[Transition]:

@@ -1,0 +1,172 @@
+"""A CSV of readings: which of two shapes it has, and its readings moment by moment.
+
+```
+wide: time,LT-1101,PT-1102        long: time,tag,value,quality
+      03:10:00,15.2,0.41                03:10:00,LT-1101,15.2,good
+```
+"""
+
+import csv
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, TextIO
+
+from davylamp_wire.config import ConfigError
+
+from davylamp_cloud.backtest.cells import time_in
+
+ENCODINGS = ("utf-8-sig", "gb18030")
+"""A spreadsheet of a Chinese office writes the second."""
+
+DELIMITERS = ",;\t"
+TAG = ("tag", "tag_id", "point", "name", "位号", "点位", "测点")
+VALUE = ("value", "val", "值", "数值")
+QUALITY = ("quality", "质量")
+LOOKED_AT = 1 << 16
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What of a file is wanted: ``from_ms <= time < to_ms``; None: from its beginning, to its end."""
+
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+    def has(self, time_ms: int) -> bool:
+        """Return whether a time lies in it."""
+        return (self.from_ms is None or time_ms >= self.from_ms) and not self.after(time_ms)
+
+    def after(self, time_ms: int) -> bool:
+        """Return whether a time lies behind it."""
+        return self.to_ms is not None and time_ms >= self.to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A file that was looked at: its header, and how it is written."""
+
+    path: Path
+    zone: tzinfo
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+
+    @property
+    def long(self) -> bool:
+        """Whether each line is one reading."""
+        return self.place(TAG) is not None and self.place(VALUE) is not None
+
+    def place(self, names: Sequence[str]) -> int | None:
+        """Return where a column is that is called by one of these names."""
+        lower = [cell.lower() for cell in self.header]
+        return next((lower.index(name) for name in names if name in lower), None)
+
+    @contextmanager
+    def rows(self) -> Iterator["CsvRows"]:
+        """Open the file behind its header."""
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            found = csv.reader(file, delimiter=self.delimiter)
+            next(found)
+            yield CsvRows(self, file, found, self.path.stat().st_size)
+
+
+@dataclass(slots=True)
+class CsvRows:
+    """The lines of an open file; what went wrong with one names it."""
+
+    of: CsvFile
+    file: TextIO
+    lines: Any  # csv.reader's type has no public name
+    size: int
+    last: tuple[str, int] = ("", 0)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Yield each line with as many cells as the header has; empty lines are none."""
+        cells = len(self.of.header)
+        try:
+            for row in self.lines:
+                if len(row) != cells:
+                    if not row:
+                        continue
+                    raise self.mistake(f"has {len(row)} cells, the header has {cells}; mend the line, or the header")
+                yield row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise self.mistake(f"cannot be read ({error}); save the file as UTF-8, one reading or row a line") from None
+
+    def time(self, cell: str) -> int:
+        """Return a time; the same text as before is not read again."""
+        if cell != self.last[0]:
+            self.last = cell, self._read(cell)
+        return self.last[1]
+
+    def _read(self, cell: str) -> int:
+        found = time_in(cell, self.of.zone)
+        if found is None:
+            raise self.mistake(f"{cell!r} is no time; write 2026-11-27T03:10:00 (or +08:00 behind it), or seconds")
+        return found
+
+    @property
+    def done(self) -> float:
+        """How much of the file was read, 0 to 1."""
+        return min(1.0, self.file.buffer.tell() / max(1, self.size))
+
+    def mistake(self, what: str) -> ConfigError:
+        """Return what is wrong with the line read last."""
+        return ConfigError([f"{self.of.path}: line {self.line}: {what}"])
+
+    @property
+    def line(self) -> int:
+        """Number of the line read last."""
+        return int(self.lines.line_num)
+
+
+@dataclass(slots=True)
+class Doubts:
+    """Cells that held no number, and counted as bad readings: how many, and the first (line, tag, cell)."""
+
+    count: int = 0
+    first: tuple[int, str, str] = (0, "", "")
+
+    def note(self, line: int, tag: str, cell: str) -> None:
+        """Count one."""
+        self.count += 1
+        if self.count == 1:
+            self.first = line, tag, cell
+
+
+def look_at(path: Path, zone: tzinfo) -> CsvFile:
+    """Return how a file is written.
+
+    Raises:
+        ConfigError: It cannot be read, or its header names no tags.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(LOOKED_AT)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read ({error.strerror}); name an existing file"]) from None
+    encoding = _encoding(head)
+    first = head.decode(encoding, errors="ignore").partition("\n")[0].rstrip("\r")
+    delimiter = max(DELIMITERS, key=first.count)
+    header = tuple(cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), []))
+    if len(header) < 2:
+        way = "write a header: time and one column per tag, or time,tag,value and if need be quality"
+        raise ConfigError([f"{path}: line 1: names no tags; {way}"])
+    return CsvFile(path, zone, encoding, delimiter, header)
+
+
+def _encoding(head: bytes) -> str:
+    """Return the first encoding the beginning of a file is written in; its last character may be cut in two."""
+    for encoding in ENCODINGS:
+        try:
+            getincrementaldecoder(encoding)().decode(head, final=len(head) < LOOKED_AT)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return ENCODINGS[0]

@@ -1,0 +1,82 @@
+"""From the columns of a CSV and a person's rules to what the engine starts from: the way a profile's point goes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from davylamp_alarms.definition import AlarmDef, Register, TagDef
+from davylamp_wire.config import ConfigError, parse
+from davylamp_wire.lint import unworkable
+from davylamp_wire.profile import Point
+
+from davylamp_cloud.backtest.rules import FIXED, Rule, Rules, limits_with
+from davylamp_cloud.settings import Settings, alarm_defs, settings_of, tag_def, templates_of
+
+POSITION = "csv"
+"""The operating position of tags whose names say none: the first part of an id does."""
+
+SOURCE = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A tag as a CSV names it. `period_s` is how far apart its readings usually are."""
+
+    name: str
+    period_s: float
+
+    @property
+    def tag_id(self) -> str:
+        """The id the engine knows it by."""
+        return self.name if "/" in self.name else f"{POSITION}/{self.name}"
+
+    @property
+    def node(self) -> str:
+        """Whose link its readings depend on: there is one for each position."""
+        return f"{self.tag_id.partition('/')[0]}/{SOURCE}"
+
+
+def name_of(tag_id: str) -> str:
+    """Return how a CSV names a tag."""
+    return tag_id.removeprefix(f"{POSITION}/")
+
+
+def register_of(columns: Sequence[Column], rules: Rules) -> Register:
+    """Return the columns with the limits that rules give them; one without rules is a tag without alarms.
+
+    Raises:
+        ConfigError: Every limit that cannot be, or could never work.
+    """
+    mistakes: list[str] = []
+    tags: list[TagDef] = []
+    alarms: list[AlarmDef] = []
+    for place, column in enumerate(columns):
+        try:
+            settings = _settings(column, rules)
+        except ConfigError as error:
+            mistakes += error.mistakes
+            continue
+        tags.append(tag_def(column.tag_id, column.node, settings))
+        alarms += alarm_defs(column.tag_id, place, column.node, templates_of(settings))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Register(tuple(tags), tuple(alarms))
+
+
+def _settings(column: Column, rules: Rules) -> Settings:
+    """Return what a tag's rules make of it. It falls silent by its kind, or as slowly as the file itself reports."""
+    said = [rule for _, rule in rules.of(column.name, column.tag_id)]
+    where = f"{rules.origin}: {column.name}"
+    fixed = _fixed(said)
+    limits = limits_with({}, said, where)
+    point = parse(Point, {"zh": column.name, "en": column.name, "unit": "", **fixed, "limits": limits}, where)
+    if mistakes := list(unworkable(point, where)):
+        raise ConfigError(mistakes)
+    settings = settings_of(point, SOURCE)
+    if point.max_silence_s is not None or settings.silence_s >= column.period_s:
+        return settings
+    return settings.model_copy(update={"silence_s": column.period_s})
+
+
+def _fixed(rules: Sequence[Rule]) -> Mapping[str, Any]:
+    return {name: getattr(rule, name) for rule in rules for name in FIXED if getattr(rule, name) is not None}
