@@ -6,6 +6,7 @@ from typing import Any
 
 from davylamp_alarms.definition import AlarmDef, Register, TagDef
 from davylamp_wire.config import ConfigError, parse
+from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.profile import Point
 
@@ -70,7 +71,7 @@ def _settings(column: Column, rules: Rules) -> Settings:
     fixed = _fixed(said)
     limits = limits_with({}, said, where)
     point = parse(Point, {"zh": column.name, "en": column.name, "unit": "", **fixed, "limits": limits}, where)
-    if mistakes := list(unworkable(point, where)):
+    if mistakes := list(below(where, unworkable(point))):
         raise ConfigError(mistakes)
     settings = settings_of(point, SOURCE)
     if point.max_silence_s is not None or settings.silence_s >= column.period_s:

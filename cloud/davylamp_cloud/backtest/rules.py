@@ -2,7 +2,7 @@
 
 ```toml
 ["LT-11*"]                     # an id, or a pattern: * any characters, ? one
-kind = "process"               # what a profile's point says: kind, unit, range, max_silence_s
+kind = "process"               # what a profile's point says: kind, unit, gas, range, max_silence_s
 range = [0.0, 20.0]
 limits.H = { value = 16.0, deadband = 0.2, on_delay_s = 5 }
 without = ["HH"]               # limits that go
@@ -26,7 +26,7 @@ from pydantic import Field
 TRIED: Mapping[str, str] = {"standard": "backtest", "basis": "proposal"}
 """The source of a limit that is only tried. One that goes into force needs its own (SAFETY S30)."""
 
-FIXED = ("kind", "unit", "range", "max_silence_s")
+FIXED = ("kind", "unit", "gas", "range", "max_silence_s")
 """What a tag keeps for life: only a CSV, which knows nothing of its tags, is told."""
 
 
@@ -51,6 +51,7 @@ class Rule(Section):
 
     kind: Literal["process", "gas", "fire", "status", "diagnostic"] | None = None
     unit: str | None = None
+    gas: str | None = None
     range: tuple[float, float] | None = None
     max_silence_s: float | None = Field(default=None, gt=0)
     limits: dict[LimitKind, TriedLimit] = Field(default_factory=dict)
