@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from davylamp_alarms.watching import watch
 from davylamp_alarms.watching.recorded import Recorded, follow
 from davylamp_alarms.watching.watch import Plan
 from davylamp_wire.config import load
@@ -19,7 +20,8 @@ from benchmarks.warning.parts import SPLIT, SPLIT_ROW, TUNED_ON, Part, belongs, 
 from benchmarks.warning.predictions import HERE, plans, predict, write
 from benchmarks.warning.reading import FORMATS, DataError, Entry, entries, places, read, room
 
-CONFIGURATIONS = sorted(HERE.glob("*.toml"))
+DEFAULTS = Path(watch.__file__).with_name("defaults.toml")
+CONFIGURATIONS = [*sorted(HERE.glob("*.toml")), DEFAULTS]
 HEAD = "file,dataset,rows,columns,sampling_s,train_rows"
 TEXTS = {
     "skab": (

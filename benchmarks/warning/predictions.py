@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from davylamp_alarms.batch import Bools
 from davylamp_alarms.watching.recorded import Recorded, follow
-from davylamp_alarms.watching.watch import Plan
+from davylamp_alarms.watching.watch import Plan, default_plan
 from davylamp_wire.config import load
 
 from benchmarks.warning.reading import REFERENCES, DataError, Entry, places, read, room
 
 HERE = Path(__file__).parent
-DEFAULTS = "defaults"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def plans(sets: Iterable[str], defaults: bool) -> dict[str, Plan]:
     Raises:
         ConfigError: A configuration is missing or wrong; the message names file and key.
     """
-    return {name: load(Plan, HERE / f"{DEFAULTS if defaults else name}.toml") for name in sets}
+    return {name: default_plan() if defaults else load(Plan, HERE / f"{name}.toml") for name in sets}
 
 
 def predict(

@@ -37,6 +37,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
   davylamp-cloud verify cloud.toml      check the hash chains of its transitions
   davylamp-cloud why cloud.toml TAG     why it alarmed, or did not; --at 03:10 for a moment of the past
   davylamp-cloud backtest --csv day.csv --rules new.toml   what other limits would have changed
+  davylamp-cloud train cloud.toml --from 7d --out plant.json   learn from a week of normal operation
   davylamp-cloud token                  make a token, and the hash of it for the config
 
 The config file is explained key by key in cloud/example.toml."""
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     _add_why(commands.add_parser("why", help="why a tag alarmed or did not, at a moment (为什么报警或不报警)"))
     _add_backtest(commands.add_parser("backtest", help="what other limits would have changed (规则回测)"))
+    _add_train(commands.add_parser("train", help="let statistical rules learn from a window of history (训练)"))
     commands.add_parser("token", help="make a token and its hash (生成令牌)").set_defaults(act=_token)
     _add_grafana(commands.add_parser("grafana", help="dashboards for Grafana (仪表盘)"))
     return parser
@@ -89,6 +91,13 @@ def _add_backtest(backtest: argparse.ArgumentParser) -> None:
 
     command.add_options(backtest)
     backtest.set_defaults(act=command.backtest)
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
+    from davylamp_cloud.training import command
+
+    command.add_options(train)
+    train.set_defaults(act=lambda given: command.train(given, load(given.file)))
 
 
 def _add_grafana(grafana: argparse.ArgumentParser) -> None:

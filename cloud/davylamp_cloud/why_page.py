@@ -57,7 +57,7 @@ def answer(config: CloudConfig, tag: str, at: str | None, language: str | None, 
     return "\n".join(lines(found, zone, language or config.language))
 
 
-def time_of(text: str, now_ms: int, zone: tzinfo) -> int:
+def time_of(text: str, now_ms: int, zone: tzinfo, option: str = "--at") -> int:
     """Return a time a person typed as UTC milliseconds: ISO 8601, a clock of today, or so long ago ("10m").
 
     Raises:
@@ -76,7 +76,7 @@ def time_of(text: str, now_ms: int, zone: tzinfo) -> int:
             found = found if found.tzinfo else found.replace(tzinfo=zone)
     except ValueError:
         way = "write 2026-11-27T03:10:00, 03:10, or 10m"
-        raise ConfigError([f"--at: {text!r} is no time; {way}"]) from None
+        raise ConfigError([f"{option}: {text!r} is no time; {way}"]) from None
     return round(found.timestamp() * 1000)
 
 

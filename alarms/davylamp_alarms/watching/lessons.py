@@ -64,6 +64,12 @@ def _untaught(watch: Watch, plant: Plant, found: Learnt | None) -> list[Untaught
     if len(tags) < watch.at_least:
         zh, en = f"至少需要 {watch.at_least} 个位号", f"it is for {watch.at_least} tags or more"
         return [Untaught(watch=watch.id, zh=zh, en=en)]
+    if watch.at_most and len(tags) > watch.at_most:
+        zh, en = (
+            f"最多 {watch.at_most} 个位号，请按装置分别训练",
+            f"it is for {watch.at_most} tags at most: train unit by unit",
+        )
+        return [Untaught(watch=watch.id, zh=zh, en=en)]
     if found is None and watch.rule in JOINT:
         zh = "有变化的位号不足两个，或完整的数据行太少"
         return [Untaught(watch=watch.id, zh=zh, en="fewer than two tags move, or too few rows are whole")]

@@ -64,7 +64,7 @@ def trained(watch: Watch, plant: Plant) -> Ready | None:
         WatchError: There is no such rule, or a setting of it is wrong.
     """
     places = np.array(matching(watch.tags, plant.tags, () if learns(watch) else plant.watches), np.intp)
-    if not places.size:
+    if not places.size or len(places) > (watch.at_most or len(places)):
         return None
     if watch.rule not in RULES:
         raise WatchError(f"watch {watch.id}: there is no rule {watch.rule!r}; there are {', '.join(sorted(RULES))}")

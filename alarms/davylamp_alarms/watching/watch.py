@@ -1,7 +1,9 @@
 """A watch: a statistical rule over some of a plant's tags, as a person writes it down."""
 
+import tomllib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from importlib.resources import files
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -36,7 +38,7 @@ class Watch(Settings):
         limit: Where training finds the limit. Without it the limit is among the settings.
         quantile: Of T² and Q in training, for the rule `unit`.
         need: How many of the tags must meet the rule at once; all there are where there are fewer.
-        at_least: With fewer tags to look at the watch is not for this plant, and says nothing.
+        at_least: With fewer tags to look at the watch is not for this plant, and says nothing; `at_most`: with more.
         on_delay_samples: The on-delay of a plant whose period is not known yet; it is added to `on_delay_s`.
         use: What it says is a warning, only an input of watches after it, or makes what it found bad for those.
     """
@@ -49,6 +51,7 @@ class Watch(Settings):
     quantile: float = Field(default=0.975, gt=0, lt=1)
     need: int = Field(default=1, ge=1)
     at_least: int = Field(default=1, ge=1)
+    at_most: int | None = Field(default=None, ge=1)
     on_delay_s: float = Field(default=0.0, ge=0)
     off_delay_s: float = Field(default=0.0, ge=0)
     on_delay_samples: int = Field(default=0, ge=0)
@@ -72,6 +75,11 @@ class Plan(Settings):
         if twice:
             raise ValueError(f"two watches are named {', '.join(twice)}: give each an id of its own")
         return self
+
+
+def default_plan() -> Plan:
+    """Return the plan of a plant of which nobody knows anything yet: defaults.toml beside this file."""
+    return Plan.model_validate(tomllib.loads(files(__package__).joinpath("defaults.toml").read_text(encoding="utf-8")))
 
 
 def matching(patterns: Sequence[str], tags: Sequence[str], watches: Sequence[str] = ()) -> list[int]:
