@@ -256,14 +256,21 @@ class Evaluator:
             self._adopt(record, self.register.tags[tag], settings, found, work)
 
     def _adopt(self, record: Record, tag: Tag, wanted: Settings, found: Introduced, work: Work) -> None:
-        """Put in force what an edge decides by already. A limit whose alarm stands goes only by two persons (S20)."""
+        """Put in force what an edge decides by already. A limit whose alarm stands goes only by two persons (S20).
+
+        What is refused waits for persons; who decides is never in doubt meanwhile.
+        """
         answer = self._adopted(record, tag, wanted)
         if isinstance(answer, Refusal):
             found.proposals += self.register.propose(tag, wanted, record.seq, record.time_ms)
             wanted = wanted.model_copy(update={"limits": {**tag.settings.limits, **wanted.limits}})
             answer = self._adopted(record, tag, wanted)
         if isinstance(answer, Refusal):
-            raise ValueError(answer.en)
+            wanted = tag.settings.model_copy(update={"local": wanted.local})
+            answer = self._adopted(record, tag, wanted)
+        if isinstance(answer, Refusal):
+            work.unreadable.append(Unreadable(record.seq, record.time_ms, f"birth: {tag.tag_id}: {answer.en}"))
+            return
         work.steps += self._steps(answer, record)
         if wanted == tag.settings:
             return

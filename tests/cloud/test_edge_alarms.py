@@ -153,6 +153,29 @@ def test_s20_a_limit_taken_out_at_the_edge_while_its_alarm_stands_waits_for_two_
         assert running.events()[-1] == "L2 closed A"
 
 
+def test_s20_a_point_that_is_no_longer_local_is_decided_here_although_its_new_limits_wait_for_two_persons(
+    tmp_path: Path,
+) -> None:
+    """The laxer limit would end what stands; nobody at all decided the point before, neither edge nor cloud."""
+    edge = local_edge()
+    with host(tmp_path) as running:
+        hear(running, edge, *edge.birth())
+        hear(running, edge, edge.data([4.5]))
+        hear(running, edge, edge.alarms(said(1)))
+        edge.points = {"gas": gas_point(limits={"L1": limit(1.5), "L2": limit(6.0)})}
+        hear(running, edge, *edge.birth())
+        assert "L2 cleared D" not in running.events()
+        (proposal,) = running.state.rows(select(schema.PROPOSALS).where(schema.PROPOSALS.c.state == "open"))
+        hear(running, edge, edge.data([0.1]))
+        hear(running, edge, edge.data([5.0]))
+        decided = [event for event in running.events() if "L2" in event]
+        assert decided == ["L2 raised B", "L2 updated B", "L2 cleared D", "L2 raised B"]
+        assert running.change("accept", proposal=proposal["id"], second="wang").refusal is None
+        hear(running, edge, edge.data([0.1]))
+        hear(running, edge, edge.data([5.0]))
+        assert [event for event in running.events() if "L2" in event][4:] == ["L2 closed A"]
+
+
 def test_an_alarm_that_is_no_longer_local_is_decided_here_again(tmp_path: Path) -> None:
     edge = local_edge()
     with host(tmp_path) as running:
