@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 
 import structlog
@@ -36,6 +36,23 @@ Tell = Callable[[str, EdgeWord, Mapping[str, str]], None]
 """Takes what there is to say of a device's alarms, and what to keep with it for the next start."""
 
 NOTHING = EdgeWord("", 0, ())
+
+TRIES = 25
+"""How often, five times a second at least, what cannot be told is tried again."""
+
+
+@dataclass(slots=True)
+class Untold:
+    """What there is to tell of one device, and what to keep with it."""
+
+    said: list[LocalAlarm] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    failures: int = 0
+
+    def failed(self) -> bool:
+        """Count a failure; return whether its words must go one by one, so that one costs no other (SAFETY S14)."""
+        self.failures += 1
+        return self.failures >= TRIES
 
 
 class LocalAlarms:
@@ -61,6 +78,7 @@ class LocalAlarms:
         self._priorities: dict[str, int] = {}
         self._memory = {name: _kept(text) for name, text in kept.items()}
         self._conditions = Conditions([], [], {}, now())
+        self._untold: dict[str, Untold] = {}
         self._stepped_s: float | None = None
         self.changes = self.failures = 0
         self._failing: set[str] = set()
@@ -77,6 +95,7 @@ class LocalAlarms:
             self._conditions = Conditions(tags, alarms, self._memory, now)
             self._places = places
             self._failing &= places.keys() | {""}
+            self._untold = {device: untold for device, untold in self._untold.items() if device in places}
             self._device_of = {alarm.id: alarm.id.split("/")[2] for alarm in alarms}
             self._names_of = {}
             for name, device in self._device_of.items():
@@ -101,7 +120,7 @@ class LocalAlarms:
             with self._lock:
                 now = self._now()
                 self._hand_on(self._conditions.take(tags, numbers, qualities, times, now), now)
-            self._failing.discard(device)
+            self._recover(device)
         except Exception:
             self._fail(device)
 
@@ -111,11 +130,15 @@ class LocalAlarms:
             with self._lock:
                 now = self._now()
                 self._hand_on(self._conditions.tick(now), now)
-            self._failing.discard("")
+            self._recover("")
         except Exception:
             self._fail("")
         if not self._failing:
             self._stepped_s = time.monotonic()
+
+    def _recover(self, device: str) -> None:
+        if device not in self._untold:
+            self._failing.discard(device)
 
     def _fail(self, device: str) -> None:
         self.failures += 1
@@ -124,15 +147,28 @@ class LocalAlarms:
         self._failing.add(device)
 
     def _hand_on(self, changes: Sequence[Change], now: Moment) -> None:
-        """Tell what changed, device by device, and what to keep together with the last of it."""
+        """Tell what changed, device by device, and what to keep with it. What cannot be told now is told next time."""
         self.changes += len(changes)
-        devices = list(dict.fromkeys(self._device_of[change.alarm.id] for change in changes))
-        kept = _texts(self._conditions.keep(now))
-        for device in devices:
-            mine = tuple(self._said(change) for change in changes if self._device_of[change.alarm.id] == device)
-            self._tell(device, EdgeWord(self._life, self._run, mine), kept if device == devices[-1] else {})
-        if kept and not devices:
-            self._tell("", NOTHING, kept)
+        for change in changes:
+            self._untold.setdefault(self._device_of[change.alarm.id], Untold()).said.append(self._said(change))
+        for name, text in _texts(self._conditions.keep(now)).items():
+            self._untold.setdefault(self._device_of[name.removeprefix(KEPT)], Untold()).kept[name] = text
+        for device, untold in list(self._untold.items()):
+            if self._told(device, untold.said, untold.kept):
+                del self._untold[device]
+            elif untold.failed():
+                del self._untold[device]
+                for alarm in untold.said:
+                    self._told(device, [alarm], {})
+                self._told("", [], untold.kept)
+
+    def _told(self, device: str, said: Sequence[LocalAlarm], kept: Mapping[str, str]) -> bool:
+        try:
+            self._tell(device, EdgeWord(self._life, self._run, tuple(said)), kept)
+        except Exception:
+            self._fail(device)
+            return False
+        return True
 
     def _said(self, change: Change) -> LocalAlarm:
         point, _, kind = change.alarm.id.rpartition("/")[2].partition("#")

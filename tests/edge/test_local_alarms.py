@@ -4,21 +4,24 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from davylamp_alarms.local import Conditions
+from davylamp_alarms.local import Conditions, Moment
 from davylamp_edge.agent import Agent
 from davylamp_edge.check import mistakes_in
 from davylamp_edge.config import EdgeConfig
+from davylamp_edge.install import install
 from davylamp_edge.journal import Journal
+from davylamp_edge.local_alarms import TRIES, LocalAlarms
 from davylamp_edge.records import JournalClass
 from davylamp_edge.summary import summarise
-from davylamp_wire.local_alarm import LocalAlarm, decode_word
+from davylamp_wire.local_alarm import EdgeWord, LocalAlarm, decode_word
 from davylamp_wire.payload import LOCAL_ALARM, data_payload, decode
+from davylamp_wire.quality import GOOD
 from davylamp_wire.topic import MessageType
 from support.edge_host import EdgeHost, edge_host
 from support.edge_process import came, config_of, edge_process, fetch
@@ -292,6 +295,55 @@ async def test_s13_readings_that_cannot_be_decided_are_counted_and_the_engine_co
 
 def broken(*_: object) -> None:
     raise RuntimeError("a mistake in the rule")
+
+
+class Told:
+    """Takes what local alarms tell; fails so often, and for ever where a point is poison."""
+
+    def __init__(self, failures: int = 0, poison: str = "") -> None:
+        self.failures, self.poison = failures, poison
+        self.alarms: list[LocalAlarm] = []
+        self.kept: dict[str, str] = {}
+
+    def __call__(self, device: str, word: EdgeWord, kept: Mapping[str, str]) -> None:
+        if self.failures or any(alarm.point == self.poison for alarm in word.alarms):
+            self.failures = max(0, self.failures - 1)
+            raise RuntimeError("a mistake in what is told")
+        self.alarms += word.alarms
+        self.kept |= kept
+
+
+def deciding(tell: Told) -> LocalAlarms:
+    """Return local alarms of two points, on a clock that stands."""
+    table = {"node": "edge-1", "broker": {"host": "127.0.0.1", "port": 1}, "devices": [device("127.0.0.1:1")]}
+    config = EdgeConfig.model_validate({**table, "journal": {"path": "journal.db", "max_bytes": 1 << 24}})
+    alarms = LocalAlarms("davylamp/edge-1", "life", 1, {}, tell, lambda: Moment(1_000, 1_795_500_000_000))
+    alarms.follow(install(config, {"rig": profile({"level": LEVEL, "other": LEVEL})}))
+    return alarms
+
+
+def test_s26_what_cannot_be_told_at_once_is_told_later_in_its_order() -> None:
+    told = Told(failures=2)
+    alarms = deciding(told)
+    alarms.see("rig1", [0], [81], [GOOD], [1])
+    assert (told.alarms, alarms.figures()["failing"]) == ([], 1)
+    alarms.see("rig1", [0], [50], [GOOD], [2])
+    assert told.alarms == []
+    alarms.tick()
+    assert words(told.alarms) == ["H raised 1", "H normal 1"]
+    assert len(told.kept) == 1
+    alarms.see("rig1", [0], [50], [GOOD], [3])
+    assert alarms.figures()["failing"] == 0
+
+
+def test_s14_a_word_that_can_never_be_told_keeps_no_other_back_for_long() -> None:
+    told = Told(poison="level")
+    alarms = deciding(told)
+    alarms.see("rig1", [0, 1], [81, 81], [GOOD, GOOD], [1, 1])
+    for _ in range(TRIES):
+        alarms.tick()
+    assert [alarm.point for alarm in told.alarms] == ["other"]
+    assert len(told.kept) == 2
 
 
 async def test_s03_delays_end_although_the_device_says_the_same_again_and_again(tmp_path: Path) -> None:
