@@ -130,6 +130,7 @@ class Conditions:
     ) -> list[Change]:
         """Meet readings of different tags, NaN where there is no value; `times_ms` are when they were measured."""
         at_ms, count = self._at(now), len(tags)
+        self._make_way(tags, at_ms)
         stamps = np.full(count, at_ms, np.int64)
         nothing, live = np.zeros(count, np.int64), np.zeros(count, np.bool_)
         batch = Batch.of(nothing, tags, stamps, values, qualities, live, stamps)
@@ -172,9 +173,14 @@ class Conditions:
         return {name: self._to_keep(name, now) for name in self._configured}
 
     def _at(self, now: Moment) -> int:
-        """Return a moment later than all before: what arrives later is later."""
-        self._last_ms = max(now.steady_ms, self._last_ms + 1)
+        self._last_ms = max(now.steady_ms, self._last_ms)
         return self._last_ms
+
+    def _make_way(self, tags: Sequence[int], at_ms: int) -> None:
+        """Let what arrives now be later than what these tags had, within the same millisecond too."""
+        column, mine = self._memory.layout.tags, np.asarray(tags, np.int64)
+        column.time_ms[mine] = np.minimum(column.time_ms[mine], at_ms - 1)
+        column.good_ms[mine] = np.minimum(column.good_ms[mine], at_ms - 1)
 
     def _row(self, name: str) -> int:
         alarm = self._configured[name]

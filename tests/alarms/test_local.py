@@ -189,6 +189,24 @@ def test_s04_a_return_is_told_of_an_alarm_that_was_left_to_the_cloud_only_where_
     assert edge.said()[0].before_ms == returned_ms
 
 
+def test_s04_readings_that_come_faster_than_milliseconds_shorten_no_delay() -> None:
+    edge = Edge(replace(HIGH, on_delay_ms=10_000, off_delay_ms=10_000))
+    edge.read(50)
+    assert [edge.read(81, after_ms=n % 5 == 0) for n in range(500)] == [[]] * 500
+    assert edge.tick(9_900) == []
+    assert edge.tick(1) == ["H raised 1"]
+    assert [edge.read(50, after_ms=n % 5 == 0) for n in range(500)] == [[]] * 500
+    assert edge.read(50, after_ms=9_900) == []
+    assert edge.read(50, after_ms=1) == ["H normal 1"]
+
+
+def test_readings_of_one_millisecond_are_met_in_their_order() -> None:
+    edge = Edge(HIGH)
+    edge.read(50)
+    told = [edge.read(value, after_ms=0) for value in (81, 50, 81, 76, 75)]
+    assert told == [["H raised 1"], ["H normal 1"], ["H raised 2"], [], ["H normal 2"]]
+
+
 def test_s11_over_range_of_a_detector_is_decided_beside_its_limits() -> None:
     beyond = alarm(GAS, 0, Kind.OVER_RANGE, 10)
     edge = Edge(alarm(GAS, 0, Kind.L2, 3), beyond, tags=[GAS])

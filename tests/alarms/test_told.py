@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.definition import Changes, Kind, Register
-from davylamp_alarms.edge_heard import is_missing, with_stretch, without
+from davylamp_alarms.edge_heard import MOST_STRETCHES, is_missing, with_stretch, without
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.explain import Because
 from davylamp_alarms.told import EdgeSaid
@@ -282,6 +282,17 @@ def test_what_is_missing_is_kept_in_stretches() -> None:
     assert [no for no in range(10) if is_missing(missing, no)] == [1, 2, 3, 4, 5, 8]
     assert without(without(missing, 3), 8) == ((1, 2), (4, 5))
     assert without(missing, 6) == missing
+
+
+def test_stretches_that_nobody_will_ever_fill_do_not_grow_without_end_and_lose_no_raise() -> None:
+    cloud = Cloud()
+    cloud.born(1)
+    for no in range(2, 4 * MOST_STRETCHES, 2):
+        cloud.hear(raised(no), returned(no))
+    (heard,) = cloud.engine._memory.heard.values()
+    assert len(heard.missing) == MOST_STRETCHES
+    assert all(is_missing(heard.missing, no) for no in range(1, 4 * MOST_STRETCHES - 2, 2))
+    assert cloud.hear(raised(1, late=True)) == ["late raised E"]
 
 
 OCCURRENCES = 6
