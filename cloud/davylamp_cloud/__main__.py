@@ -195,12 +195,12 @@ def _until_signalled(app: "App") -> int:
                 app.start()
             print(f"console {app.url}", flush=True)
             error = app.wait()
-        except (OSError, sqlite3.Error) as failure:
+        except (ImportError, OSError, sqlite3.Error) as failure:
             error = failure
         finally:
             app.stop()
     if error is not None:
-        print(f"davylamp-cloud: stopped: {error!r}", file=sys.stderr)
+        print(f"davylamp-cloud: stopped: {type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
     return OK
 

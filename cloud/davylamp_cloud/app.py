@@ -15,14 +15,14 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from davylamp_cloud.api import HttpServer, create_app
+from davylamp_cloud.api.address import listen
+from davylamp_cloud.api.tokens import credentials_of
 from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig
-from davylamp_cloud.console import mount
 from davylamp_cloud.cores import kept_to_one
 from davylamp_cloud.engine_age import EngineAge
 from davylamp_cloud.group_commit import GroupCommit
@@ -38,6 +38,9 @@ from davylamp_cloud.retention import Retention, only_one
 from davylamp_cloud.startup import Startup
 from davylamp_cloud.store.state import State
 from davylamp_cloud.ticker import Ticker
+
+if TYPE_CHECKING:
+    from davylamp_cloud.api.server import HttpServer
 
 LOG = structlog.get_logger()
 
@@ -73,6 +76,9 @@ class App:
         folder = config.data_dir
         folder.mkdir(parents=True, exist_ok=True)
         undo.enter_context(only_one(folder))
+        self._credentials = credentials_of(config)
+        self._listening = listen(config.http.host, config.http.port)
+        undo.callback(self._listening.close)
         state = State(folder / "state.db")
         undo.callback(state.close)
         self._startup.mark("state")
@@ -116,10 +122,6 @@ class App:
         retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))
         ticker = Ticker(commits, now_ms, ingest.offsets, retention.look, self.fail)
         self.cloud = Cloud(config, log, commits, state, monitor, historian, ingest, outbox, feed, now_ms)
-        app = create_app(self.cloud)
-        mount(app)
-        http = HttpServer(app, config.http.host, config.http.port, self.fail)
-        undo.callback(http.stop)
         self._parts: tuple[Part, ...] = (
             monitor,
             commits,
@@ -129,21 +131,34 @@ class App:
             ticker,
             ingest,
         )
-        self._http = http
 
     def start(self) -> None:
-        """Start every part; the address is then in `url` and in ``data_dir/http.json``."""
+        """Start every part; the address is then in `url` and in ``data_dir/http.json``.
+
+        Alarms and notices go out while API and console are still being loaded.
+        """
         self._startup.mark("build")
         with kept_to_one() if self.cloud.config.one_core else contextlib.nullcontext():
             for part in self._parts:
                 self._undo.callback(part.stop)
                 part.start()
                 self._startup.mark(type(part).__name__.lower())
-            self._undo.callback(self._http.stop)
-            self.url = self._http.start()
+            http = self._server()
+            self._startup.mark("web")
+            self._undo.callback(http.stop)
+            self.url = http.start()
         announce(self.cloud.config.data_dir, self.url)
         self._startup.mark("http")
         LOG.info("started", **self._startup.phases())
+
+    def _server(self) -> "HttpServer":
+        """Return what serves API and console. Imported late: nothing else waits for a web server."""
+        from davylamp_cloud.api.app import create_app
+        from davylamp_cloud.api.server import HttpServer
+        from davylamp_cloud.console import mount
+
+        app = mount(create_app(self.cloud, self._credentials))
+        return HttpServer(app, self._listening, self.fail)
 
     def fail(self, error: BaseException) -> None:
         """Note that a part cannot go on: the process must stop rather than look alive."""

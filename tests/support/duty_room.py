@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from davylamp_cloud.api import HttpServer, create_app
+from davylamp_cloud.api.address import listen
+from davylamp_cloud.api.app import create_app
+from davylamp_cloud.api.server import HttpServer
+from davylamp_cloud.api.tokens import credentials_of
 from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig, MaskConfig, MonitorConfig, SiteConfig, TokenConfig
 from davylamp_cloud.console import mount
@@ -64,7 +67,8 @@ def duty_room(
             quiet,
             quiet,
         )
-        server = HttpServer(mount(create_app(cloud)), "127.0.0.1", 0, running.failures.append)
+        app = mount(create_app(cloud, credentials_of(cloud.config)))
+        server = HttpServer(app, listen("127.0.0.1", 0), running.failures.append)
         try:
             running.hear(*edge.birth())
             running.settle()

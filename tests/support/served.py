@@ -12,7 +12,10 @@ import numpy as np
 from davylamp_alarms.definition import Kind
 from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
-from davylamp_cloud.api import HttpServer, create_app
+from davylamp_cloud.api.address import listen
+from davylamp_cloud.api.app import create_app
+from davylamp_cloud.api.server import HttpServer
+from davylamp_cloud.api.tokens import credentials_of
 from davylamp_cloud.chain import canonical
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig
@@ -99,8 +102,8 @@ class Plant:
 
     def serve(self) -> str:
         """Start the real server on a free port and return its address."""
-        app = mount(create_app(self.cloud))
-        self.server = HttpServer(app, "127.0.0.1", 0, self.failures.append)
+        app = mount(create_app(self.cloud, credentials_of(self.config)))
+        self.server = HttpServer(app, listen("127.0.0.1", 0), self.failures.append)
         return self.server.start()
 
     def close(self) -> None:

@@ -1,6 +1,1 @@
-"""The versioned HTTP API."""
-
-from davylamp_cloud.api.app import create_app
-from davylamp_cloud.api.server import HttpServer
-
-__all__ = ["HttpServer", "create_app"]
+"""The versioned HTTP API. Nothing is imported here: what is settled before a start needs no web server."""

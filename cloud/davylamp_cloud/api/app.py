@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from davylamp_wire.config import secret_from
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,13 +25,12 @@ from davylamp_cloud.api import (
     transitions,
     why,
 )
-from davylamp_cloud.api.actor import Actor, Credential, Credentials, Sessions, session_key
+from davylamp_cloud.api.actor import Credentials, Sessions, session_key
 from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.api.gate import Gate, refuse_open_bind
 from davylamp_cloud.api.hub import Hub
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.cloud import Cloud
-from davylamp_cloud.config import CloudConfig, TokenConfig
 
 ROUTERS = (
     tags,
@@ -63,13 +61,12 @@ SECURITY_HEADERS = {
 The referrer stays within the site and is not dropped: browsers send ``Origin: null`` with a form then."""
 
 
-def create_app(cloud: Cloud) -> FastAPI:
-    """Return the API of a cloud; `davylamp_cloud.console.mount` adds the pages.
+def create_app(cloud: Cloud, credentials: Credentials) -> FastAPI:
+    """Return the API of a cloud, open to the holders of some tokens; `davylamp_cloud.console.mount` adds the pages.
 
     Raises BindRefused when it would listen beyond loopback without a token.
     """
     config = cloud.config
-    credentials = credentials_of(config)
     refuse_open_bind(config.http.host, bool(credentials))
     app = FastAPI(
         title="Davylamp",
@@ -87,17 +84,6 @@ def create_app(cloud: Cloud) -> FastAPI:
         routes.add(app, module.router)
     app.add_middleware(SecurityHeaders)
     return app
-
-
-def credentials_of(config: CloudConfig) -> Credentials:
-    """Return the tokens of a config, secrets read from their files."""
-    return Credentials(tuple(_credential(token) for token in config.tokens))
-
-
-def _credential(token: TokenConfig) -> Credential:
-    secret = secret_from(token.token_file, None, f"token {token.name}")
-    actor = Actor(token.name, token.role, frozenset(token.hazard_sources))
-    return Credential(actor, token.hash or "", secret.get_secret_value() if secret else "")
 
 
 def _lifespan(cloud: Cloud) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

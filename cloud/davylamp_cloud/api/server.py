@@ -35,11 +35,11 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an app. `start` returns the address; port 0 is any free port."""
+    """Serves an app on a socket that listens. `start` returns the address."""
 
-    def __init__(self, app: FastAPI, host: str, port: int, failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, app: FastAPI, listening: socket.socket, failed: Callable[[BaseException], None]) -> None:
         """`failed` is called once, from the thread, when the server ends by an error."""
-        self._socket = _bound(host, port)
+        self._socket = listening
         self._failed = failed
         self._ready = threading.Event()
         config = uvicorn.Config(
@@ -66,6 +66,8 @@ class HttpServer:
         self._thread.start()
         if not self._ready.wait(START_S):
             raise RuntimeError(f"the HTTP server did not start within {START_S:g} s")
+        if not self._server.started:
+            raise RuntimeError("the HTTP server did not start")
         return self.url
 
     def stop(self) -> None:
@@ -83,16 +85,3 @@ class HttpServer:
             self._failed(error)
         finally:
             self._ready.set()
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        words = f"{host}:{port} cannot be listened on ({error.strerror})"
-        raise OSError(f"http: {words}; stop what has it, or set host or port under [http]") from None
-    return bound
