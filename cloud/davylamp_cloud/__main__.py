@@ -97,7 +97,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     from davylamp_cloud.training import command
 
     command.add_options(train)
-    train.set_defaults(act=lambda given: command.train(given, load(given.file)))
+    train.set_defaults(act=lambda given: command.train(given, load))
 
 
 def _add_grafana(grafana: argparse.ArgumentParser) -> None:

@@ -53,7 +53,7 @@ class Artefact(Settings):
         watches: The plan's, all of them.
         seen: What the window held of each tag.
         despite_alarms: Whether a person wanted it although alarms stood in the window.
-        alarms: Those that did.
+        alarms: Those that did; None: the source of the rows knows of no alarms (a CSV).
         data_sha256: Of tags, times and values as training saw them.
         settings_sha256: Of plan, demands and spacing: the same settings on the same rows learn the same.
     """
@@ -73,7 +73,7 @@ class Artefact(Settings):
     demands: Demands
     seen: tuple[Seen, ...]
     despite_alarms: bool
-    alarms: tuple[Stood, ...]
+    alarms: tuple[Stood, ...] | None
     data_sha256: str
     settings_sha256: str
     learnt: tuple[Learnt, ...]

@@ -38,7 +38,7 @@ class WindowRefused(Exception):
         self.refusals = tuple(refusals)
 
 
-def teach(asked: Asked, rows: Recorded, window: Sequence[Seen], stood: Sequence[Stood]) -> Artefact:
+def teach(asked: Asked, rows: Recorded, window: Sequence[Seen], stood: Sequence[Stood] | None) -> Artefact:
     """Return what the watches of the plan learn from the rows.
 
     Raises:
@@ -47,7 +47,7 @@ def teach(asked: Asked, rows: Recorded, window: Sequence[Seen], stood: Sequence[
     """
     refusals = refused(window, asked.demands)
     if not asked.despite_alarms:
-        refusals += standing(stood)
+        refusals += standing(stood or ())
     if refusals:
         raise WindowRefused(refusals)
     lessons = learn(asked.plan.watches, rows, thinned=asked.thinned)
@@ -65,7 +65,7 @@ def teach(asked: Asked, rows: Recorded, window: Sequence[Seen], stood: Sequence[
         demands=asked.demands,
         seen=tuple(window),
         despite_alarms=asked.despite_alarms,
-        alarms=tuple(stood),
+        alarms=None if stood is None else tuple(stood),
         data_sha256=sha256_of_rows(rows.tags, rows.time_ms, rows.value),
         settings_sha256=_sha256_of_settings(asked),
         learnt=lessons.learnt,

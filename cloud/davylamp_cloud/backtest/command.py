@@ -44,7 +44,7 @@ def backtest(given: argparse.Namespace) -> int:
     from davylamp_cloud.backtest.page import lines
     from davylamp_cloud.backtest.rules import NO_RULES, load_rules
 
-    zone = _zone(given.timezone)
+    zone = zone_named(given.timezone)
     span = Span(_time(given.from_, zone, "--from"), _time(given.to, zone, "--to"))
     if span.from_ms is not None and span.to_ms is not None and span.from_ms >= span.to_ms:
         raise ConfigError([f"--to: {given.to} is not after --from {given.from_}; name a later time"])
@@ -58,7 +58,8 @@ def backtest(given: argparse.Namespace) -> int:
     return 0
 
 
-def _zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
+    """Return the time zone of a command line."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

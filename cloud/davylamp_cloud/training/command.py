@@ -6,32 +6,42 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import tzinfo
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from davylamp_wire.config import ConfigError
 
+from davylamp_cloud.backtest.command import zone_named
+
 if TYPE_CHECKING:
     from davylamp_alarms.watching.artefact import Artefact
-    from davylamp_alarms.watching.teaching import Asked
     from davylamp_alarms.watching.watch import Plan
-    from davylamp_alarms.watching.window import Demands, Grid
+    from davylamp_alarms.watching.window import Demands
 
     from davylamp_cloud.config import CloudConfig
+    from davylamp_cloud.training.window import Window
+
+EVERY_S = 10.0
 
 
 def add_options(train: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add = train.add_argument
-    add("file", type=Path, metavar="FILE", help="the cloud's config, TOML; the cloud may run meanwhile")
-    add("--from", dest="from_", metavar="TIME", required=True, help="2026-11-20T00:00, or 7d (ago) (起始)")
-    add("--to", metavar="TIME", default="0s", help="the end, which does not belong to it; now, if not given (结束)")
+    add("file", type=Path, nargs="?", metavar="FILE", help="the cloud's config, TOML; the cloud may run meanwhile")
+    add("--csv", type=Path, metavar="FILE", help="readings, without any cloud (CSV 文件)")
+    add("--from", dest="from_", metavar="TIME", help="2026-11-20T00:00, or 7d (ago); a CSV's beginning (起始)")
+    add("--to", metavar="TIME", help="the end, which does not belong to it; now, or a CSV's end, if not given (结束)")
     add("--tags", metavar="PATTERN", action="append", help="ids or the plant's own names, * any characters (位号)")
     add("--rules", type=Path, metavar="FILE", help="what to train, [[watch]] tables in TOML; defaults, if not given")
     add("--out", type=Path, metavar="FILE", required=True, help="where the training goes, JSON (结果文件)")
     add("--replace", action="store_true", help="even if --out is there already")
-    add("--every", type=float, default=10.0, metavar="SECONDS", help="between rows, each the mean of its readings; 10")
+    add(
+        "--every", type=float, metavar="SECONDS", help="between rows, each the mean of its readings; 10, or a CSV's own"
+    )
+    add("--hold", type=float, metavar="SECONDS", help="of a CSV: how long a value counts until the next; one row")
     add(
         "--despite-alarms", action="store_true", help="although alarms stood in it; the training says so (含报警也训练)"
     )
@@ -41,11 +51,12 @@ def add_options(train: argparse.ArgumentParser) -> None:
     add("--most-not-good", type=float, metavar="SHARE", help="of the readings may be bad or uncertain; 0.05")
     add("--by", metavar="NAME", help="who trains; who is logged in, if not given (训练人)")
     add("--token-file", type=Path, metavar="FILE", help="a token that may read, where the cloud runs and wants one")
-    add("--language", choices=("zh", "en"), help="of the answer; the config's, if not given")
+    add("--timezone", default="Asia/Shanghai", help="of a CSV's times without an offset")
+    add("--language", choices=("zh", "en"), help="of the answer; the config's, or zh, if not given")
     add("--json", action="store_true", help="the answer for programs, with codes and both languages")
 
 
-def train(given: argparse.Namespace, config: "CloudConfig") -> int:
+def train(given: argparse.Namespace, load: "Callable[[Path], CloudConfig]") -> int:
     """Train, and print what was learnt; 1: the window was refused.
 
     Raises:
@@ -54,77 +65,110 @@ def train(given: argparse.Namespace, config: "CloudConfig") -> int:
     from davylamp_alarms.watching.artefact import sealed
     from davylamp_alarms.watching.teaching import WindowRefused
 
-    from davylamp_cloud.config import clock_of
     from davylamp_cloud.training.page import as_dict, lines, refusal_lines, refusals_as_dict
 
-    _check_out(given.out, given.replace)
-    zone, language = clock_of(config.sites), given.language or config.language
+    source = _source(given, load)
+    _check(given)
     try:
-        found = _trained(given, config, zone)
+        found = _trained(given, source)
     except WindowRefused as refused:
         said = refused.refusals
         if given.json:
             print(json.dumps(refusals_as_dict(said), ensure_ascii=False))
-        print("\n".join(refusal_lines(said, language)), file=sys.stderr)
+        print("\n".join(refusal_lines(said, source.language)), file=sys.stderr)
         return 1
     _write(given.out, sealed(found))
     print(
         json.dumps(as_dict(found, given.out), ensure_ascii=False)
         if given.json
-        else "\n".join(lines(found, given.out, zone, language))
+        else "\n".join(lines(found, given.out, source.zone, source.language))
     )
     return 0
 
 
-def _trained(given: argparse.Namespace, config: "CloudConfig", zone: tzinfo) -> "Artefact":
-    from davylamp_alarms.watching.teaching import teach
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where readings come from: a cloud's history, or (`config` is None) a CSV."""
+
+    config: "CloudConfig | None"
+    zone: tzinfo
+    language: str
+
+
+def _source(given: argparse.Namespace, load: "Callable[[Path], CloudConfig]") -> Source:
+    if (given.file is None) == (given.csv is None):
+        raise ConfigError(["name the cloud's config, or a file of readings by --csv: one of them"])
+    if given.csv is not None:
+        return Source(None, zone_named(given.timezone), given.language or "zh")
+    from davylamp_cloud.config import clock_of
+
+    config = load(given.file)
+    return Source(config, clock_of(config.sites), given.language or config.language)
+
+
+def _trained(given: argparse.Namespace, source: Source) -> "Artefact":
+    from davylamp_alarms.watching.teaching import Asked, teach
     from davylamp_alarms.watching.training import WatchError
-    from davylamp_wire.config import secret_from
 
     from davylamp_cloud.cloud import utc_ms
-    from davylamp_cloud.training.history import window
 
-    now_ms = utc_ms()
-    grid = _grid(given, now_ms, zone)
-    plan = _plan(given.rules)
-    token = secret_from(given.token_file, None, "the token")
-    secret = token.get_secret_value() if token else None
-    found = window(config, given.tags or (), grid, secret, _teller())
-    asked = _asked(given, plan, grid, f"history of {config.host_id}", now_ms)
+    now_ms, plan, demands = utc_ms(), _plan(given.rules), _demands(given)
+    found = _window(given, source, now_ms)
+    asked = Asked(
+        plan=plan,
+        demands=demands,
+        grid=found.grid,
+        source=f"history of {source.config.host_id}" if source.config else given.csv.name,
+        made_ms=now_ms,
+        made_by=given.by or getpass.getuser(),
+        made_with=version("davylamp"),
+        despite_alarms=given.despite_alarms,
+        # A CSV's rows are readings as they came, unless somebody wants them wider.
+        thinned=source.config is not None or given.every is not None,
+    )
     try:
         return teach(asked, found.rows, found.seen, found.stood)
     except WatchError as error:
         raise ConfigError([f"{given.rules or 'defaults'}: {error}"]) from None
 
 
-def _asked(given: argparse.Namespace, plan: "Plan", grid: "Grid", source: str, now_ms: int) -> "Asked":
-    from importlib.metadata import version
-
-    from davylamp_alarms.watching.teaching import Asked
-
-    return Asked(
-        plan=plan,
-        demands=_demands(given),
-        grid=grid,
-        source=source,
-        made_ms=now_ms,
-        made_by=given.by or getpass.getuser(),
-        made_with=version("davylamp"),
-        despite_alarms=given.despite_alarms,
-    )
-
-
-def _grid(given: argparse.Namespace, now_ms: int, zone: tzinfo) -> "Grid":
+def _window(given: argparse.Namespace, source: Source, now_ms: int) -> "Window":
     from davylamp_alarms.watching.window import grid
+    from davylamp_wire.config import secret_from
 
+    from davylamp_cloud.backtest.csv_file import Span
+    from davylamp_cloud.training import csv_window, history
+
+    from_ms, to_ms = (_time(given, option, now_ms, source.zone) for option in ("from", "to"))
+    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
+        raise ConfigError([f"--to: {given.to} is not after --from {given.from_}; name a later time"])
+    patterns = given.tags or ()
+    if source.config is None:
+        span = Span(from_ms, to_ms)
+        return csv_window.window(given.csv, source.zone, patterns, span, given.every, given.hold, lambda done: None)
+    if from_ms is None:
+        raise ConfigError(["--from: is missing; name the beginning of a window of normal operation"])
+    rows = grid(from_ms, now_ms if to_ms is None else to_ms, round((given.every or EVERY_S) * 1000))
+    token = secret_from(given.token_file, None, "the token")
+    return history.window(source.config, patterns, rows, token.get_secret_value() if token else None, _teller())
+
+
+def _time(given: argparse.Namespace, option: str, now_ms: int, zone: tzinfo) -> int | None:
     from davylamp_cloud.why_page import time_of
 
-    if not 0.001 <= given.every <= 86_400:
+    said = given.from_ if option == "from" else given.to
+    return None if said is None else time_of(said, now_ms, zone, f"--{option}")
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Raise ConfigError for what can be seen to be wrong before anything is read."""
+    if given.every is not None and not 0.001 <= given.every <= 86_400:
         raise ConfigError([f"--every: {given.every:g} is not between 0.001 and 86400 seconds"])
-    from_ms, to_ms = time_of(given.from_, now_ms, zone, "--from"), time_of(given.to, now_ms, zone, "--to")
-    if from_ms >= to_ms:
-        raise ConfigError([f"--to: {given.to} is not after --from {given.from_}; name a later time"])
-    return grid(from_ms, to_ms, round(given.every * 1000))
+    if given.out.exists() and not given.replace:
+        way = "name another file, or give --replace"
+        raise ConfigError([f"--out: {given.out} is there already, and may be in use; {way}"])
+    if not given.out.parent.is_dir():
+        raise ConfigError([f"--out: the folder {given.out.parent} is not there; make it, or name another"])
 
 
 def _plan(path: Path | None) -> "Plan":
@@ -145,13 +189,6 @@ def _demands(given: argparse.Namespace) -> "Demands":
         "most_not_good": given.most_not_good,
     }
     return parse(Demands, {name: value for name, value in said.items() if value is not None}, "command line")
-
-
-def _check_out(path: Path, replace: bool) -> None:
-    if path.exists() and not replace:
-        raise ConfigError([f"--out: {path} is there already, and may be in use; name another file, or give --replace"])
-    if not path.parent.is_dir():
-        raise ConfigError([f"--out: the folder {path.parent} is not there; make it, or name another"])
 
 
 def _write(path: Path, text: str) -> None:

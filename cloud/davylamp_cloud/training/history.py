@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from davylamp_alarms.watching.recorded import Recorded
-from davylamp_alarms.watching.window import Grid, Readings, Seen, Stood, laid_out, seen
+from davylamp_alarms.watching.window import Grid, Readings
 from davylamp_wire.config import ConfigError
 from davylamp_wire.quality import Level
 from sqlalchemy import select
@@ -22,15 +21,12 @@ from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import State
 from davylamp_cloud.training.asking import Running
 from davylamp_cloud.training.stood import stood
+from davylamp_cloud.training.window import Window, check_size, rows_of
 
 LEARNT_FROM = ("process", "gas", "fire")
 """Kinds of points that are meant where nobody names tags: what measures something."""
 
 NO_NUMBERS = ("string", "bool")
-
-
-MOST_ROWS, MOST_VALUES = 2_000_000, 30_000_000
-"""A rule takes about 30 µs a row however few tags; values are a quarter of a gigabyte, and twice that on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +36,6 @@ class Tag:
     index: int
     tag_id: str
     silence_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A window of history as training sees it."""
-
-    rows: Recorded
-    seen: tuple[Seen, ...]
-    stood: tuple[Stood, ...]
 
 
 class Reads(Protocol):
@@ -78,16 +65,8 @@ def window(
         to_ms = grid.from_ms + grid.rows * grid.every_ms
         alarms = stood(state, [tag.tag_id for tag in tags], grid.from_ms, to_ms)
     with reading(config, token) as reads:
-        rows, found = _rows(reads, tags, grid, tell)
-    return Window(rows, tuple(found), alarms)
-
-
-def check_size(grid: Grid, tags: int) -> None:
-    """Raise ConfigError where rows and tags are more than can be learnt from at once."""
-    times = max(grid.rows / MOST_ROWS, grid.rows * tags / MOST_VALUES)
-    if times > 1:
-        way = f"--every {grid.every_ms / 1000 * times:.3g} or more, a shorter window, or fewer tags by --tags"
-        raise ConfigError([f"{grid.rows} rows of {tags} tags are too many to learn from at once; give {way}"])
+        found = rows_of(grid, [tag.tag_id for tag in tags], _each(reads, tags, grid, tell))
+    return replace(found, stood=alarms)
 
 
 def tags_meant(state: State, patterns: Sequence[str]) -> list[Tag]:
@@ -151,19 +130,15 @@ class _Direct:
             raise ConfigError([f"{self._folder}: the historian does not answer: {error}"]) from None
 
 
-def _rows(
+def _each(
     reads: Reads, tags: Sequence[Tag], grid: Grid, tell: Callable[[int, int], None]
-) -> tuple[Recorded, list[Seen]]:
-    """Read tag after tag, and keep of each its rows alone."""
-    value, found = np.empty((grid.rows, len(tags))), []
+) -> Iterator[tuple[Readings, int]]:
+    """Yield the readings of tag after tag, and how long one holds until the next."""
+    to_ms = grid.from_ms + grid.rows * grid.every_ms
     for place, tag in enumerate(tags):
         hold_ms = round(tag.silence_s * 1000) + grid.every_ms
-        to_ms = grid.from_ms + grid.rows * grid.every_ms
-        readings = _readings(tag.tag_id, reads.read(tag, grid.from_ms - hold_ms, to_ms))
-        value[:, place] = laid_out(readings, grid, hold_ms)
-        found.append(seen(readings, value[:, place], grid))
+        yield _readings(tag.tag_id, reads.read(tag, grid.from_ms - hold_ms, to_ms)), hold_ms
         tell(place + 1, len(tags))
-    return Recorded(tuple(tag.tag_id for tag in tags), grid.time_ms, value, grid.every_ms / 1000), found
 
 
 def _readings(tag_id: str, series: Series) -> Readings:

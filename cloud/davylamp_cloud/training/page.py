@@ -64,7 +64,13 @@ def lines(found: Artefact, path: Path, zone: tzinfo, language: str) -> Iterator[
         yield f"  时段 {from_} 至 {to}，间隔 {found.every_s:g} 秒，{found.rows} 行，{tags} 个位号"
     else:
         yield f"  from {from_} to {to}, {found.rows} rows {found.every_s:g} s apart, {tags} tags"
-    if found.alarms:
+    if found.alarms is None:
+        yield (
+            "  注意：CSV 不含报警记录，请自行确认该时段运行正常"
+            if zh
+            else ("  note: a CSV knows of no alarms; make sure yourself that nothing was wrong in it")
+        )
+    elif found.alarms:
         count = len(found.alarms)
         yield f"  注意：时段内有 {count} 次报警" if zh else f"  note: alarms that stood in the window: {count}"
     yield from (f"  {line}" for one in found.learnt for line in _learnt(one, zh))
