@@ -101,6 +101,7 @@ class Record:
     quality: int = 0
     acknowledged_ms: int = 0
     open: bool = False
+    evidence: str = ""
 
     @property
     def key(self) -> Key:
@@ -231,6 +232,7 @@ class Book:
             actor=actor,
             comment=comment,
             break_glass=break_glass,
+            evidence=record.evidence,
         )
 
     def _keep(self, facts: Facts, record: Record) -> None:

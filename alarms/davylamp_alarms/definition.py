@@ -1,8 +1,10 @@
 """What can alarm: tags, alarm definitions, and the register the engine starts from."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Any
 
 NO_TAG = -1
 
@@ -27,6 +29,18 @@ class Kind(StrEnum):
     VOTE_LOST = "VOTE_LOST"
     BLIND = "BLIND"
     CLOCK = "CLOCK"
+    TREND = "TREND"
+    RATE = "RATE"
+    FROZEN = "FROZEN"
+    QUIET = "QUIET"
+    DEVIATION = "DEVIATION"
+    EWMA = "EWMA"
+    CUSUM = "CUSUM"
+    NORMAL = "NORMAL"
+    UNIT = "UNIT"
+    ROLLUP = "ROLLUP"
+    COMMAND = "COMMAND"
+    EXPRESSION = "EXPRESSION"
 
 
 KINDS: tuple[Kind, ...] = tuple(Kind)
@@ -43,6 +57,9 @@ BLIND_KINDS = frozenset({Kind.FAULT, Kind.STALE, Kind.COMM, Kind.LINK, Kind.VOTE
 
 GROUP_KINDS = frozenset({Kind.VOTE, Kind.VOTE_LOST, Kind.BLIND})
 """What a group of detectors says, beside what each of them says alone."""
+
+WARNING_KINDS = frozenset(KINDS[KINDS.index(Kind.TREND) :])
+"""What a statistical rule warns of, one kind for each rule: beside the limits of its tag, and never in their place."""
 
 
 class Priority(IntEnum):
@@ -95,6 +112,8 @@ def default_priority(kind: Kind, point: PointKind = PointKind.PROCESS) -> Priori
         return Priority.RED
     if point is PointKind.GAS and kind in (Kind.L, Kind.LL):
         return Priority.RED
+    if kind in WARNING_KINDS:
+        return Priority.BLUE
     return _DEFAULTS.get(kind, Priority.YELLOW)
 
 
@@ -131,6 +150,8 @@ class AlarmDef:
         node: Edge node of a link alarm (a tag's alarm follows its tag's node).
         group: Operating position that sees it.
         local: Its edge decides, and says when it is raised and when it returns; no reading does so here.
+        rule: Of a warning, by what it judges: settings, inputs and the limits it looks towards, as `said_rule` spells
+            them.
     """
 
     id: str
@@ -146,6 +167,7 @@ class AlarmDef:
     node: str = ""
     group: str = ""
     local: bool = False
+    rule: str = ""
 
 
 LONE_KINDS = GROUP_KINDS | {Kind.LINK, Kind.SYSTEM, Kind.CLOCK}
@@ -275,3 +297,14 @@ def clock_alarm_id(node: str, hazard_source: str) -> str:
 def guarded_priority(alarms: Iterable[AlarmDef]) -> Priority:
     """Return the priority of losing sight of what these alarms guard: the highest among them (SAFETY S12)."""
     return max((a.priority for a in alarms if a.kind not in BLIND_KINDS), default=Priority.YELLOW)
+
+
+def said_rule(settings: Mapping[str, Any], inputs: Iterable[str] = (), towards: Iterable[str] = ()) -> str:
+    """Return what a definition says of its rule, as text: the same for all tags that share it."""
+    said = {"settings": dict(settings), "inputs": list(inputs), "towards": [str(kind) for kind in towards]}
+    return canonical({name: value for name, value in said.items() if value or name == "settings"})
+
+
+def canonical(said: object) -> str:
+    """Return JSON types as text: equal ones give the same text."""
+    return json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -15,6 +15,7 @@ EDITS = {
     Edit.ADDED: ("新增报警", "alarm added"),
     Edit.REMOVED: ("删除报警", "alarm removed"),
     Edit.TEXT: ("仅文字、依据", "texts and source only"),
+    Edit.RULE: ("统计规则的设置", "settings of a statistical rule"),
     Edit.INSTRUMENT: ("危险源、类型、扫描周期、静默时间", "hazard source, kind, scan, silence"),
 }
 
@@ -54,6 +55,9 @@ differs, so nothing happens. A latch switched on holds from the next raise; one 
 
 Alarms of `local` points are decided by their edge, and their limits are changed there (decision 0024): its birth puts
 them in force, and what stands is left by the figures it was entered by. Who decides an alarm changes nothing else.
+
+A changed setting of a statistical rule begins that rule's memory anew, and that of no other; a changed limit of it does
+not. What stands goes on standing until the rule finds it gone.
 
 Another range (a replaced instrument, SAFETY S19) moves the over-range limit like any other limit.
 

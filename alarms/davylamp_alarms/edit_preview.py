@@ -72,7 +72,9 @@ def _added(memory: Memory, alarm: AlarmDef) -> Touched:
     return Touched(alarm.id, (Edit.ADDED,), differences, Decision.RE_EVALUATE, where, (), is_beyond, delay_ms)
 
 
-NUMBERS = tuple(name for name, edit in FIELDS.items() if edit not in (Edit.POSITION, Edit.INSTRUMENT, Edit.TEXT))
+NUMBERS = tuple(
+    name for name, edit in FIELDS.items() if edit not in (Edit.POSITION, Edit.INSTRUMENT, Edit.TEXT, Edit.RULE)
+)
 
 
 def _differences(before: AlarmDef | None, after: AlarmDef | None) -> tuple[Difference, ...]:

@@ -11,11 +11,13 @@ from davylamp_wire.quality import GOOD, Level
 
 from davylamp_alarms.columns import ALWAYS
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import LIMIT_KINDS, NO_TAG, AlarmDef, Changes, GroupDef, Kind
+from davylamp_alarms.definition import LIMIT_KINDS, NO_TAG, WARNING_KINDS, AlarmDef, Changes, GroupDef, Kind
+from davylamp_alarms.forewarn import look_towards
 from davylamp_alarms.groups import Group
 from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
+from davylamp_alarms.migration import Edit
 from davylamp_alarms.persons import actor_of, two_persons
 from davylamp_alarms.planning import Plan, beyond, plan, row_of
 from davylamp_alarms.samples import settle_bands
@@ -24,6 +26,8 @@ from davylamp_alarms.steps import Step, What
 from davylamp_alarms.transition import Refusal, Transition, Why
 
 CLOSED = "closed by limit change / 因限值变更关闭"
+
+ANEW = "the rule's memory begins anew / 规则的记忆重新开始"
 
 MEASURED = LIMIT_KINDS | {Kind.COMM, Kind.MASK}
 """Kinds whose limit the present value is held against."""
@@ -50,9 +54,12 @@ def _carry_out(memory: Memory, seq: int, planned: Plan) -> list[Transition]:
     kept = [one.alarm for one in planned.replaced if one.stands and one.alarm not in ending]
     _forget(memory, [one.alarm for one in planned.removed])
     _write(memory, changes, planned.edited)
+    _forewarn(memory, planned)
     _group(memory, changes, planned.regrouped)
     memory.register_version += 1
-    steps = [_step(memory, seq, name, What.EDITED, changes, changes.comment) for name in kept]
+    anew = {one.alarm for one in planned.replaced if Edit.RULE in one.edits}
+    comments = {name: f"{changes.comment} ({ANEW})".strip() if name in anew else changes.comment for name in kept}
+    steps = [_step(memory, seq, name, What.EDITED, changes, comment) for name, comment in comments.items()]
     told += settle(memory, steps + list(_evaluate(memory, seq, planned)))
     cause = Step(seq, NO_TAG, 0, What.COUNTED, changes.at_ms, actor=actor_of(changes.by, changes.second))
     return told + regroup(memory, {group.id: cause for group in planned.regrouped})
@@ -112,6 +119,10 @@ def _forget(memory: Memory, removed: list[str]) -> None:
         memory.layout.remove(rows)
         memory.slots.arrange(memory.layout.rows)
         settle_bands(memory, tags)
+    for tag, kind in filter(None, places):
+        if kind in WARNING_KINDS:
+            memory.early.remove(tag, kind)
+        look_towards(memory, tag)
     for name in removed:
         memory.book.shelves.pop(name, None)
         memory.lone.pop(name, None)
@@ -134,6 +145,16 @@ def _write(memory: Memory, changes: Changes, edited: list[AlarmDef]) -> None:
             memory.node(alarm.node)
             memory.lone.setdefault(alarm.id, Lone(alarm)).definition = alarm
     memory.clock.sweep_ms = -ALWAYS
+
+
+def _forewarn(memory: Memory, planned: Plan) -> None:
+    """Take on new warnings and other settings of known ones, and hold trends against the limits there are now."""
+    memory.early.add((alarm.tag, alarm.kind, alarm.rule) for alarm in planned.added if alarm.kind in WARNING_KINDS)
+    for one in planned.replaced:
+        if one.after is not None and one.after.kind in WARNING_KINDS and one.before.rule != one.after.rule:
+            memory.early.change(one.after.tag, one.after.kind, one.after.rule)
+    for tag in sorted({alarm.tag for alarm in planned.edited if alarm.kind in LIMIT_KINDS | {Kind.TREND}}):
+        look_towards(memory, tag)
 
 
 def _hand_over(memory: Memory, row: int) -> None:

@@ -11,6 +11,7 @@ from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Register
 from davylamp_alarms.edit_preview import EditPreview, preview_edit
 from davylamp_alarms.explain import Explained, explain
+from davylamp_alarms.forewarn import retry
 from davylamp_alarms.memory import DOWN, UP, Memory
 from davylamp_alarms.planning import definition
 from davylamp_alarms.preview import Preview, preview
@@ -72,7 +73,8 @@ class Engine:
     def nbytes(self) -> int:
         """Bytes of numeric state; names and definitions in words come on top."""
         memory = self._memory
-        return sum(columns.nbytes for columns in (memory.layout.tags, memory.layout.rows, memory.slots, memory.nodes))
+        columns = (memory.layout.tags, memory.layout.rows, memory.slots, memory.nodes)
+        return memory.early.nbytes + sum(each.nbytes for each in columns)
 
     def apply(self, batch: Batch, said: Sequence[EdgeSaid] = ()) -> list[Transition]:
         """Evaluate readings, and take what edges say of the alarms they decide; both of whole log records."""
@@ -128,9 +130,13 @@ class Engine:
         return edits.redefine(self._memory, seq, changes)
 
     def begin_run(self, seq: int, run: str) -> None:
-        """Name the occurrences and reviews that begin from here on, so that a restored system repeats no id (S23)."""
+        """Name the occurrences and reviews that begin from here on, so that a restored system repeats no id (S23).
+
+        Statistical rules that had failed begin anew with it.
+        """
         self._memory.seq = seq
         self._memory.book.run = run
+        retry(self._memory)
 
     def resume(self, seq: int, now_ms: int, standing: Iterable[Record]) -> list[Transition]:
         """Take over what stood, for a start without a snapshot; say so of each, and let nothing hide it (SAFETY S4)."""
@@ -155,6 +161,10 @@ class Engine:
     def host_clock(self) -> tuple[int, int]:
         """Return by how much the host's clock was set at the last tick, and by how much it is behind most edges."""
         return self._memory.clock.jump_ms, host_error_ms(self._memory)
+
+    def failures(self) -> tuple[str, ...]:
+        """Return what each statistical rule that is left out failed by (SAFETY S14)."""
+        return self._memory.early.failures()
 
     def groups(self) -> dict[str, GroupDef]:
         """Return the groups there are."""

@@ -13,7 +13,7 @@ from davylamp_wire.quality import GOOD, Level, Reason
 from davylamp_alarms.book import Facts
 from davylamp_alarms.columns import ALWAYS, NEVER
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import LIMIT_KINDS, Kind, Priority
+from davylamp_alarms.definition import LIMIT_KINDS, WARNING_KINDS, Kind, Priority
 from davylamp_alarms.groups import count, group_alarms, mode
 from davylamp_alarms.lifecycle import REST
 from davylamp_alarms.lone import Lone
@@ -136,8 +136,10 @@ def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
 
 
 def judged(memory: Memory, tag: int, row: int) -> tuple[bool, bool]:
-    """Ask a row's rule about the tag's newest reading."""
+    """Ask a row's rule about the tag's newest reading; a statistical one was asked at the last tick."""
     tags, rows, kind = memory.layout.tags, memory.layout.rows, memory.layout.row_class(row).kind
+    if kind in WARNING_KINDS:
+        return rows.phase[row] in (Phase.PENDING, Phase.ACTIVE), False
     quality = tags.quality[[tag]]
     gas = memory.layout.gas_of[tags.shared[[tag]]]
     samples = Samples(tags.value[[tag]], quality >> 8, quality & 0xFF, rows.limit[[row]], rows.leave[[row]], gas)

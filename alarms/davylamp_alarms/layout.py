@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from davylamp_alarms.batch import Indices, Ints
 from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.conditions import Phase, Phases
-from davylamp_alarms.definition import FALLING, KINDS, AlarmDef, Kind, PointKind, Priority, TagDef, alarm_id
+from davylamp_alarms.definition import (
+    FALLING,
+    KINDS,
+    WARNING_KINDS,
+    AlarmDef,
+    Kind,
+    PointKind,
+    Priority,
+    TagDef,
+    alarm_id,
+)
 from davylamp_alarms.rules.stale import SILENCES
 
 NO_SLOT = -1
@@ -128,6 +138,12 @@ class RowClass:
     latch: bool
     group: str
     local: bool = False
+    rule: str = ""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether no reading moves it: its edge decides, or a statistical rule at each tick."""
+        return self.local or self.kind in WARNING_KINDS
 
 
 class Layout:
@@ -153,8 +169,8 @@ class Layout:
         self.kind_of = np.array([KIND_NUMBER[c.kind] for c in rows], np.int64)
         self.on_delay_of = np.array([c.on_delay_ms for c in rows], np.int64)
         self.off_delay_of = np.array([c.off_delay_ms for c in rows], np.int64)
-        self.local_of = np.array([c.local for c in rows], np.bool_)
-        self.any_local = bool(self.local_of.any())
+        self.elsewhere_of = np.array([c.elsewhere for c in rows], np.bool_)
+        self.any_elsewhere = bool(self.elsewhere_of.any())
 
     # names -> places
 
@@ -229,6 +245,7 @@ class Layout:
             latch=shared.latch,
             group=shared.group,
             local=shared.local,
+            rule=shared.rule,
         )
 
     # definitions -> places
@@ -302,9 +319,8 @@ class Layout:
 
     def _row_class(self, a: AlarmDef) -> int:
         source = self.sources.number(a.hazard_source)
-        return self.row_classes.number(
-            RowClass(a.kind, a.priority, source, a.on_delay_ms, a.off_delay_ms, a.deadband, a.latch, a.group, a.local)
-        )
+        said = (a.on_delay_ms, a.off_delay_ms, a.deadband, a.latch, a.group, a.local, a.rule)
+        return self.row_classes.number(RowClass(a.kind, a.priority, source, *said))
 
     def remove(self, rows: Sequence[int]) -> Ints:
         """Take rows away; return the old places of those that stay, in their new order."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from davylamp_alarms.batch import Ints
 from davylamp_alarms.book import Book, Facts
 from davylamp_alarms.columns import NEVER, Columns, Fields
-from davylamp_alarms.definition import BLIND_KINDS, KINDS, Kind, MaskDef, alarm_id
+from davylamp_alarms.definition import BLIND_KINDS, KINDS, WARNING_KINDS, Kind, MaskDef, alarm_id
+from davylamp_alarms.early import Early
 from davylamp_alarms.edge_heard import Heard
 from davylamp_alarms.groups import Group
 from davylamp_alarms.layout import Layout
@@ -53,7 +54,7 @@ class Clock:
 
 
 class Memory:
-    """Columns of tags, rows, slots and nodes; the book of occurrences; alarms without a tag.
+    """Columns of tags, rows, slots and nodes; the book of occurrences; alarms without a tag; statistical rules.
 
     `heard` is what an edge said last of each alarm it decides, `edge_runs` in which run each device was born.
     """
@@ -62,6 +63,7 @@ class Memory:
         self.layout, self.slots, self.nodes = Layout(), Slots(), Nodes()
         self.book, self.clock = Book(), Clock()
         self.lone: dict[str, Lone] = {}
+        self.early = Early()
         self.shifts_ms = tuple(sorted(shifts_ms))
         self.groups: dict[str, Group] = {}
         self.groups_of: dict[str, tuple[str, ...]] = {}
@@ -102,7 +104,7 @@ class Memory:
         if row is None:
             raise LookupError(f"tag {tag} has no alarm {kind}")
         shared, of_tag = layout.row_class(row), layout.tag_class(tag)
-        measured = kind is not Kind.OVER_RANGE and kind not in BLIND_KINDS
+        measured = kind is not Kind.OVER_RANGE and kind not in BLIND_KINDS | WARNING_KINDS
         return Facts(
             alarm=alarm_id(layout.names.values[tag], kind),
             tag=tag,

@@ -27,6 +27,7 @@ class Edit(StrEnum):
     REMOVED = "removed"
     TEXT = "text"
     INSTRUMENT = "instrument"
+    RULE = "rule"
 
 
 class Place(StrEnum):
@@ -75,6 +76,7 @@ TABLE: dict[Edit, dict[Place, Decision]] = {
     Edit.REMOVED: {**dict.fromkeys(Place, Decision.CLOSE), **_UNHEARD},
     Edit.TEXT: _KEEP,
     Edit.INSTRUMENT: dict.fromkeys(Place, Decision.REFUSE),
+    Edit.RULE: _KEEP,
 }
 """What each edit does in each place (SAFETY S4, S20; facts: an edit that resets timers is every open peer's bug)."""
 
@@ -89,6 +91,7 @@ FIELDS = {
     "local": Edit.TEXT,
     "hazard_source": Edit.INSTRUMENT,
     "node": Edit.INSTRUMENT,
+    "rule": Edit.RULE,
 }
 """Fields of a definition by the edit that changes them; `id`, `tag` and `kind` say which alarm it is."""
 

@@ -13,6 +13,7 @@ from davylamp_alarms.definition import (
     LIMIT_KINDS,
     LONE_KINDS,
     NO_TAG,
+    WARNING_KINDS,
     AlarmDef,
     Changes,
     GroupDef,
@@ -260,7 +261,7 @@ def _alarm_mistake(memory: Memory, changes: Changes, alarm: AlarmDef) -> str:
     if not 0 <= alarm.tag < memory.layout.tags.n + len(changes.tags):
         return f"{alarm.id}: there is no tag {alarm.tag}"
     tag_id = _tag_id(memory, changes, alarm.tag)
-    if alarm.id != alarm_id(tag_id, alarm.kind) or alarm.kind not in RULES:
+    if alarm.id != alarm_id(tag_id, alarm.kind) or alarm.kind not in RULES.keys() | WARNING_KINDS:
         return f"{alarm.id}: should be {alarm_id(tag_id, alarm.kind)}"
     if not (np.isfinite(alarm.limit) and alarm.deadband >= 0):
         return f"{alarm.id}: limit {alarm.limit} and deadband {alarm.deadband} must be numbers, deadband >= 0"

@@ -47,4 +47,5 @@ def _stand(memory: Memory, record: Record) -> None:
     rows = np.array([row_of(memory, record.tag, record.kind)])
     slots = memory.slots.of(memory.layout.rows, rows)
     memory.layout.rows.phase[rows] = Phase.ACTIVE
+    memory.early.look_again()
     memory.slots.since_ms[slots], memory.slots.until_ms[slots] = record.raised_ms, ALWAYS

@@ -156,6 +156,8 @@ class _Excited:
         met, inside = self._judge(rows, position)
         present = self._present()
         moved = (met | (memory.layout.rows.phase[rows] != Phase.NORMAL)) & present[position]
+        if memory.layout.any_elsewhere:
+            moved &= ~memory.layout.elsewhere_of[memory.layout.rows.shared[rows]]
         self._remember(present)
         self._advance(rows[moved], position[moved], met[moved], inside[moved], steps)
         late.follow(memory, part, self.fresh, present, rows, position, met, inside, steps)
@@ -171,9 +173,9 @@ class _Excited:
             level, reason = part.quality[at] >> 8, part.quality[at] & 0xFF
             limit, leave = layout.rows.limit[row], layout.rows.leave[row]
             met[chosen], inside[chosen] = rule.judge(Samples(part.value[at], level, reason, limit, leave, gas[at]))
-        if not layout.any_local:
+        if not layout.any_elsewhere:
             return met, inside
-        mine = ~layout.local_of[layout.rows.shared[rows]]  # what an edge decides, no reading moves here
+        mine = ~layout.elsewhere_of[layout.rows.shared[rows]]  # what an edge decides, no reading moves here
         return met & mine, inside & mine
 
     def _present(self) -> Bools:
@@ -196,14 +198,8 @@ class _Excited:
         memory, part = self.memory, self.part
         if not rows.size:
             return
-        slots, shared = memory.slots.of(memory.layout.rows, rows), memory.layout.rows.shared[rows]
-        before = Rows(
-            phase=memory.layout.rows.phase[rows],
-            since_ms=memory.slots.since_ms[slots],
-            mark_ms=memory.slots.mark_ms[slots],
-            on_delay_ms=memory.layout.on_delay_of[shared],
-            off_delay_ms=memory.layout.off_delay_of[shared],
-        )
+        slots = memory.slots.of(memory.layout.rows, rows)
+        before = before_of(memory, rows, slots)
         seen = Evidence(
             time_ms=part.time_ms[position],
             met=met,
@@ -213,21 +209,9 @@ class _Excited:
             live=~part.late[position],
         )
         moves = advance(before, seen)
-        went_back = self._write(rows, slots, before, seen, moves)
+        went_back = write_moves(memory, rows, slots, before, seen, moves)
         for index in np.flatnonzero(moves.raised | moves.cleared | went_back).tolist():
             self._tell(int(rows[index]), int(position[index]), index, moves, bool(went_back[index]), steps)
-
-    def _write(self, rows: Ints, slots: Indices, before: Rows, seen: Evidence, moves: Moves) -> Bools:
-        """Put the moves into the columns; return which standing rows backlog shows to have gone back (S5)."""
-        column = self.memory.slots
-        self.memory.layout.rows.phase[rows] = moves.phase
-        column.since_ms[slots], column.mark_ms[slots] = moves.since_ms, moves.mark_ms
-        going_on = (moves.phase != Phase.NORMAL) & (seen.met | (before.phase == Phase.NORMAL))
-        until = np.where(going_on, ALWAYS, column.until_ms[slots])
-        ended = moves.cleared | ((before.phase == Phase.PENDING) & (moves.phase == Phase.NORMAL))
-        went_back: Bools = (moves.phase == Phase.ACTIVE) & seen.inside & seen.fresh & ~seen.live & (until == ALWAYS)
-        column.until_ms[slots] = np.where(went_back | (ended & (until == ALWAYS)), seen.time_ms, until)
-        return went_back
 
     def _tell(self, row: int, at: int, index: int, moves: Moves, went_back: bool, steps: list[Step]) -> None:
         part, memory = self.part, self.memory
@@ -244,6 +228,31 @@ class _Excited:
             steps.append(Step(*said, What.WENT_BACK, time_ms, None, value, quality, is_late, until_ms=time_ms))
         if moves.cleared[index]:
             steps.append(Step(*said, What.CLEARED, time_ms, None, value, quality, is_late))
+
+
+def before_of(memory: Memory, rows: Ints, slots: Indices) -> Rows:
+    """Return rows as they are before a reading moves them."""
+    layout, shared = memory.layout, memory.layout.rows.shared[rows]
+    return Rows(
+        phase=layout.rows.phase[rows],
+        since_ms=memory.slots.since_ms[slots],
+        mark_ms=memory.slots.mark_ms[slots],
+        on_delay_ms=layout.on_delay_of[shared],
+        off_delay_ms=layout.off_delay_of[shared],
+    )
+
+
+def write_moves(memory: Memory, rows: Ints, slots: Indices, before: Rows, seen: Evidence, moves: Moves) -> Bools:
+    """Put the moves into the columns; return which standing rows backlog shows to have gone back (S5)."""
+    column = memory.slots
+    memory.layout.rows.phase[rows] = moves.phase
+    column.since_ms[slots], column.mark_ms[slots] = moves.since_ms, moves.mark_ms
+    going_on = (moves.phase != Phase.NORMAL) & (seen.met | (before.phase == Phase.NORMAL))
+    until = np.where(going_on, ALWAYS, column.until_ms[slots])
+    ended = moves.cleared | ((before.phase == Phase.PENDING) & (moves.phase == Phase.NORMAL))
+    went_back: Bools = (moves.phase == Phase.ACTIVE) & seen.inside & seen.fresh & ~seen.live & (until == ALWAYS)
+    column.until_ms[slots] = np.where(went_back | (ended & (until == ALWAYS)), seen.time_ms, until)
+    return went_back
 
 
 def live_good_ms(memory: Memory, tags: Indices) -> Ints:
@@ -263,8 +272,8 @@ def settle_bands(memory: Memory, tags: Indices) -> None:
     np.minimum.at(highs, position, high)
     standing, woken = np.zeros(len(tags), np.bool_), np.zeros(len(tags), np.bool_)
     moved = layout.rows.phase[rows] != Phase.NORMAL
-    if layout.any_local:
-        moved &= ~layout.local_of[layout.rows.shared[rows]]
+    if layout.any_elsewhere:
+        moved &= ~layout.elsewhere_of[layout.rows.shared[rows]]
     standing[position[moved]] = True
     woken[position[busy]] = True
     closed = woken | (column.current[tags] == NOT_CURRENT)
@@ -281,11 +290,12 @@ def calm_bands(memory: Memory, rows: Ints) -> tuple[Floats, Floats, Bools]:
     for rule, chosen in by_rule(memory, rows):
         limit, leave = layout.rows.limit[rows[chosen]], layout.rows.leave[rows[chosen]]
         low[chosen], high[chosen] = rule.calm(limit, leave, phase[chosen] == Phase.ACTIVE)
-    if layout.any_local:
-        local = layout.local_of[layout.rows.shared[rows]]
-        low[local], high[local] = -np.inf, np.inf
-    following = memory.slots.following(layout.rows.slot[rows])
-    return low, high, following | (phase == Phase.PENDING) | (phase == Phase.CLEARING)
+    busy = memory.slots.following(layout.rows.slot[rows]) | (phase == Phase.PENDING) | (phase == Phase.CLEARING)
+    if layout.any_elsewhere:
+        elsewhere = layout.elsewhere_of[layout.rows.shared[rows]]
+        low[elsewhere], high[elsewhere] = -np.inf, np.inf
+        busy &= ~elsewhere
+    return low, high, busy
 
 
 PATHS = tuple(dict.fromkeys(RULES.values()))

@@ -52,7 +52,7 @@ def _raised(memory: Memory, step: Step, facts: Facts) -> Told:
     book = memory.book
     record = book.open(facts, Lane.LIVE, step.time_ms)
     _seen(record, step)
-    record.late = step.late
+    record.late, record.evidence = step.late, step.evidence
     book.move(record, Event.RAISED)
     if (facts.latch or (step.late and facts.heard_late)) and not record.state.latched:
         book.move(record, Event.LATCHED)

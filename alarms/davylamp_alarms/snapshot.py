@@ -18,7 +18,7 @@ from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.transition import Condition, Lane, Suppression
 
-VERSION = 7
+VERSION = 8
 """Of the form of all that is in a snapshot; one of another version is not read but replayed from the log.
 
 It rises with every change of form: tests/cloud/recorded/snapshot-form.json holds the form of this version.
@@ -53,6 +53,7 @@ def save(memory: Memory) -> dict[str, NDArray[Any] | bytes]:
         "groups": _json([_group(group) for group in memory.groups.values()]),
         "lone": _json([_lone(lone) for lone in memory.lone.values()]),
         **memory.layout.dump(),
+        **memory.early.dump(),
         **memory.slots.dump("slots"),
         **memory.nodes.dump("nodes"),
     }
@@ -75,6 +76,7 @@ def load(snapshot: Snapshot) -> Memory:
     memory.heard = {name: _read_heard(*said) for name, said in head["heard"].items()}
     memory.edge_runs = {device: (life, run) for device, (life, run) in head["edge_runs"].items()}
     memory.layout.load(snapshot)
+    memory.early.load(snapshot)
     memory.slots.load("slots", snapshot)
     memory.nodes.load("nodes", snapshot)
     memory.weigh_offsets()

@@ -25,7 +25,8 @@ class What(StrEnum):
 class Step:
     """One step of one alarm; the fields mean what they mean in `Transition`. `kind` is the kind's number.
 
-    `from_ms` and `until_ms` bound an excursion in backlog; `limit` is by which an edge decided, where one did.
+    `from_ms` and `until_ms` bound an excursion in backlog; `limit` is by which an edge decided, where one did;
+    `evidence` is what a statistical rule found.
     """
 
     seq: int
@@ -43,6 +44,7 @@ class Step:
     actor: str = ""
     comment: str = ""
     limit: float | None = None
+    evidence: str = ""
 
     @property
     def order(self) -> tuple[int, int, int, str]:

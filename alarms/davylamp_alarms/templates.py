@@ -1,9 +1,21 @@
 """From a point's limits to its alarms, the same way for whoever decides them: the cloud, or an edge. No id, no tag."""
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from davylamp_alarms.definition import NO_TAG, AlarmDef, Kind, PointKind, Priority, default_priority
+from davylamp_alarms.definition import (
+    NO_TAG,
+    WARNING_KINDS,
+    AlarmDef,
+    Kind,
+    PointKind,
+    Priority,
+    default_priority,
+    said_rule,
+)
+
+WARNING_BY_NAME = {kind.lower(): kind for kind in WARNING_KINDS}
+"""The kind of warning that each statistical rule raises."""
 
 
 class LimitLike(Protocol):
@@ -21,6 +33,41 @@ class LimitLike(Protocol):
     def latch(self) -> bool: ...
     @property
     def priority(self) -> str | None: ...
+
+
+class WarningLike(Protocol):
+    """A statistical rule as a profile writes it."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def inputs(self) -> Sequence[str]: ...
+    @property
+    def towards(self) -> Sequence[str]: ...
+    @property
+    def on_delay_s(self) -> float: ...
+    @property
+    def off_delay_s(self) -> float: ...
+    @property
+    def priority(self) -> str | None: ...
+
+
+def warnings_of(warnings: Iterable[tuple[str, WarningLike]], source: str) -> Iterator[AlarmDef]:
+    """Yield what warns of a point by statistical rules; a rule that is not known here is passed over."""
+    for name, warning in warnings:
+        kind = WARNING_BY_NAME.get(name)
+        if kind is None:
+            continue
+        yield AlarmDef(
+            id="",
+            tag=NO_TAG,
+            kind=kind,
+            priority=Priority.of(warning.priority) if warning.priority else default_priority(kind),
+            hazard_source=source,
+            on_delay_ms=round(warning.on_delay_s * 1000),
+            off_delay_ms=round(warning.off_delay_s * 1000),
+            rule=said_rule(warning.settings, warning.inputs, warning.towards),
+        )
 
 
 def guards_of(

@@ -7,7 +7,8 @@ import numpy as np
 from davylamp_alarms.batch import Bools, Ints
 from davylamp_alarms.columns import ALWAYS, NEVER, Columns
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import NO_TAG, Kind
+from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
+from davylamp_alarms.forewarn import evidence_now, warn
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
@@ -46,6 +47,7 @@ def tick(
     before_ms, clock = memory.clock.now_ms, memory.clock
     clock.now_ms, clock.monotonic_ms, clock.boot_id = now_ms, monotonic_ms, boot_id
     steps = [
+        *warn(memory, seq, now_ms),
         *raise_pending(memory, seq, now_ms),
         *_raise_stale(memory, seq, now_ms),
         *_links(memory, seq, now_ms),
@@ -186,9 +188,10 @@ def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
 
 
 def _raised(memory: Memory, seq: int, row: int, tag: int, time_ms: int, due_ms: int) -> Step:
-    tags = memory.layout.tags
-    kind = KIND_NUMBER[memory.layout.row_class(row).kind]
-    return Step(seq, tag, kind, What.RAISED, time_ms, due_ms, float(tags.value[tag]), int(tags.quality[tag]))
+    tags, kind = memory.layout.tags, memory.layout.row_class(row).kind
+    said = (time_ms, due_ms, float(tags.value[tag]), int(tags.quality[tag]))
+    evidence = evidence_now(memory, tag, kind) if kind in WARNING_KINDS else ""
+    return Step(seq, tag, KIND_NUMBER[kind], What.RAISED, *said, evidence=evidence)
 
 
 def _raise_stale(memory: Memory, seq: int, now_ms: int) -> list[Step]:

@@ -1,5 +1,6 @@
 """What the engine says: transitions, refusals, and the commands it answers."""
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -89,6 +90,7 @@ class Transition:
         scan_ms: Raises closer together than this are a tie (SAFETY S25).
         actor: Who acted (two persons: "a + b"); empty for the engine itself.
         break_glass: True where one person did what needs two; a review is owed (SAFETY S15).
+        evidence: Of a warning, what its rule had found when it was raised, as JSON text (evidence.py).
     """
 
     seq: int
@@ -119,6 +121,7 @@ class Transition:
     actor: str
     comment: str
     break_glass: bool = False
+    evidence: str = ""
 
     @property
     def id(self) -> str:
@@ -127,7 +130,9 @@ class Transition:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types; the priority as its word."""
-        return {**fields_of(self), "priority": self.priority.word, "suppressions": [str(s) for s in self.suppressions]}
+        said = {**fields_of(self), "priority": self.priority.word, "suppressions": [str(s) for s in self.suppressions]}
+        evidence = said.pop("evidence")
+        return {**said, "evidence": json.loads(evidence)} if evidence else said
 
 
 class Op(StrEnum):

@@ -29,7 +29,7 @@ from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import Slice, kept, slice_of
 from davylamp_cloud.register import Introduced, Proposal, Register, Tag
 from davylamp_cloud.resumption import standing_in
-from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, Settings, system_alarm, system_alarm_id
+from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, RULE, Settings, system_alarm, system_alarm_id
 from davylamp_cloud.site import masks_of
 from davylamp_cloud.tags import Birth
 
@@ -296,6 +296,7 @@ class Evaluator:
         work.steps += self._steps(steps, record)
         work.steps += self._steps(self._overdue(record, now_ms), record)
         work.steps += self._steps(self._host_clock(record), record)
+        work.steps += self._steps(self._failing(record), record)
         work.clock_ms = now_ms
         work.heard.tick(len(work.steps), now_ms)
 
@@ -316,6 +317,13 @@ class Evaluator:
             return []
         comment = f"set by {jump_ms / 1000:+g} s" if jump_ms else f"behind most edges by {error_ms / 1000:g} s"
         return self._report(record, {"name": HOST_CLOCK, "active": bool(jump_ms or error_ms), "comment": comment})
+
+    def _failing(self, record: Record) -> list[Transition]:
+        """Say which statistical rules are left out because they failed (SAFETY S14)."""
+        failures = self.engine.failures()
+        if not failures and self.engine.definition(system_alarm_id(RULE)) is None:
+            return []
+        return self._report(record, {"name": RULE, "active": bool(failures), "comment": "; ".join(failures)[:500]})
 
     def _command(self, record: Record, work: Work) -> None:
         command = command_of(record.body)

@@ -1,5 +1,6 @@
 """A transition as it is stored and sent: the engine's fields, the tag's names, and a sentence to read. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -10,9 +11,10 @@ from davylamp_alarms.transition import Transition
 from davylamp_wire.profile import DetectorGroup, Text
 
 from davylamp_cloud.config import SiteConfig, clock_of
+from davylamp_cloud.forecast import forecast
 from davylamp_cloud.handling import Handling, general
 from davylamp_cloud.register import Register, Tag
-from davylamp_cloud.settings import Settings
+from davylamp_cloud.settings import Settings, warning_of
 from davylamp_cloud.telling import Sentence, Subject, tell
 
 SCHEME = "monitoring"
@@ -36,6 +38,14 @@ def _both(text: Text | Sentence) -> dict[str, str]:
     return {"zh": text.zh, "en": text.en}
 
 
+def _evidence(step: Transition, subject: Subject) -> dict[str, Any]:
+    """Return what a warning found, with its unit and its words."""
+    if not step.evidence:
+        return {}
+    said = {"evidence": {**json.loads(step.evidence), "unit": subject.unit}}
+    return {**said, "forecast": _both(subject.forecast)} if subject.forecast else said
+
+
 class Notices:
     """Finds the words for a transition in the register and the sites' clocks."""
 
@@ -50,6 +60,7 @@ class Notices:
         text = tell(step, subject, self._zones.get(step.alarm_id.split("/", 1)[0], self._default))
         return {
             **step.as_dict(),
+            **_evidence(step, subject),
             "id": step.id,
             "scheme": SCHEME,
             "level": step.priority.word,
@@ -90,7 +101,21 @@ class Notices:
             handling=self._register.handling_of(tag.settings, step.kind),
             lost=lost,
             guarded=guarded,
+            forecast=self._forecast(step, tag),
         )
+
+    def _forecast(self, step: Transition, tag: Tag) -> Text | None:
+        """Return the words of what a warning found."""
+        if not step.evidence:
+            return None
+        evidence = json.loads(step.evidence)
+        names = [self._name(tag_id) for tag_id in evidence.get("inputs", ())]
+        return forecast(evidence, warning_of(tag.settings, step.kind), tag.settings.unit, names)
+
+    def _name(self, tag_id: str) -> Text:
+        """Return what people call a tag."""
+        found = self._register.find(tag_id)
+        return Text(zh=tag_id, en=tag_id) if found is None else found.text
 
     def _blind(self, step: Transition, tag: Tag) -> tuple[int, int]:
         """Return how many points are not seen through a tag, of how many its hazard source has."""

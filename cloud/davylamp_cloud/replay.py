@@ -151,13 +151,19 @@ def compare(stored: Iterable[Mapping[str, Any]], made: Iterable[Transition]) -> 
     there: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     fields = Transition.__dataclass_fields__
     for data in stored:
-        here[data["hazard_source"]].append({name: data.get(name, field.default) for name, field in fields.items()})
+        here[data["hazard_source"]].append(_as_made({name: data.get(name, f.default) for name, f in fields.items()}))
     for step in made:
         there[step.hazard_source].append(step.as_dict())
     for source in sorted(here.keys() | there.keys()):
         line = _first_difference(here[source], there[source])
         if line:
             yield f"{source}: {line}"
+
+
+def _as_made(said: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored transition as the engine said it: without evidence where there is none, and without its unit."""
+    evidence = said.pop("evidence")
+    return {**said, "evidence": {k: v for k, v in evidence.items() if k != "unit"}} if evidence else said
 
 
 def _first_difference(stored: Sequence[dict[str, Any]], made: Sequence[dict[str, Any]]) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from davylamp_alarms.definition import (
     NO_TAG,
+    WARNING_KINDS,
     AlarmDef,
     Kind,
     PointKind,
@@ -22,9 +23,9 @@ from davylamp_alarms.definition import (
     link_alarm_id,
 )
 from davylamp_alarms.hiding import MAX_MASK_MS
-from davylamp_alarms.templates import guards_of
+from davylamp_alarms.templates import guards_of, warnings_of
 from davylamp_wire.config import Section
-from davylamp_wire.profile import DetectorGroup, Limit, LimitKind, Point
+from davylamp_wire.profile import DetectorGroup, EarlyWarning, Limit, LimitKind, Point, Source
 from pydantic import Field
 
 from davylamp_cloud.handling import Handling, handling_of
@@ -55,6 +56,9 @@ LATCHED = frozenset({ASIDE, LISTENER, HOST_CLOCK})
 """What happened and is over, and must still be seen."""
 
 
+RULE = "statistical-rule"
+"""Name of the alarm that statistical rules failed and are left out (SAFETY S14); it ends when all of them work."""
+
 REVIEW_LATE = "break-glass-review"
 """Name of the alarm that nobody reviewed in time what one person did alone (SAFETY S15)."""
 
@@ -74,6 +78,7 @@ class Settings(Section):
     required: bool = False
     local: bool = False
     limits: dict[LimitKind, Limit] = Field(default={})
+    warnings: dict[str, EarlyWarning] = Field(default={})
     groups: dict[str, DetectorGroup] = Field(default={})
     """The groups of detectors of a device; they are settings of the point that says whether it answers."""
 
@@ -94,14 +99,15 @@ def settings_of(point: Point, hazard_source: str, groups: Mapping[str, DetectorG
         required=point.required,
         local=point.local,
         limits=point.limits,
+        warnings=point.warnings,
         groups=dict(groups),
     )
 
 
 def differences(live: Settings, wanted: Settings) -> list[tuple[str, Any, Any]]:
-    """Return (field, live, wanted) wherever two settings differ; one entry per limit and per group."""
+    """Return (field, live, wanted) wherever two settings differ; one entry per limit, warning and group."""
     old, new = live.json_form(), wanted.json_form()
-    tables = [(field, old.pop(field), new.pop(field)) for field in ("limits", "groups")]
+    tables = [(field, old.pop(field), new.pop(field)) for field in ("limits", "warnings", "groups")]
     found = [(name, old[name], new[name]) for name in old if old[name] != new[name]]
     for field, before, after in tables:
         names = (name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name))
@@ -114,16 +120,26 @@ def keep_verified(live: Settings, wanted: Settings) -> Settings:
 
     Whatever else claims to be verified is not: births and clients cannot verify.
     """
-    kept = {kind: _marked(live.limits.get(kind), limit) for kind, limit in wanted.limits.items()}
-    return wanted.model_copy(update={"limits": kept})
+    limits = {kind: _marked(live.limits.get(kind), limit) for kind, limit in wanted.limits.items()}
+    warnings = {name: _warning_marked(live.warnings.get(name), rule) for name, rule in wanted.warnings.items()}
+    return wanted.model_copy(update={"limits": limits, "warnings": warnings})
 
 
 def _marked(live: Limit | None, wanted: Limit) -> Limit:
-    bare = wanted.source.model_copy(update={"verified_by": "", "verified_on": None})
-    if live is None or live.value != wanted.value:
-        return wanted.model_copy(update={"source": bare})
-    same = bare == live.source.model_copy(update={"verified_by": "", "verified_on": None})
-    return wanted.model_copy(update={"source": live.source if same else bare})
+    before = live.source if live is not None and live.value == wanted.value else None
+    return wanted.model_copy(update={"source": _verified_as(before, wanted.source)})
+
+
+def _warning_marked(live: EarlyWarning | None, wanted: EarlyWarning) -> EarlyWarning:
+    before = live.source if live is not None and live.settings == wanted.settings else None
+    return wanted.model_copy(update={"source": _verified_as(before, wanted.source)})
+
+
+def _verified_as(before: Source | None, wanted: Source) -> Source:
+    """Return a source with the verification it had, where it is the same figure's; whatever else it claims is not."""
+    bare = wanted.model_copy(update={"verified_by": "", "verified_on": None})
+    same = before is not None and bare == before.model_copy(update={"verified_by": "", "verified_on": None})
+    return before if before is not None and same else bare
 
 
 def tag_def(tag_id: str, node: str, settings: Settings) -> TagDef:
@@ -157,16 +173,17 @@ def alarm_defs(tag_id: str, tag: int, node: str, templates: Iterable[AlarmDef]) 
             "",
             group,
             t.local,
+            t.rule,
         )
         for t in templates
     )
 
 
 def templates_of(settings: Settings) -> tuple[AlarmDef, ...]:
-    """Return every alarm of a tag with these settings: its limits, over-range where it guards, and its blindness."""
+    """Return every alarm of a tag with these settings: limits, over-range where it guards, blindness, warnings."""
     s = settings
     guards = tuple(guards_of(s.limits.items(), s.kind, s.range, s.hazard_source, local=s.local))
-    return (*guards, *_blindness(settings, guards))
+    return (*guards, *_blindness(settings, guards), *warnings_of(s.warnings.items(), s.hazard_source))
 
 
 def comm_alarm(tag_id: str, tag: int, node: str, settings: Settings, guarded: Priority) -> AlarmDef:
@@ -215,9 +232,14 @@ def limit_of(settings: Settings, kind: Kind) -> Limit | None:
     return settings.limits.get(LimitKind(kind)) if kind in LimitKind.__members__ else None
 
 
+def warning_of(settings: Settings, kind: Kind) -> EarlyWarning | None:
+    """Return the statistical rule a warning of a tag comes from; None where it is no warning."""
+    return settings.warnings.get(kind.lower()) if kind in WARNING_KINDS else None
+
+
 def handling_in(settings: Settings, kind: Kind) -> Handling:
     """Return how an alarm of a tag with these settings is handled (SAFETY S24)."""
-    return handling_of(kind, PointKind(settings.kind), limit_of(settings, kind))
+    return handling_of(kind, PointKind(settings.kind), limit_of(settings, kind) or warning_of(settings, kind))
 
 
 def _blindness(settings: Settings, guards: Iterable[AlarmDef]) -> Iterator[AlarmDef]:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
-from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind, Priority
-from davylamp_alarms.transition import Event, Transition
+from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, WARNING_KINDS, Kind, Priority
+from davylamp_alarms.transition import Condition, Event, Transition
 from davylamp_wire.profile import Text
 
 from davylamp_cloud.handling import Handling, general
@@ -20,7 +20,7 @@ from davylamp_cloud.handling import Handling, general
 class Subject:
     """What an alarm is about. `lost` of `guarded` detectors are blind through it (SAFETY S12).
 
-    A vote counts as many at the limit `voted` instead.
+    A vote counts as many at the limit `voted` instead. `forecast` is what a warning found.
     """
 
     hazard_source: str
@@ -32,6 +32,7 @@ class Subject:
     lost: int = 0
     guarded: int = 0
     voted: Kind | None = None
+    forecast: Text | None = None
 
 
 LEVELS = {
@@ -59,6 +60,18 @@ KINDS = {
     Kind.VOTE_LOST: Text(zh="表决失效", en="vote lost"),
     Kind.BLIND: Text(zh="失去监视", en="blind"),
     Kind.CLOCK: Text(zh="网关时钟偏差", en="edge clock off"),
+    Kind.TREND: Text(zh="趋势临限", en="early warning, trend"),
+    Kind.RATE: Text(zh="变化过快", en="early warning, rate of change"),
+    Kind.FROZEN: Text(zh="数值冻结", en="early warning, frozen value"),
+    Kind.QUIET: Text(zh="波动过小", en="early warning, too quiet"),
+    Kind.DEVIATION: Text(zh="测点偏差", en="early warning, deviation"),
+    Kind.EWMA: Text(zh="均值偏移", en="early warning, shifted mean"),
+    Kind.CUSUM: Text(zh="持续偏移", en="early warning, lasting shift"),
+    Kind.NORMAL: Text(zh="偏离常态", en="early warning, off its normal"),
+    Kind.UNIT: Text(zh="装置异常", en="early warning, unit unlike itself"),
+    Kind.ROLLUP: Text(zh="多点异常", en="early warning, several points"),
+    Kind.COMMAND: Text(zh="指令不符", en="early warning, command not followed"),
+    Kind.EXPRESSION: Text(zh="组合条件", en="early warning, condition"),
 }
 
 EVENTS = {
@@ -96,7 +109,7 @@ class Sentence(NamedTuple):
 def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Sentence:
     """Return one transition as a sentence in each language; times are of the site's clock."""
     counted_zh, counted_en = _counted(step, subject)
-    against = _against(step, subject)
+    against_zh, against_en = _told(step, subject)
     action = (subject.handling or general(step.kind)).action
     zh = (
         LEVELS[step.priority].zh,
@@ -104,7 +117,7 @@ def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Sentence:
         _named(subject.tag.zh, subject.plant_tag, "（", "）"),
         f"{KINDS[step.kind].zh}{EVENTS[step.event].zh}",
         counted_zh,
-        against,
+        against_zh,
         _since_zh(step, zone),
         action.zh,
     )
@@ -114,7 +127,7 @@ def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Sentence:
         _named(subject.tag.en, subject.plant_tag, " (", ")"),
         f"{KINDS[step.kind].en}: {EVENTS[step.event].en}",
         counted_en,
-        against,
+        against_en,
         _since_en(step, zone),
         action.en,
     )
@@ -134,6 +147,16 @@ def _counted(step: Transition, subject: Subject) -> tuple[str, str]:
 
 def _named(name: str, plant_tag: str, left: str, right: str) -> str:
     return f"{name}{left}{plant_tag}{right}" if plant_tag else name
+
+
+def _told(step: Transition, subject: Subject) -> tuple[str, str]:
+    """Return the value against its limit; of a warning, as long as it stands, what it found."""
+    if step.kind not in WARNING_KINDS:
+        return (_against(step, subject),) * 2
+    value = "" if step.value is None else _figure(step.value, subject.unit)
+    if subject.forecast is None or step.condition is not Condition.ACTIVE:
+        return value, value
+    return "，".join(filter(None, (value, subject.forecast.zh))), ", ".join(filter(None, (value, subject.forecast.en)))
 
 
 def _against(step: Transition, subject: Subject) -> str:

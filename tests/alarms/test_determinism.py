@@ -7,14 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 from davylamp_alarms.batch import Batch
-from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Member, PointKind, Priority, Register
+from davylamp_alarms.definition import (
+    WARNING_KINDS,
+    AlarmDef,
+    Changes,
+    GroupDef,
+    Kind,
+    MaskDef,
+    Member,
+    PointKind,
+    Priority,
+    Register,
+    said_rule,
+)
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.lone import COUNTED
-from davylamp_alarms.transition import Command, Op, Transition
+from davylamp_alarms.transition import Command, Event, Op, Transition
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.plant import NODE, START_MS, alarm, link_alarm, tag_def
+from support.plant import NODE, START_MS, alarm, link_alarm, tag_def, warning
 
 LEVEL = tag_def("LT-1101")
 GAS = tag_def("AT-2201", PointKind.GAS, silence_ms=2_000)
@@ -34,6 +46,11 @@ ALARMS: tuple[AlarmDef, ...] = (
     alarm(GAS, 1, Kind.STALE),
     alarm(COMM, 2, Kind.COMM, 0.5),
     link_alarm(),
+    warning(LEVEL, 0, Kind.TREND, {"samples": 6, "horizon_s": 60, "confidence": 0.1, "share": 0.1}, towards=["H", "L"]),
+    warning(LEVEL, 0, Kind.RATE, {"window_s": 2, "limit": 60}, on_delay_ms=1_500, off_delay_ms=1_000),
+    warning(GAS, 1, Kind.FROZEN, {"still_s": 3, "band": 1}),
+    warning(GAS, 1, Kind.EWMA, {"tau_s": 3, "limit": 1, "mean": 10, "deviation": 4, "every_s": 1.5}),
+    warning(COMM, 2, Kind.EXPRESSION, {"text": "LT_1101 > 50 and AT_2201 < 30"}, inputs=["LT-1101", "AT-2201"]),
 )
 MASKS = (
     MaskDef("cleaning", LEVEL.hazard_source, (ALARMS[1].id, ALARMS[4].id), people=COMM.id),
@@ -68,6 +85,10 @@ TUNED: tuple[tuple[int, dict[str, Any]], ...] = (
     (3, {"latch": False}),
     (6, {"limit": 12.0, "on_delay_ms": 1_000}),
     (7, {"latch": False, "limit": 60.0}),
+    (14, {"rule": said_rule({"window_s": 2, "limit": 30})}),
+    (14, {"rule": said_rule({"window_s": 4, "limit": 60})}),
+    (14, {"rule": said_rule({"window_s": "long"})}),
+    (17, {"rule": said_rule({"text": "LT_1101 > 70"}, ["LT-1101"])}),
 )
 """Edits by two persons: which alarm, and what of it."""
 
@@ -109,7 +130,18 @@ records = st.one_of(
     st.tuples(st.just("edit"), st.sampled_from([75.0, 80.0, 86.0])),
     st.tuples(st.just("tune"), st.integers(0, len(TUNED) - 1)),
 )
-logs = st.lists(records, min_size=1, max_size=40)
+
+
+def ramp(start: float, slope: float, tag: int) -> list[tuple[str, Any]]:
+    """Return readings that go on in one direction, with a tick after each: what statistical rules are about."""
+    values = (start + slope * step for step in range(9))
+    return [record for v in values for record in (("data", [Reading(tag, v, GOOD, 0, False)]), ("tick", 1_000))]
+
+
+ramps = st.builds(ramp, st.sampled_from([20.0, 55.0, 70.0]), st.sampled_from([-4.0, 0.0, 1.5, 4.0]), st.integers(0, 1))
+logs = st.lists(st.one_of(records.map(lambda record: [record]), ramps), min_size=1, max_size=30).map(
+    lambda parts: [record for part in parts for record in part][:150]
+)
 
 
 class Run:
@@ -211,7 +243,7 @@ class Run:
 
 
 @settings(max_examples=200, deadline=None)
-@given(logs, st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40), max_size=4))
+@given(logs, st.sets(st.integers(0, 150)), st.sets(st.integers(0, 150), max_size=4))
 def test_cuts_and_restarts_change_nothing(log: list[tuple[str, Any]], cuts: set[int], saves: set[int]) -> None:
     one = Run(Engine(REGISTER))
     whole = one.play(log, set(), set())
@@ -283,6 +315,14 @@ def test_a_batch_that_names_an_unknown_tag_is_refused_before_it_changes_anything
         with pytest.raises(IndexError):
             engine.apply(Batch.of([0], [tag], [0], [0.0], [GOOD], [False], [0]))
     assert same(engine.snapshot(), {**before, "head": engine.snapshot()["head"]})
+
+
+def test_warnings_come_and_go_in_such_logs() -> None:
+    log = [*ramp(20, 4, 0), *ramp(20, 0, 1), *ramp(52, -4, 0), *ramp(20, 0, 0), *ramp(20, 4, 1)]
+    run = Run(Engine(REGISTER))
+    told = [said for said in run.play(log, set(), set()) if isinstance(said, Transition)]
+    assert {said.kind for said in told if said.event is Event.RAISED} >= WARNING_KINDS & {a.kind for a in ALARMS}
+    assert {said.kind for said in told if said.event is Event.CLEARED} >= {Kind.RATE, Kind.FROZEN}
 
 
 def _ordered(said: list[Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from davylamp_alarms.definition import AlarmDef, Changes, Kind, MaskDef, Priority
+from davylamp_alarms.definition import AlarmDef, Changes, Kind, MaskDef, Priority, said_rule
 from davylamp_alarms.edit_page import page
 from davylamp_alarms.edit_preview import EditPreview, Touched
 from davylamp_alarms.engine import Engine
@@ -31,6 +31,7 @@ EDITED: dict[Edit, AlarmDef] = {
     Edit.PRIORITY: replace(BASE, priority=Priority.RED),
     Edit.POSITION: replace(BASE, group="control room"),
     Edit.TEXT: BASE,
+    Edit.RULE: replace(BASE, rule=said_rule({"window_s": 3})),
     Edit.INSTRUMENT: replace(BASE, hazard_source="another"),
 }
 
@@ -46,6 +47,7 @@ position     keep   keep    keep   keep     keep     keep         keep    keep  
 added        raise  raise   raise  raise    raise    raise        raise   raise  raise
 removed      gone   gone    close  close    close    close        close   close  close
 text         keep   keep    keep   keep     keep     keep         keep    keep   keep
+rule         keep   keep    keep   keep     keep     keep         keep    keep   keep
 instrument   refuse refuse  refuse refuse   refuse   refuse       refuse  refuse refuse
 """
 """What each edit of `EDITED` comes to: the limit moves from 90 to 99 while the value, where it is beyond, is 95."""

@@ -7,17 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from davylamp_alarms import book, definition, edge_heard
+from davylamp_alarms.columns import Fields
 from davylamp_alarms.performance import advice, first_out, firsts, flood, watch
 from davylamp_alarms.snapshot import VERSION
+from davylamp_alarms.warning import RULES, load
+from davylamp_alarms.warning.thin import Said, Stretches
 from davylamp_cloud import monitor, snapshots
 from davylamp_cloud.store.snapshots import load_snapshot
 from davylamp_cloud.store.verify import verify_chain
 from support.cloud_process import until
 from support.host import Host, host
-from support.speaker import Speaker
+from support.speaker import SOURCE, Speaker, gas_point
 
+RATE = {"settings": {"window_s": 3, "limit": 60}, "source": SOURCE}
 RECORDED = Path(__file__).parent / "recorded" / "snapshot-form.json"
 
 KEPT: tuple[Any, ...] = (
@@ -51,16 +56,23 @@ def upgraded(folder: Path, now_ms: int, *, trimmed: bool) -> Iterator[Host]:
         yield running
 
 
+def _columns() -> Iterator[tuple[str, Fields]]:
+    """Yield the columns of every statistical rule's memory, and those that thinned ones have beside them."""
+    yield from ((name, load(name).state.FIELDS) for name in RULES)
+    yield from (("stretches", Stretches.FIELDS), ("said", Said.FIELDS))
+
+
 def test_the_form_of_a_snapshot_is_the_one_recorded_for_its_version(tmp_path: Path) -> None:
     with host(tmp_path) as running:
-        leak(running, Speaker(), 5.0)
+        leak(running, Speaker(points={"gas": gas_point(warnings={"rate": RATE})}), 5.0)
         running.monitor.stop()
         with running.state.reading() as connection:
             found = load_snapshot(connection, running.state.cursor())
     assert found is not None
     parts = {name: "bytes" if isinstance(part, bytes) else str(part.dtype) for name, part in found[1].items()}
     named = {kind.__name__: list(kind.__annotations__) for kind in KEPT}
-    form = {"version": VERSION, "parts": parts, "fields": named}
+    rules = {name: {at: np.dtype(kind).name for at, (kind, _) in columns.items()} for name, columns in _columns()}
+    form = {"version": VERSION, "parts": parts, "fields": named, "rules": rules}
     assert form == json.loads(RECORDED.read_text()), "raise VERSION, and record the new form with it"
 
 

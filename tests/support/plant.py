@@ -1,6 +1,6 @@
 """A small plant for tests of the alarm engine: one line per thing that happens, the clock moved by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from davylamp_alarms.batch import Batch
@@ -15,6 +15,7 @@ from davylamp_alarms.definition import (
     alarm_id,
     default_priority,
     link_alarm_id,
+    said_rule,
 )
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Command, Op, Refusal, Transition
@@ -35,6 +36,19 @@ def alarm(tag: TagDef, index: int, kind: Kind, limit: float = 0.0, **more: objec
     """Return an alarm of a tag with its default priority."""
     made = AlarmDef(alarm_id(tag.id, kind), index, kind, default_priority(kind, tag.kind), SOURCE, limit)
     return replace(made, **more)  # type: ignore[arg-type]  # a test names the fields
+
+
+def warning(
+    tag: TagDef,
+    index: int,
+    kind: Kind,
+    settings: Mapping[str, object],
+    inputs: Sequence[str] = (),
+    towards: Sequence[str] = (),
+    **more: object,
+) -> AlarmDef:
+    """Return a warning of a tag by a statistical rule."""
+    return alarm(tag, index, kind, 0.0, rule=said_rule(settings, inputs, towards), **more)
 
 
 def link_alarm(node: str = NODE, priority: Priority = Priority.RED) -> AlarmDef:

@@ -23,7 +23,7 @@ from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from hypothesis import strategies as st
 
-from support.speaker import START_MS, Speaker, gas_point, group, limit
+from support.speaker import SOURCE, START_MS, Speaker, gas_point, group, limit
 
 Step = tuple[str, Any]
 
@@ -40,7 +40,18 @@ def plain(kind: str, **more: Any) -> Point:
     return Point.model_validate({"zh": kind, "en": kind, "unit": "m", "kind": kind, "type": "float64", **more})
 
 
+def warned(**rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return statistical rules as a profile has them."""
+    return {name: {"source": SOURCE, **rule} for name, rule in rules.items()}
+
+
 LEVEL = {"H": limit(6.0, deadband=0.5, on_delay_s=2, off_delay_s=2), "HH": limit(8.0, latch=True)}
+WARNED = warned(
+    trend={"settings": {"samples": 6, "horizon_s": 30, "share": 0.2, "confidence": 0.2}, "towards": ("H", "HH")},
+    rate={"settings": {"window_s": 2, "limit": 20}, "on_delay_s": 1},
+    expression={"settings": {"text": "level > 5 and gas < 2"}, "inputs": ("level", f"{STORE}/gas")},
+)
+FASTER = warned(rate={"settings": {"window_s": 1, "limit": 20}}, frozen={"settings": {"still_s": 3, "band": 0.1}})
 GAS, STATUS = gas_point(max_silence_s=5.0), plain("status", unit="")
 BIRTHS: Mapping[str, tuple[Mapping[str, Point], ...]] = {
     "store": (
@@ -54,6 +65,8 @@ BIRTHS: Mapping[str, tuple[Mapping[str, Point], ...]] = {
         {"comm_ok": STATUS, "level": plain("process")},
         {"comm_ok": STATUS, "level": plain("process", limits={"H": limit(6.0, priority="blue")})},
         {"level": plain("process", limits={**LEVEL, "HH": limit(8.0, priority="red")}), "comm_ok": STATUS},
+        {"comm_ok": STATUS, "level": plain("process", limits=LEVEL, warnings=WARNED)},
+        {"comm_ok": STATUS, "level": plain("process", limits=LEVEL, warnings=WARNED | FASTER)},
     ),
     "meter": ({"pressure": plain("process")}, {"pressure": plain("process", unit="bar")}),
 }
@@ -88,6 +101,7 @@ STEPS = st.one_of(
     SAY,
     SAY,
     SAY,
+    _of("ramp", st.sampled_from(["tank", "store"]), st.sampled_from([1.0, 4.0]), st.sampled_from([-0.4, 0.0, 0.5])),
     _of("again", SMALL),
     _of("birth", DEVICES, SMALL),
     _of("tick", st.sampled_from([200, 1_000, 1_000, 3_000, 12_000, 1_900_000, 50_000_000])),
@@ -198,6 +212,11 @@ class Writing:
             for value in (1.5, 0.2):
                 self._say("store", [value, 1.0, 0.0, 1.0], GOOD, 0, False)
                 self._tick(1_000)
+
+    def _ramp(self, device: str, start: float, slope: float) -> None:
+        for step in range(9):
+            self._say(device, [start + slope * step] * 5, GOOD, 0, False)
+            self._tick(1_000)
 
     def _died(self, device: str) -> None:
         self._change("device_died", node="park/edge-1", device=device)

@@ -17,6 +17,7 @@ from davylamp_wire.arrays import expanded
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
 from davylamp_wire.finding import Finding, below
 from davylamp_wire.lint import unworkable
+from davylamp_wire.lint_warnings import inputs_missing, unwarning
 from davylamp_wire.quality import Level, Reason
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG)]
@@ -119,6 +120,27 @@ class Limit(Section):
         return tuple(name for name in HANDLING if getattr(self, name) is None)
 
 
+class EarlyWarning(Section):
+    """A statistical rule that watches a point, by the rule's own settings: it warns before a limit does.
+
+    Its settings, its source and its texts are the point's; what it finds never masks, delays or replaces a limit alarm.
+    `inputs` are the points of a rule over several: of the same device, or the full id of any tag. `towards` are the
+    point's own limits that a trend is held against.
+    """
+
+    settings: dict[str, float | str] = Field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    towards: tuple[LimitKind, ...] = ()
+    on_delay_s: float = Field(default=0.0, ge=0)
+    off_delay_s: float = Field(default=0.0, ge=0)
+    priority: Priority | None = None
+    action: Text | None = None
+    source: Source
+    cause: Text | None = None
+    consequence: Text | None = None
+    respond_s: float | None = Field(default=None, gt=0)
+
+
 class LoopBand(Section):
     """A span of loop current that means something other than a value (SAFETY S9)."""
 
@@ -178,6 +200,7 @@ class Point(Section):
     loop: Loop | None = None
     bypass: tuple[Bypass, ...] = ()
     limits: dict[LimitKind, Limit] = Field(default_factory=dict)
+    warnings: dict[Slug, EarlyWarning] = Field(default_factory=dict)
     deadband: float | None = Field(default=None, gt=0)
     max_silence_s: float | None = Field(default=None, gt=0)
     journal_class: JournalClass = "live"
@@ -381,6 +404,7 @@ def load_profile(path: Path) -> Profile:
     table: dict[str, Any] = read_toml(path)
     profile = parse(Profile, {"name": path.stem, "family": path.parent.name, **table}, path)
     mistakes = [line for name, point in profile.points.items() for line in _unsaid(point, f"points.{name}")]
+    mistakes += inputs_missing(profile.points)
     if mistakes:
         raise ConfigError(f"{path}: {line}" for line in mistakes)
     return profile
@@ -389,6 +413,7 @@ def load_profile(path: Path) -> Profile:
 def _unsaid(point: Point, key: str) -> Iterator[str]:
     yield from below(key, unhandled(point.limits))
     yield from below(key, unworkable(point))
+    yield from below(key, unwarning(point))
     yield from unshown(point.states, key)
     yield from unmapped(point.loop, key)
 

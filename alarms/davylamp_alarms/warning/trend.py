@@ -413,7 +413,8 @@ def _verdict(settings: TrendSettings, found: Forecast) -> NDArray[np.uint8]:
 def evidence(settings: TrendSettings, state: TrendState, places: Places) -> Evidence:
     """Return the forecast from the window as it is now; NaN where the window is not full yet.
 
-    Times are seconds from ``at_ms``, the newest sample. The fitted line is ``fitted + slope · (t - at_ms) / 1000``.
+    Times are seconds from ``at_ms``, the newest sample; ``from_ms`` is the oldest one. The fitted line is
+    ``fitted + slope · (t - at_ms) / 1000``.
     """
     full = state.full[places]
     said = dict.fromkeys((*LINE, *TIMES), np.full(len(full), np.nan))
@@ -424,7 +425,8 @@ def evidence(settings: TrendSettings, state: TrendState, places: Places) -> Evid
             for name in names:
                 said[name] = said[name].copy()
                 said[name][full] = getattr(source, name)
-    return {**said, "at_ms": state.last_ms[places]}
+    from_ms = state.origin_ms[places] + state.t[:, places].min(axis=0).astype(np.float64) * 1000.0
+    return {**said, "at_ms": state.last_ms[places], "from_ms": np.where(full, from_ms, np.nan)}
 
 
 LINE = ("fitted", "slope", "slope_least", "slope_most", "share")

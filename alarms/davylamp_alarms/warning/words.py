@@ -34,7 +34,12 @@ def words(rule: str, bank: Bank, row: int, unit: str = "", tags: Sequence[str] =
     """
     columns = bank.evidence(np.array([row]))
     said = {name: column[..., 0] for name, column in columns.items()}
-    return SENTENCES[rule](bank.settings, said, f" {unit}" if unit else "", tags)
+    return sentence(rule, bank.settings, said, unit, tags)
+
+
+def sentence(rule: str, settings: Any, said: Row, unit: str = "", tags: Sequence[str] = ()) -> Words:
+    """Return what evidence says, in Chinese and in English: figures by the rule's own names, NaN where unknown."""
+    return SENTENCES[rule](settings, said, f" {unit}" if unit else "", tags)
 
 
 def _number(value: float) -> str:
@@ -48,7 +53,8 @@ def _span(seconds: float) -> tuple[str, str, float]:
 
 
 def _trend(settings: Any, said: Row, unit: str, tags: Sequence[str]) -> Words:
-    limit, in_s, late_s = f"{_number(said['limit'])}{unit}", float(said["in_s"]), float(said["late_s"])
+    limit = f"{said.get('towards', '')} {_number(said['limit'])}{unit}".strip()
+    in_s, late_s = float(said["in_s"]), float(said["late_s"])
     if not math.isfinite(in_s):
         return "目前未趋向限值", "moves towards no limit now"
     if in_s == 0:

@@ -5,8 +5,8 @@ A profile says it for its own limits. What has no limit, and limits whose birth 
 
 from dataclasses import replace
 
-from davylamp_alarms.definition import LIMIT_KINDS, Kind, PointKind
-from davylamp_wire.profile import Limit
+from davylamp_alarms.definition import LIMIT_KINDS, WARNING_KINDS, Kind, PointKind
+from davylamp_wire.profile import EarlyWarning, Limit
 
 from davylamp_cloud.handling.kinds import KINDS
 from davylamp_cloud.handling.limits import LIMITS
@@ -25,14 +25,14 @@ def general(kind: Kind, point: PointKind = PointKind.PROCESS, name: str = "") ->
     return KINDS[kind]
 
 
-def handling_of(kind: Kind, point: PointKind, limit: Limit | None, name: str = "") -> Handling:
+def handling_of(kind: Kind, point: PointKind, limit: Limit | EarlyWarning | None, name: str = "") -> Handling:
     """Return how an alarm is handled; whatever its limit does not say, general words say for it.
 
     A limit without a first action of its own is marked as one nobody has thought through (SAFETY S30).
     """
     ours = general(kind, point, name)
     if limit is None:
-        return ours if kind not in LIMIT_KINDS else replace(ours, origin=Origin.MISSING)
+        return replace(ours, origin=Origin.MISSING) if kind in LIMIT_KINDS | WARNING_KINDS else ours
     return Handling(
         cause=limit.cause or ours.cause,
         consequence=limit.consequence or ours.consequence,

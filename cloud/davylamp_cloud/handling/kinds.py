@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from davylamp_cloud.handling.warnings import WARNINGS
 from davylamp_cloud.handling.words import Handling, handled
 
 KINDS: Mapping[str, Handling] = {
@@ -95,5 +96,6 @@ KINDS: Mapping[str, Handling] = {
         ),
         respond_s=300,
     ),
+    **WARNINGS,
 }
 """By the kind's own name, so that words may be here before their rule is."""

@@ -66,6 +66,12 @@ SYSTEM: Mapping[str, Handling] = {
         ),
         respond_s=3600,
     ),
+    "statistical-rule": handled(
+        cause=("统计规则出错或设置有误，已停用", "A statistical rule failed or is set wrongly; it is left out"),
+        consequence=("该规则不再提示；限值报警不受影响", "It warns no more; limit alarms are not affected"),
+        action=("按说明更正设置或联系维护，并加强观察", "Correct its settings or call maintenance; watch more closely"),
+        respond_s=3600,
+    ),
     "host-clock": handled(
         cause=("主机时钟被改动、走偏，或授时中断", "The host's clock was changed, drifted, or lost its time service"),
         consequence=("记录时间不可信；报警照常触发", "Recorded times are wrong; alarms still sound"),

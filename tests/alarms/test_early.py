@@ -1,0 +1,218 @@
+"""Statistical rules in the live engine: warnings of their own, beside the limits and never in their place."""
+
+from typing import Any
+
+import pytest
+from davylamp_alarms import warning as rules
+from davylamp_alarms.definition import WARNING_KINDS, AlarmDef, Kind, TagDef, said_rule
+from davylamp_alarms.engine import Engine
+from davylamp_alarms.transition import Transition
+from davylamp_alarms.warning import Samples, Verdict
+from davylamp_alarms.warning.rate import RateSettings, RateState
+from davylamp_alarms.warning.rule import Places, StatisticalRule
+from davylamp_wire.lint_warnings import RULES as NAMES
+from davylamp_wire.quality import Reason, bad, uncertain
+from support.plant import NODE, Plant, alarm, events, tag_def, warning
+
+LEVEL, OTHER = tag_def("LT-1101", silence_ms=60_000), tag_def("LT-1102", silence_ms=60_000)
+HH, H = alarm(LEVEL, 0, Kind.HH, 90, deadband=2), alarm(LEVEL, 0, Kind.H, 80, deadband=2)
+TREND = warning(LEVEL, 0, Kind.TREND, {"samples": 12, "horizon_s": 60}, towards=["HH"])
+RATE = warning(LEVEL, 0, Kind.RATE, {"window_s": 3, "limit": 60})
+
+
+def plant(*warnings: AlarmDef) -> Plant:
+    return Plant([LEVEL, OTHER], [HH, H, *warnings])
+
+
+def fill(site: Plant, start: float, slope: float, seconds: int, quality: int = 0) -> list[Transition]:
+    """Let a level rise by so much a second, a reading and a tick each second."""
+    told = []
+    for second in range(seconds):
+        told += site.read(start + slope * second, quality=quality)
+        told += site.tick()
+    return told
+
+
+def test_a_tank_that_fills_is_warned_of_before_its_limit_and_the_evidence_says_when() -> None:
+    site = plant(TREND)
+    told = fill(site, 40, 0.5, 110)
+    assert events(told) == ["TREND raised B", "H raised B", "HH raised B"]
+    warned, limit = told[0], told[2]
+    said = warned.as_dict()["evidence"]
+    lead_s = (limit.time_ms - warned.time_ms) / 1000
+    assert lead_s == pytest.approx(60, abs=2)
+    assert said["at_limit_in_s"] == pytest.approx(lead_s, abs=1.1)
+    assert said["earliest_s"] <= said["at_limit_in_s"] <= said["latest_s"]
+    assert (said["rule"], said["tag"], said["limit"], said["towards"]) == ("trend", LEVEL.id, 90, "HH")
+    assert said["slope_per_min"] == pytest.approx(30)
+    (began_ms, began), (now_ms, now) = said["line"]
+    assert now_ms == warned.time_ms
+    assert (now - began) / (now_ms - began_ms) == pytest.approx(0.0005)
+
+
+def test_no_warning_masks_delays_or_replaces_a_limit_alarm() -> None:
+    bare, warned = plant(), plant(TREND, RATE)
+    for site in (bare, warned):
+        fill(site, 60, 2.0, 20)
+        fill(site, 95, -3.0, 20)
+    others = [t for t in warned.told if t.kind not in (Kind.TREND, Kind.RATE)]
+    assert len(others) < len(warned.told)
+    assert [_plain(t) for t in others] == [_plain(t) for t in bare.told]
+
+
+def _plain(told: Transition) -> tuple[object, ...]:
+    return told.kind, told.event, told.time_ms, told.value, told.condition, told.letter, told.seq, told.priority
+
+
+def test_s04_a_bad_value_neither_raises_nor_clears_a_warning_and_silence_does_not() -> None:
+    site = plant(TREND)
+    assert events(fill(site, 70, 0.5, 18)) == ["TREND raised B"]
+    assert fill(site, 20, 0.0, 30, quality=bad(Reason.COMM)) == []
+    assert fill(site, 79.5, 0.0, 30, quality=uncertain(Reason.CLOCK)) == []
+    assert site.wait(30) == []
+    assert "TREND cleared D" not in events(site.told)
+    assert events(fill(site, 79, 0.0, 30))[-1] == "TREND cleared D"
+
+
+def test_a_warning_waits_its_own_delay_and_is_raised_by_a_tick() -> None:
+    site = plant(warning(LEVEL, 0, Kind.RATE, {"window_s": 3, "limit": 60}, on_delay_ms=4_000))
+    told = fill(site, 0, 2.0, 6)
+    assert events(told) == []
+    told = site.wait(6)
+    assert events(told) == ["RATE raised B"]
+    assert told[0].due_ms is not None
+    assert told[0].as_dict()["evidence"]["found"]["rate"] == pytest.approx(120)
+
+
+def test_a_warning_is_acknowledged_shelved_and_kept_like_any_alarm() -> None:
+    site = plant(RATE)
+    warned = fill(site, 0, 2.0, 6)[0]
+    assert warned.priority.word == "blue"
+    assert events(site.acknowledge(warned)) == ["RATE acknowledged C"]
+    site.restart(1)
+    assert site.letters() == {"RATE": "C"}
+    assert events(site.shelve(RATE.id)) == ["RATE shelved G"]
+    assert events(fill(site, 12, 0.0, 6)) == ["RATE cleared G"]
+
+
+def test_a_limit_that_a_person_moves_moves_the_forecast_and_keeps_the_window() -> None:
+    site = plant(TREND)
+    fill(site, 40, 0.1, 20)
+    assert site.letters() == {}
+    site.edit(alarm(LEVEL, 0, Kind.HH, 45, deadband=2), by="li", second="wang")
+    told = fill(site, 42, 0.1, 1)
+    assert events(told) == ["TREND raised B"]
+    assert told[0].as_dict()["evidence"]["limit"] == 45
+
+
+def test_a_changed_setting_begins_that_rule_anew_and_no_other_and_says_so() -> None:
+    site = plant(TREND, RATE)
+    assert {t.kind for t in fill(site, 40, 2.0, 15)} >= {Kind.RATE}
+    longer = warning(LEVEL, 0, Kind.RATE, {"window_s": 30, "limit": 60})
+    said = site.edit(longer, by="li", comment="too nervous")
+    assert events(said) == ["RATE updated B"]
+    assert isinstance(said, list)
+    assert "memory" in said[0].comment
+    assert "too nervous" in said[0].comment
+    told = fill(site, 70, 2.0, 3)
+    assert Kind.RATE not in {t.kind for t in told}, "its memory is empty: it neither raises nor clears"
+    assert site.letters()["RATE"] == "B"
+
+
+def test_an_edge_clock_set_back_leaves_a_rule_its_memory_and_deafens_none() -> None:
+    site = plant(RATE)
+    fill(site, 0, 0.0, 5)
+    site.offset_ms -= 27 * 3_600_000
+    told = fill(site, 0, 2.0, 8)
+    assert events(told) == ["RATE raised B"]
+
+
+def test_a_rule_over_several_tags_goes_by_the_newest_of_each_and_stale_ones_are_bad() -> None:
+    apart = warning(LEVEL, 0, Kind.DEVIATION, {"limit": 5}, inputs=["LT-1101", "LT-1102"])
+    site = plant(apart)
+    site.read(40, tag=0)
+    site.read(50, tag=1)
+    told = site.tick()
+    assert events(told) == ["DEVIATION raised B"]
+    assert told[0].as_dict()["evidence"]["contributions"] == [[LEVEL.id, 0.5], [OTHER.id, 0.5]]
+    site.wait(181)
+    assert events(fill(site, 50, 0, 1)) == [], "the other is stale by now: that shows nothing gone"
+    site.read(50, tag=1)
+    assert events(site.tick()) == ["DEVIATION cleared D"]
+
+
+def test_an_input_that_is_born_later_is_taken_in() -> None:
+    name = f"{NODE}/pump/run"
+    site = plant(warning(LEVEL, 0, Kind.EXPRESSION, {"text": "run == 1 and LT_1101 > 50"}, inputs=["LT-1101", name]))
+    assert fill(site, 60, 0, 3) == []
+    site.edit(tags=(TagDef(name, NODE, LEVEL.hazard_source),))
+    site.read(1, tag=2)
+    assert events(site.tick()) == ["EXPRESSION raised B"]
+
+
+def failing(settings: RateSettings, state: RateState, places: Places, samples: Samples) -> Verdict:
+    if samples.value.max() > 50:
+        raise ArithmeticError("no such number")
+    return Verdict(samples.value > 20, samples.value < 10)
+
+
+BROKEN = StatisticalRule(RateSettings, RateState, failing, lambda *_: {})
+
+
+def test_s14_a_rule_that_fails_is_left_out_and_named_and_nothing_else_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(rules.RULES, "rate", f"{__name__}:BROKEN")
+    rules.load.cache_clear()
+    try:
+        site = plant(TREND, RATE)
+        told = fill(site, 40, 0.5, 110)
+        assert events(told) == ["RATE raised B", "TREND raised B", "H raised B", "HH raised B"]
+        assert site.engine.failures() == ("rate: no such number",)
+        assert site.letters()["RATE"] == "B", "what stood goes on standing"
+        site.restart(1)
+        assert site.engine.failures() == ("rate: no such number",)
+        site.engine.begin_run(site.seq, "b")
+        assert site.engine.failures() == ()
+        fill(site, 5, 0, 2)
+        assert "RATE" not in site.letters() or site.letters()["RATE"] == "D"
+    finally:
+        rules.load.cache_clear()
+
+
+def test_s14_settings_that_no_rule_takes_fail_alone() -> None:
+    site = Plant([LEVEL, OTHER], [HH, H, RATE, warning(OTHER, 1, Kind.RATE, {"window_s": 3, "limit": -60})])
+    assert events(fill(site, 0, 2.0, 6)) == ["RATE raised B"]
+    (failure,) = site.engine.failures()
+    assert "limit" in failure
+    mended = warning(OTHER, 1, Kind.RATE, {"window_s": 3, "limit": 60})
+    site.edit(mended, by="li")
+    assert site.engine.failures() == ()
+
+
+def test_tags_of_one_profile_share_their_rows_and_rows_are_found_wherever_tags_came_in() -> None:
+    tags = [tag_def(f"LT-{number}") for number in range(20)]
+    some = [warning(tags[at], at, Kind.RATE, {"window_s": 3, "limit": 10 + at}) for at in (3, 9, 17)]
+    site = Plant(tags, some)
+    site.edit(warning(tags[5], 5, Kind.RATE, {"window_s": 3, "limit": 99}))
+    site.edit(removed=(some[1].id,))
+    early: Any = site.engine._memory.early
+    (warner,) = early
+    assert warner.fed.tag[: warner.fed.n].tolist() == [3, 5, 17]
+    assert warner.bank.state.limit[:3].tolist() == [13, 99, 27]
+    again = Engine.restore(site.engine.snapshot())
+    assert _bytes(again) == _bytes(site.engine)
+
+
+def _bytes(engine: Engine) -> dict[str, bytes]:
+    return {
+        name: bytes(part) if isinstance(part, bytes) else part.tobytes() for name, part in engine.snapshot().items()
+    }
+
+
+def test_every_kind_of_warning_has_a_rule_and_every_rule_a_kind() -> None:
+    assert {kind.lower() for kind in WARNING_KINDS} == set(rules.RULES) == set(NAMES)
+
+
+def test_the_same_rule_is_spelled_the_same() -> None:
+    assert said_rule({"b": 1, "a": 2}) == said_rule({"a": 2, "b": 1})
