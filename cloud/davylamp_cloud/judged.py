@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from davylamp_wire.ceilings import above_ceiling, unjudged
 from davylamp_wire.finding import Finding
 from davylamp_wire.lint import unlimited, unworkable
+from davylamp_wire.lint_warnings import unwarning
 from davylamp_wire.profile import Point, limit_problems
 
 from davylamp_cloud.introduction import described
@@ -36,6 +37,7 @@ def judged(point: Point) -> Judged:
 
 def _doubtful(point: Point) -> Iterator[Finding]:
     yield from above_ceiling(point)
+    yield from unwarning(point)
     if unjudged(point):
         yield Finding(
             "gas",
@@ -67,5 +69,5 @@ def as_set(point: Point | None, settings: Settings) -> Point:
     """Return a point with the settings in force; where no birth describes it, what the settings say of it."""
     if point is None:
         point = Point(zh="–", en="–", unit=settings.unit)
-    said = {name: getattr(settings, name) for name in ("kind", "unit", "range", "limits")}
+    said = {name: getattr(settings, name) for name in ("kind", "unit", "range", "limits", "warnings")}
     return point.model_copy(update=said)

@@ -221,8 +221,12 @@ def _inherit(tags: Tags, before: Tags) -> None:
 
 
 def _measured_alike(point: Point, before: Point) -> bool:
-    """Return whether a value read under one definition says the same under the other: all but limits must agree."""
-    return point == before or point == before.model_copy(update={"limits": point.limits})
+    """Return whether a value read under one definition says the same under the other.
+
+    All but limits and warnings must agree.
+    """
+    alike = {"limits": point.limits, "warnings": point.warnings}
+    return point == before or point == before.model_copy(update=alike)
 
 
 def _points(tags: Tags) -> list[BirthMetric]:

@@ -12,6 +12,7 @@ from typing import Any
 from davylamp_wire.config import ConfigError, mistakes_of, parse, read_toml
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
+from davylamp_wire.lint_warnings import unwarning
 from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shipped_profiles, unhandled
 from pydantic import ValidationError
 
@@ -231,6 +232,7 @@ def _point_mistakes(
         yield from below(key, unhandled(merged.limits))
         if merged is not point:  # the profile's own was asked with it
             yield from below(key, unworkable(merged))
+            yield from below(key, unwarning(merged))
         yield from _local_mistakes(merged, device, key)
         address = address_of(merged, str(device.get("driver")))
         found += bool(address)

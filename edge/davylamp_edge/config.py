@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from davylamp_wire.config import Section, secret_from
-from davylamp_wire.profile import Limit, LimitKind, Order, Slug
+from davylamp_wire.profile import EarlyWarning, Limit, LimitKind, Order, Slug
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from davylamp_edge.beacon_settings import BeaconSettings
@@ -122,6 +122,7 @@ class PointOverride(Section):
     offset: float | None = None
     order: Order | None = None
     limits: dict[LimitKind, Limit] = Field(default_factory=dict)
+    warnings: dict[Slug, EarlyWarning] = Field(default_factory=dict)
     tag: str | None = None
     local: bool | None = None
     scan_s: float | None = Field(default=None, gt=0)

@@ -54,7 +54,9 @@ def address_of(point: Point, driver: str) -> str:
 
 def with_override(point: Point, override: PointOverride, driver: str) -> Point:
     """Return a profile's point as this site has it. Raises: pydantic.ValidationError where the two do not fit."""
-    changed = override.model_dump(exclude_unset=True, exclude={"address", "limits", "tag"}, exclude_none=True)
+    changed = override.model_dump(
+        exclude_unset=True, exclude={"address", "limits", "warnings", "tag"}, exclude_none=True
+    )
     if override.tag is not None:
         changed["plant_tag"] = override.tag
     if override.address is not None:
@@ -62,6 +64,8 @@ def with_override(point: Point, override: PointOverride, driver: str) -> Point:
     if override.limits:
         worded = {kind: _worded(limit, point.limits.get(kind)) for kind, limit in override.limits.items()}
         changed["limits"] = {**point.limits, **worded}
+    if override.warnings:
+        changed["warnings"] = {**point.warnings, **override.warnings}
     return Point.model_validate({**dict(point), **changed})
 
 

@@ -42,7 +42,9 @@ def _of_rule(name: str, warning: "EarlyWarning") -> Iterator[Finding]:
         yield Finding(f"{key}.inputs", "this rule looks at its own point alone; leave it out", "该规则只看本点；请删去")
     if warning.action is None:
         told = '{zh = "…", en = "…"}'
-        yield Finding(f"{key}.action", f"is missing; write the first thing to do, {told}", f"缺少首要处置措施，请写 {told}")
+        yield Finding(
+            f"{key}.action", f"is missing; write the first thing to do, {told}", f"缺少首要处置措施，请写 {told}"
+        )
 
 
 def _aimless(point: "Point", name: str, warning: "EarlyWarning") -> Iterator[Finding]:
@@ -52,7 +54,9 @@ def _aimless(point: "Point", name: str, warning: "EarlyWarning") -> Iterator[Fin
         if kind not in point.limits:
             yield Finding(key, f"the point has no limit {kind}", f"该点没有限值 {kind}")
     if name == "trend" and not (warning.towards or warning.settings.keys() & {"high", "low"}):
-        yield Finding(key, 'name the limits the trend is held against, such as ["HH"]', '请写明趋势对照的限值，如 ["HH"]')
+        yield Finding(
+            key, 'name the limits the trend is held against, such as ["HH"]', '请写明趋势对照的限值，如 ["HH"]'
+        )
     if name != "trend" and warning.towards:
         yield Finding(key, "only a trend is held against limits; leave it out", "只有趋势规则对照限值；请删去")
 
