@@ -36,7 +36,7 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
   davylamp-cloud run cloud.toml         run until SIGTERM or Ctrl-C; prints the console's address
   davylamp-cloud verify cloud.toml      check the hash chains of its transitions
   davylamp-cloud why cloud.toml TAG     why it alarmed, or did not; --at 03:10 for a moment of the past
-  davylamp-cloud backtest --csv day.csv --rules new.toml   what other limits would have changed
+  davylamp-cloud backtest cloud.toml --rules new.toml   what other limits would have changed; --csv day.csv
   davylamp-cloud train cloud.toml --from 7d --out plant.json   learn from a week of normal operation
   davylamp-cloud token                  make a token, and the hash of it for the config
 
@@ -87,10 +87,10 @@ def _add_why(why: argparse.ArgumentParser) -> None:
 
 
 def _add_backtest(backtest: argparse.ArgumentParser) -> None:
-    from davylamp_cloud.backtest import command
+    from davylamp_cloud.backtest.options import add_options
 
-    command.add_options(backtest)
-    backtest.set_defaults(act=command.backtest)
+    add_options(backtest)
+    backtest.set_defaults(act=_backtest)
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:
@@ -244,6 +244,12 @@ def _why(given: argparse.Namespace) -> int:
 
     print(answer(load(given.file), given.tag, given.at, given.language, as_json=given.json))
     return OK
+
+
+def _backtest(given: argparse.Namespace) -> int:
+    from davylamp_cloud.backtest.command import backtest
+
+    return backtest(given, load)
 
 
 def _token(given: argparse.Namespace) -> int:

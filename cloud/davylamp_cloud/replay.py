@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from davylamp_cloud.chain import Head, canonical
 from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.live import Live
-from davylamp_cloud.log import Log
+from davylamp_cloud.log import Log, Record
 from davylamp_cloud.register import Register
 from davylamp_cloud.settings import tag_def
 from davylamp_cloud.store import schema
@@ -225,16 +225,23 @@ def _replay(
 ) -> tuple[list[Transition], int]:
     """Return the transitions that records after `start` make, and how many records there were."""
     made: list[Transition] = []
-    at, taken = start, 0
-    while at < cursor:
-        records = log.read(at, min(SLICE, cursor - at))
-        records = [record for record in records if record.seq <= cursor]
-        if not records:
-            break
-        at, taken = records[-1].seq, taken + len(records)
+    taken = 0
+    for records in slices(log, start, cursor):
+        taken += len(records)
         sound = [record for record in records if record.seq not in aside]
         made += [step.transition for step in evaluator.take(sound).steps] if sound else []
     return made, taken
+
+
+def slices(log: Log, after: int, upto: int) -> Iterator[list[Record]]:
+    """Yield the records after one number up to another, so many at a time; records may be missing."""
+    at = after
+    while at < upto:
+        records = [record for record in log.read(at, min(SLICE, upto - at)) if record.seq <= upto]
+        if not records:
+            return
+        at = records[-1].seq
+        yield records
 
 
 def _stored(connection: Connection, after: int, upto: int) -> list[dict[str, Any]]:

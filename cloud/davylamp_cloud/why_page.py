@@ -17,7 +17,7 @@ from sqlalchemy import or_, select
 
 from davylamp_cloud.cloud import utc_ms
 from davylamp_cloud.config import CloudConfig, clock_of
-from davylamp_cloud.log import Log
+from davylamp_cloud.looking import looking
 from davylamp_cloud.reasons import ending, hiding, reason
 from davylamp_cloud.register import BY_BIRTH
 from davylamp_cloud.replay import TooOld
@@ -38,20 +38,14 @@ def answer(config: CloudConfig, tag: str, at: str | None, language: str | None, 
     """
     zone = clock_of(config.sites)
     at_ms = None if at is None else time_of(at, utc_ms(), zone)
-    for name in ("state.db", "log.db"):
-        if not (config.data_dir / name).is_file():
-            raise ConfigError([f"{config.data_dir / name}: is not there; name the config of a cloud that has run"])
-    state, log = State(config.data_dir / "state.db", looking=True), Log(config.data_dir / "log.db", looking=True)
     try:
-        found = why(log, state, tag_named(state, tag), at_ms)
+        with looking(config.data_dir) as (log, state):
+            found = why(log, state, tag_named(state, tag), at_ms)
     except LookupError as error:
         raise ConfigError([f"{error} was not known yet at that time; name a later one"]) from None
     except TooOld as error:
         earliest = _clock(error.earliest_ms, zone)
         raise ConfigError([f"--at: log and snapshots reach back to {earliest}; name a later time"]) from None
-    finally:
-        log.close()
-        state.close()
     if as_json:
         return json.dumps(as_dict(found), ensure_ascii=False)
     return "\n".join(lines(found, zone, language or config.language))

@@ -38,8 +38,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class Listener:
-    """Hears a run as it goes, and keeps of it what an outcome needs."""
+    """Hears a run as it goes, and keeps of it what an outcome needs. `standing` are the alarms that stood before it."""
 
+    standing: frozenset[str] = frozenset()
     heard: list[Heard] = field(default_factory=list)
     floods: Floods = field(default_factory=Floods)
     begun: dict[str, Flood] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class Listener:
         return Outcome(
             from_ms,
             to_ms,
-            spans(self._transitions(), to_ms),
+            spans(self._transitions(), to_ms, from_ms, self.standing),
             tuple(self.begun.values()),
             tuple(_figures(position, mine, from_ms, to_ms) for position, mine in self._by_position()),
             len(self.heard),

@@ -16,12 +16,17 @@ class Span:
     ended: bool = True
 
 
-def spans(transitions: Iterable[Transition], end_ms: int) -> tuple[Span, ...]:
+def spans(
+    transitions: Iterable[Transition], end_ms: int, begin_ms: int = 0, standing_then: Iterable[str] = ()
+) -> tuple[Span, ...]:
     """Return every span of the live lane, by (alarm, beginning). What stands at the end stands until `end_ms`.
 
     An alarm that nobody acknowledged comes again within its occurrence: each time is a span of its own.
+
+    Args:
+        standing_then: The alarms that stood before the first transition; they count from `begin_ms`.
     """
-    standing: dict[str, Span] = {}
+    standing = {alarm: Span(alarm, begin_ms, end_ms, ended=False) for alarm in standing_then}
     found: list[Span] = []
     for said in transitions:
         if said.lane is not Lane.LIVE:

@@ -2,82 +2,91 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from davylamp_wire.config import ConfigError
+
+from davylamp_cloud.backtest.answer import Answer
+from davylamp_cloud.backtest.answer_json import as_dict
+from davylamp_cloud.backtest.csv_file import Progress, Span
+from davylamp_cloud.backtest.csv_trial import over_csv
+from davylamp_cloud.backtest.log_trial import over_log
+from davylamp_cloud.backtest.options import zone_named
+from davylamp_cloud.backtest.page import clock, lines
+from davylamp_cloud.backtest.rules import NO_RULES, Rules, load_rules
+from davylamp_cloud.cloud import utc_ms
+from davylamp_cloud.config import CloudConfig, clock_of
+from davylamp_cloud.looking import looking
+from davylamp_cloud.replay import TooOld
+from davylamp_cloud.why_page import time_of
 
 EACH_S = 2.0
 """How often the progress is told, in seconds of the clock."""
 
+NICE = 10
+"""A backtest beside a running cloud takes what that leaves: alarms come first."""
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
-    parser.add_argument(
-        "--csv", type=Path, required=True, metavar="FILE", help="readings, without any cloud (CSV 文件)"
-    )
-    parser.add_argument("--rules", type=Path, required=True, metavar="FILE", help="the limits to try, TOML (新规则)")
-    parser.add_argument("--against", type=Path, metavar="FILE", help="the limits before; none, if not given (原规则)")
-    parser.add_argument(
-        "--from", dest="from_", metavar="TIME", help="2026-11-27T03:10; from the beginning, if not given"
-    )
-    parser.add_argument("--to", metavar="TIME", help="to the end, if not given")
-    parser.add_argument("--timezone", default="Asia/Shanghai", help="of times without an offset, read and written")
-    parser.add_argument("--language", choices=("zh", "en"), default="zh", help="of the answer")
-    parser.add_argument("--json", action="store_true", help="the whole answer for programs, one JSON object")
-    parser.add_argument("--quiet", action="store_true", help="tell no progress (不显示进度)")
+DAY_MS = 86_400_000
+
+Answered = tuple[Answer, tzinfo, str]
+"""An answer, the clock it is told by, and the language."""
 
 
-def backtest(given: argparse.Namespace) -> int:
+def backtest(given: argparse.Namespace, load: Callable[[Path], CloudConfig]) -> int:
     """Print what the rules would have changed.
 
     Raises:
         ConfigError: What was given is wrong; the message says what to do.
     """
-    from davylamp_cloud.backtest.answer_json import as_dict
-    from davylamp_cloud.backtest.csv_file import Span
-    from davylamp_cloud.backtest.csv_trial import over_csv
-    from davylamp_cloud.backtest.page import lines
-    from davylamp_cloud.backtest.rules import NO_RULES, load_rules
-
-    zone = zone_named(given.timezone)
-    span = Span(_time(given.from_, zone, "--from"), _time(given.to, zone, "--to"))
-    if span.from_ms is not None and span.to_ms is not None and span.from_ms >= span.to_ms:
-        raise ConfigError([f"--to: {given.to} is not after --from {given.from_}; name a later time"])
-    against = NO_RULES if given.against is None else load_rules(given.against)
-    answer = over_csv(given.csv, zone, span, load_rules(given.rules), against, _teller(given.quiet))
-    print(
-        json.dumps(as_dict(answer), ensure_ascii=False)
-        if given.json
-        else "\n".join(lines(answer, zone, given.language))
-    )
+    if (given.file is None) == (given.csv is None):
+        raise ConfigError(["backtest: name either a cloud's config or --csv FILE"])
+    answer, zone, language = _over_csv(given) if given.file is None else _over_log(given, load(given.file))
+    print(json.dumps(as_dict(answer), ensure_ascii=False) if given.json else "\n".join(lines(answer, zone, language)))
     return 0
 
 
-def zone_named(name: str) -> tzinfo:
-    """Return the time zone of a command line."""
+def _over_csv(given: argparse.Namespace) -> Answered:
+    zone = zone_named(given.timezone or "Asia/Shanghai")
+    span = Span(*_times(given, zone))
+    answer = over_csv(given.csv, zone, span, *_rules(given), _teller(given.quiet))
+    return answer, zone, given.language or "zh"
+
+
+def _over_log(given: argparse.Namespace, config: CloudConfig) -> Answered:
+    """Ask a cloud's own log: the last day of it, where no span is named."""
+    zone = zone_named(given.timezone) if given.timezone else clock_of(config.sites)
+    from_ms, to_ms = _times(given, zone)
+    to_ms = utc_ms() if to_ms is None else to_ms
+    from_ms = to_ms - DAY_MS if from_ms is None else from_ms
+    os.nice(NICE)
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ConfigError([f"--timezone: {name!r} is no time zone; write one such as Asia/Shanghai or UTC"]) from None
+        with looking(config.data_dir) as (log, state):
+            answer = over_log(log, state, *_rules(given), from_ms, to_ms, _teller(given.quiet))
+    except TooOld as error:
+        earliest = clock(error.earliest_ms, zone)
+        raise ConfigError([f"--from: log and snapshots reach back to {earliest}; name a later time"]) from None
+    return answer, zone, given.language or config.language
 
 
-def _time(text: str | None, zone: tzinfo, option: str) -> int | None:
-    from davylamp_cloud.backtest.cells import time_in
-
-    if text is None:
-        return None
-    found = time_in(text, zone)
-    if found is None:
-        raise ConfigError([f"{option}: {text!r} is no time; write 2026-11-27T03:10:00"])
-    return found
+def _rules(given: argparse.Namespace) -> tuple[Rules, Rules]:
+    return load_rules(given.rules), NO_RULES if given.against is None else load_rules(given.against)
 
 
-def _teller(quiet: bool) -> Callable[[float], None]:
+def _times(given: argparse.Namespace, zone: tzinfo) -> tuple[int | None, int | None]:
+    now_ms = utc_ms()
+    from_ms = None if given.from_ is None else time_of(given.from_, now_ms, zone, "--from")
+    to_ms = None if given.to is None else time_of(given.to, now_ms, zone, "--to")
+    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
+        raise ConfigError([f"--to: {given.to} is not after --from {given.from_}; name a later time"])
+    return from_ms, to_ms
+
+
+def _teller(quiet: bool) -> Progress:
     """Return what tells how much is done, now and then, where people look and programs do not."""
     began_s = told_s = time.monotonic()
 

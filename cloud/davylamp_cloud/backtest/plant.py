@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from davylamp_alarms.definition import AlarmDef, Register, TagDef
-from davylamp_wire.config import ConfigError, parse
-from davylamp_wire.finding import below
-from davylamp_wire.lint import unworkable
-from davylamp_wire.profile import Point
+from davylamp_wire.config import ConfigError
 
-from davylamp_cloud.backtest.rules import FIXED, Rule, Rules, limits_with
+from davylamp_cloud.backtest.rules import FIXED, Rule, Rules, limits_with, sound_point
 from davylamp_cloud.settings import Settings, alarm_defs, settings_of, tag_def, templates_of
 
 POSITION = "csv"
@@ -70,9 +67,7 @@ def _settings(column: Column, rules: Rules) -> Settings:
     where = f"{rules.origin}: {column.name}"
     fixed = _fixed(said)
     limits = limits_with({}, said, where)
-    point = parse(Point, {"zh": column.name, "en": column.name, "unit": "", **fixed, "limits": limits}, where)
-    if mistakes := list(below(where, unworkable(point))):
-        raise ConfigError(mistakes)
+    point = sound_point({"zh": column.name, "en": column.name, "unit": "", **fixed}, limits, where)
     settings = settings_of(point, SOURCE)
     if point.max_silence_s is not None or settings.silence_s >= column.period_s:
         return settings

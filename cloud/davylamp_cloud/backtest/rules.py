@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from davylamp_wire.config import ConfigError, Section, parse, read_toml
-from davylamp_wire.profile import Limit, LimitKind, Priority, Source, Text
+from davylamp_wire.finding import below
+from davylamp_wire.lint import unworkable
+from davylamp_wire.profile import Limit, LimitKind, Point, Priority, Source, Text
 from pydantic import Field
 
 TRIED: Mapping[str, str] = {"standard": "backtest", "basis": "proposal"}
@@ -130,3 +132,15 @@ def _over(limit: Mapping[str, Any], tried: TriedLimit) -> dict[str, Any]:
     said = tried.model_dump(exclude_unset=True, exclude_none=True)
     moved = "value" in said and said["value"] != limit.get("value")
     return {**limit, **({"source": TRIED} if moved else {}), **said}
+
+
+def sound_point(said: Mapping[str, Any], limits: Mapping[LimitKind, Limit], where: str) -> Point:
+    """Return the point that tried limits belong to, judged as a profile's is.
+
+    Raises:
+        ConfigError: A limit cannot be, or could never work.
+    """
+    point = parse(Point, {**said, "limits": limits}, where)
+    if mistakes := list(below(where, unworkable(point))):
+        raise ConfigError(mistakes)
+    return point

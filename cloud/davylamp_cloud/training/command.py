@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from davylamp_wire.config import ConfigError
 
-from davylamp_cloud.backtest.command import zone_named
+from davylamp_cloud.backtest.options import zone_named
 
 if TYPE_CHECKING:
     from davylamp_alarms.watching.artefact import Artefact

@@ -1,0 +1,125 @@
+"""The cloud's own evaluator with tried rules over its register: records of the log in, what would have been said out.
+
+Rules lie over every tag they mean: those there are, those that are born, and those a person edits meanwhile. An alarm
+that an edge decides is decided here instead where its limits are tried, since its edge knows nothing of them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from davylamp_alarms.backtest.run import Said
+from davylamp_alarms.definition import AlarmDef
+from davylamp_alarms.transition import Refusal
+from davylamp_wire.config import ConfigError
+
+from davylamp_cloud.backtest.rules import FIXED, Rule, Rules, limits_with, sound_point
+from davylamp_cloud.evaluate import Evaluator
+from davylamp_cloud.log import Record, RecordKind
+from davylamp_cloud.register import Tag
+from davylamp_cloud.settings import Settings
+
+CHANGING = frozenset({RecordKind.BIRTH, RecordKind.CHANGE})
+"""Records after which tags may be others, or have other limits."""
+
+BY, SECOND = "backtest", "rules"
+"""Two persons, as an edit that ends a standing alarm needs."""
+
+
+class Tried:
+    """An evaluator under rules.
+
+    Attributes:
+        begun: What was said when the rules were laid over what stood.
+        before: The alarms of the tags they mean, as they were; by id.
+        after: Those alarms under the rules.
+    """
+
+    def __init__(self, evaluator: Evaluator, rules: Rules, seq: int, at_ms: int) -> None:
+        """Lay the rules over the register.
+
+        Raises:
+            ConfigError: A rule cannot be; the message names the tag.
+        """
+        self._evaluator, self._rules = evaluator, rules
+        self.readings = 0
+        self.before: dict[str, AlarmDef] = {}
+        self.after: dict[str, AlarmDef] = {}
+        self.begun = list(self._lay(evaluator.register.tags, seq, at_ms))
+
+    def take(self, records: Sequence[Record]) -> Iterator[Said]:
+        """Yield what records lead to."""
+        for part in _cut(records):
+            work = self._evaluator.take(part)
+            self.readings += sum(len(slice_.batch) for slice_ in work.readings)
+            yield from (Said(step.transition, step.at_ms) for step in work.steps)
+            if work.register_changed:
+                edited = {decision.after.idx for decision in work.decisions}
+                edited |= {tag.idx for _, found in work.introduced for tag in found.new}
+                tags = self._evaluator.register.tags
+                yield from self._lay((tags[idx] for idx in sorted(edited)), work.seq, work.at_ms)
+
+    def _lay(self, tags: Iterable[Tag], seq: int, at_ms: int) -> Iterator[Said]:
+        mistakes: list[str] = []
+        for tag in tags:
+            if not (rules := meant_by(self._rules, tag)):
+                continue
+            try:
+                yield from self._put(tag, rules, seq, at_ms)
+            except ConfigError as error:
+                mistakes += error.mistakes
+        if mistakes:
+            raise ConfigError(mistakes)
+
+    def _put(self, tag: Tag, rules: Sequence[Rule], seq: int, at_ms: int) -> list[Said]:
+        where = f"{self._rules.origin}: {tag.tag_id}"
+        settings = settings_under(rules, tag, where)
+        register, engine = self._evaluator.register, self._evaluator.engine
+        self.before.update((alarm.id, alarm) for alarm in register.alarms_of(tag))
+        self.after.update((alarm.id, alarm) for alarm in register.alarms_of(replace(tag, settings=settings)))
+        if settings == tag.settings:
+            return []
+        changes = replace(register.acceptance(tag, settings, at_ms), by=BY, second=SECOND, comment=self._rules.origin)
+        answer = engine.redefine(seq, changes)
+        if isinstance(answer, Refusal):
+            raise ConfigError([f"{where}: {answer.en} / {answer.zh}"])
+        register.put(replace(tag, settings=settings))
+        return [Said(step, at_ms) for step in answer]
+
+
+def meant_by(rules: Rules, tag: Tag) -> list[Rule]:
+    """Return what is said of a tag, by its id or the plant's own name."""
+    return [rule for _, rule in rules.of(*names_of(tag.tag_id, tag.plant_tag))]
+
+
+def names_of(tag_id: str, plant_tag: str) -> tuple[str, ...]:
+    """Return the names a pattern may mean a tag by, the usual one first."""
+    return (plant_tag, tag_id) if plant_tag else (tag_id,)
+
+
+def settings_under(rules: Sequence[Rule], tag: Tag, where: str) -> Settings:
+    """Return a tag's settings with the limits of some rules.
+
+    Raises:
+        ConfigError: A limit cannot be, or the rules say what the cloud knows itself.
+    """
+    known = [name for name in FIXED if any(getattr(rule, name) is not None for rule in rules)]
+    if known:
+        raise ConfigError(
+            [f"{where}.{name}: is only said for a CSV, of a tag it is known; leave it out" for name in known]
+        )
+    settings = tag.settings
+    limits = limits_with(settings.limits, rules, where)
+    if limits == settings.limits:
+        return settings
+    said = {"zh": tag.text.zh, "en": tag.text.en, "unit": settings.unit, "kind": settings.kind, "range": settings.range}
+    sound_point(said, limits, where)
+    return settings.model_copy(update={"limits": limits, "local": False})
+
+
+def _cut(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Yield records in parts that end where tags may have changed."""
+    start = 0
+    for place, record in enumerate(records, 1):
+        if record.kind in CHANGING or place == len(records):
+            yield records[start:place]
+            start = place
