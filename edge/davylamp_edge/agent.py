@@ -201,10 +201,14 @@ class Agent:
     async def _purge(self, stop: asyncio.Event) -> None:
         """Let confirmed records go once they have been kept long enough (SAFETY S27)."""
         while not await _waited(stop, PURGE_EVERY_S):
-            keep_ms = int(self._config.journal.confirmed_hours * HOUR_MS)
             with contextlib.suppress(JournalUnreadable):  # said already; the disk may be back in a minute
-                while await asyncio.to_thread(self.journal.purge, self._now_ms() - keep_ms):
+                while await asyncio.to_thread(self.purge):
                     pass
+
+    def purge(self) -> int:
+        """Let some confirmed records go that were kept long enough; return how many went."""
+        keep_ms = int(self._config.journal.confirmed_hours * HOUR_MS)
+        return self.journal.purge(self._now_ms() - keep_ms, self.boot_clock.known_ms)
 
     async def _watch_clock(self, stop: asyncio.Event) -> None:
         """Compare the wall clock with the steady one, each second."""

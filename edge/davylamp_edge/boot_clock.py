@@ -157,6 +157,11 @@ class BootClock:
                 time_ms = each.moved(time_ms)
         return time_ms
 
+    def known_ms(self, number: int, time_ms: int) -> int | None:
+        """Return when a record was made; None where its stamp is of a clock that was never set."""
+        right_ms = self.right_ms(number, time_ms)
+        return right_ms if right_ms >= CLOCK_SET_MS else None
+
     def stamped(self, record: Record) -> Record:
         """Return a record with the stamps it should have had; the one in the journal stays as it is."""
         for each in self._restamps:

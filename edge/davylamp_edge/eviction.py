@@ -4,7 +4,7 @@ Confirmed records go without a word: the cloud has them, and their use is to fil
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from davylamp_wire.intervals import Intervals
 
@@ -15,12 +15,19 @@ from davylamp_edge.spare import Loss
 Stored = tuple[int, int, int]
 """Number, time and size of a row, read without touching its body."""
 
+Known = Callable[[int, int], int | None]
+"""Takes a record's number and stamp, and says when it was made; None where the stamp is of a clock that was wrong."""
+
+NEAR = 1024
+"""Rows looked through for one whose time is known."""
+
 STEP = 64
 """Most rows deleted between two looks at the size."""
 
 OLDEST_CONFIRMED = "SELECT number, first_ms, length(body) FROM records WHERE number BETWEEN ? AND ? LIMIT ?"
 OLDEST_OF_CLASS = "SELECT number, first_ms, length(body) FROM records WHERE class = ? ORDER BY number LIMIT ?"
 DELETE = "DELETE FROM records WHERE number = ?"
+FOLLOWING = "SELECT number, first_ms FROM records WHERE number > ? ORDER BY number LIMIT ?"
 OLD_PREFIX = "SELECT number, first_ms FROM records WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
 
 
@@ -69,14 +76,36 @@ def _count(losses: dict[JournalClass, Loss], journal_class: JournalClass, gone: 
             loss.add(number, first_ms)
 
 
-def purge_confirmed(db: sqlite3.Connection, confirmed: Intervals, older_than_ms: int) -> int:
+def purge_confirmed(db: sqlite3.Connection, confirmed: Intervals, older_than_ms: int, known_ms: Known) -> int:
     """Delete confirmed rows whose time is past keeping, one step per interval; return how many went."""
     gone = 0
     for first, last in confirmed:
         rows = db.execute(OLD_PREFIX, (first, last, STEP)).fetchall()
-        old = [number for number, first_ms in rows if first_ms < older_than_ms]
-        if old:
-            gone += db.execute("DELETE FROM records WHERE number BETWEEN ? AND ?", (first, old[-1])).rowcount
+        times_ms = [known_ms(number, first_ms) for number, first_ms in rows]
+        if None in times_ms:
+            times_ms = _as_the_next(times_ms, _known_after(db, rows[-1][0], known_ms))
+        old = [row[0] for row, time_ms in zip(rows, times_ms, strict=True) if _is_past(time_ms, older_than_ms)]
+        gone += len(old)
+        db.executemany(DELETE, [(number,) for number in old])
         if rows and not old:
             break
     return gone
+
+
+def _is_past(time_ms: int | None, older_than_ms: int) -> bool:
+    return time_ms is not None and time_ms < older_than_ms
+
+
+def _as_the_next(times_ms: Sequence[int | None], after_ms: int | None) -> list[int | None]:
+    """Return times, where none is known that of what was written next: it cannot be older than that by much."""
+    found: list[int | None] = []
+    for time_ms in reversed(times_ms):
+        after_ms = after_ms if time_ms is None else time_ms
+        found.append(after_ms)
+    return found[::-1]
+
+
+def _known_after(db: sqlite3.Connection, number: int, known_ms: Known) -> int | None:
+    """Return the first known time behind a row; None where there is none near it, and such rows stay."""
+    rows = db.execute(FOLLOWING, (number, NEAR)).fetchall()
+    return next((time_ms for row in rows if (time_ms := known_ms(*row)) is not None), None)

@@ -20,7 +20,7 @@ from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import HOLE, RECORD, SparkplugType
 
 from davylamp_edge import database, rows
-from davylamp_edge.eviction import make_room, purge_confirmed
+from davylamp_edge.eviction import Known, make_room, purge_confirmed
 from davylamp_edge.holes import Hole, HoleBook
 from davylamp_edge.journal_file import JournalFile
 from davylamp_edge.records import NODE, STORED, Entry, JournalClass, LossReason, Record, Row
@@ -284,14 +284,17 @@ class Journal(JournalFile):
     def _rows_of_holes(self) -> list[Row]:
         return self._db.execute(rows.OF_CLASS, (JournalClass.HOLE,)).fetchall()
 
-    def purge(self, older_than_ms: int) -> int:
+    def purge(self, older_than_ms: int, known_ms: Known = lambda number, stamp_ms: stamp_ms) -> int:
         """Delete confirmed records from before a time, a few hundred at most; return how many went.
+
+        Args:
+            known_ms: When a record with this number and stamp was made, as far as that is known.
 
         Raises: JournalUnreadable where the disk refuses.
         """
         with self._lock:
             try:
-                return purge_confirmed(self._db, self.confirmed, older_than_ms)
+                return purge_confirmed(self._db, self.confirmed, older_than_ms, known_ms)
             except sqlite3.DatabaseError as error:
                 self._cannot_read(error)
                 return 0

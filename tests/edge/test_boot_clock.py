@@ -8,7 +8,10 @@ from pathlib import Path
 
 from davylamp_edge.agent import Agent
 from davylamp_edge.boot_clock import CLOCK_SET_MS, DAY_MS, BootClock
+from davylamp_edge.journal import Journal
+from davylamp_edge.records import Entry, JournalClass
 from davylamp_edge.report import ScanResult
+from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import data_payload, decode, metrics_body, restamped
 from davylamp_wire.quality import Reason, uncertain
 from davylamp_wire.reading import Readings
@@ -153,6 +156,39 @@ async def test_the_journal_stays_as_it_is_and_what_is_sent_from_it_has_the_right
     assert (metric.value, metric.quality) == (2.5, uncertain(Reason.CLOCK))
     assert agent.snapshot().backlog_age_s == 10.0
     await asyncio.to_thread(agent.close)
+
+
+async def test_s27_what_was_stamped_under_a_wrong_clock_is_kept_as_long_as_any_other(tmp_path: Path) -> None:
+    """Confirmed records of 1970 would be the first to go, as soon as the clock is set."""
+    machine = Machine()
+    journal = {"path": str(tmp_path / "journal.db"), "max_bytes": 1 << 24, "confirmed_hours": 1}
+    config = edge_config(device("127.0.0.1:1"), journal=journal)
+    points = {"level": point(type="float64", address={"modbus": "holding:0"})}
+    agent = Agent(config, {"rig": profile(points)}, now_ms=lambda: machine.wall_ms, steady_ms=lambda: machine.steady_ms)
+    agent.writer.start()
+    agent._take(ScanResult("rig1", "live", [0], [LOST_MS], [2.5], [0], LOST_MS))
+    agent.writer.flush()
+    machine.passes(10_000)
+    machine.wall_ms = RIGHT_MS
+    agent.look_at_clock()
+    agent.journal.confirm(Intervals.parse("1-1"))
+    assert agent.purge() == 0
+    machine.passes(3_595_000)
+    assert agent.purge() == 1
+    await asyncio.to_thread(agent.close)
+
+
+def test_s27_what_was_stamped_by_a_clock_nobody_ever_set_leaves_with_what_was_written_next(tmp_path: Path) -> None:
+    machine = Machine(wall_ms=RIGHT_MS)
+    clock = machine.started()
+    with Journal.open(tmp_path / "journal.db", 1 << 24) as journal:
+        for stamp_ms in (LOST_MS, LOST_MS, RIGHT_MS, RIGHT_MS + 1_000, LOST_MS):
+            journal.append([Entry("rig1", JournalClass.LIVE, b"body", stamp_ms)])
+        journal.confirm(Intervals.parse("1-5"))
+        assert journal.purge(RIGHT_MS, clock.known_ms) == 0
+        assert journal.purge(RIGHT_MS + 1, clock.known_ms) == 3
+        assert journal.purge(RIGHT_MS + 1, clock.known_ms) == 0
+        assert journal.purge(RIGHT_MS * 2, clock.known_ms) == 1
 
 
 FORTY_YEARS_S = 40 * 365 * 86_400
