@@ -45,8 +45,9 @@ class Planned:
 
     @property
     def anew(self) -> bool:
-        """Whether the present value is held against the new definition."""
-        return bool({Edit.LIMIT, Edit.DEADBAND} & set(self.edits))
+        """Whether the present value is held against the new definition, or against an old one by a new author."""
+        taken_over = self.after is not None and self.before.local and not self.after.local
+        return taken_over or bool({Edit.LIMIT, Edit.DEADBAND} & set(self.edits))
 
 
 @dataclass(frozen=True, slots=True)

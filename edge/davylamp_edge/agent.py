@@ -221,6 +221,8 @@ class Agent:
             self.writer.flush()
         if self.boot_clock.look(self.journal.last_record, self.uplink.clock.ms):
             self.uplink.clock.forget()
+            if self.local_alarms is not None:
+                self.local_alarms.keep_anew()
 
     async def _look_at_certificates(self, stop: asyncio.Event) -> None:
         """Read when certificates end, now and again and again: somebody may renew them."""

@@ -136,6 +136,11 @@ class LocalAlarms:
         if not self._failing:
             self._stepped_s = time.monotonic()
 
+    def keep_anew(self) -> None:
+        """Keep everything once more: the wall's clock was set, and what lies on disk has times of before that."""
+        with self._lock:
+            self._tell("", NOTHING, _texts(self._conditions.memory(self._now())))
+
     def _recover(self, device: str) -> None:
         if device not in self._untold:
             self._failing.discard(device)

@@ -11,7 +11,7 @@ from davylamp_alarms.edge_heard import MOST_STRETCHES, is_missing, with_stretch,
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.explain import Because
 from davylamp_alarms.told import EdgeSaid
-from davylamp_alarms.transition import Condition, Event, Lane, Transition
+from davylamp_alarms.transition import Command, Condition, Event, Lane, Op, Transition
 from davylamp_wire.quality import GOOD, Reason, bad
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -219,6 +219,37 @@ def test_s04_an_alarm_that_its_edge_leaves_and_takes_back_while_it_stands_neithe
     assert cloud.hear(raised(1), raised(2, before_ms=None)) == []
     assert cloud.hear(returned(2)) == ["cleared D"]
     assert cloud.hear(raised(3)) == ["raised B"]
+
+
+def test_s01_what_is_beyond_its_limit_when_its_edge_leaves_it_is_raised_at_once() -> None:
+    cloud = Cloud()
+    cloud.born(1)
+    cloud.read(95)
+    told = cloud.engine.redefine(50, Changes(AT_MS, alarms=(replace(HH, local=False),)))
+    assert [t.event for t in told] == [Event.RAISED]  # type: ignore[union-attr]  # not refused
+
+
+def test_s16_s19_what_hides_an_alarm_hides_what_its_edge_says() -> None:
+    cloud = Cloud(H)
+    cloud.born(1)
+    at_ms = AT_MS + 1_000
+    hidden = {"by": "li", "at_ms": at_ms, "until_ms": at_ms + 60_000, "comment": "test"}
+    for seq, act, back in (
+        (10, Command(Op.SHELVE, alarm=H.id, **hidden), Command(Op.UNSHELVE, "li", at_ms, alarm=H.id)),
+        (
+            20,
+            Command(Op.TAKE_OUT, tag=LEVEL.id, reason="calibration", permit="HW-17", **hidden),
+            Command(Op.RETURN, "li", at_ms, tag=LEVEL.id, comment="done"),
+        ),
+    ):
+        cloud.engine.command(seq, act)
+        cloud.seq = seq
+        assert [word[:-1] for word in cloud.hear(raised(seq, kind=Kind.H))] == ["raised "]
+        assert cloud.told[-1].suppressions
+        assert cloud.told[-1].letter in "GI"
+        cloud.engine.command(seq + 5, back)
+        cloud.seq = seq + 5
+        assert cloud.hear(returned(seq, kind=Kind.H)) == ["cleared D"]
 
 
 def test_a_laxer_limit_from_the_edge_ends_nothing_that_stands() -> None:

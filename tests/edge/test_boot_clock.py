@@ -12,6 +12,7 @@ from davylamp_edge.journal import Journal
 from davylamp_edge.records import Entry, JournalClass
 from davylamp_edge.report import ScanResult
 from davylamp_wire.intervals import Intervals
+from davylamp_wire.local_alarm import decode_word
 from davylamp_wire.payload import data_payload, decode, metrics_body, restamped
 from davylamp_wire.quality import Reason, uncertain
 from davylamp_wire.reading import Readings
@@ -175,6 +176,32 @@ async def test_s27_what_was_stamped_under_a_wrong_clock_is_kept_as_long_as_any_o
     assert agent.purge() == 0
     machine.passes(3_595_000)
     assert agent.purge() == 1
+    await asyncio.to_thread(agent.close)
+
+
+async def test_a_local_alarm_of_before_the_clock_was_set_has_the_right_time_after_a_restart(tmp_path: Path) -> None:
+    machine = Machine()
+    journal = {"path": str(tmp_path / "journal.db"), "max_bytes": 1 << 24}
+    config = edge_config(device("127.0.0.1:1"), journal=journal)
+    source = {"standard": "test", "basis": "proposal"}
+    limits = {"H": {"value": 80, "action": {"zh": "查", "en": "look"}, "source": source}}
+    rig = {"rig": profile({"level": point(type="float64", local=True, address={"modbus": "holding:0"}, limits=limits)})}
+
+    def started() -> Agent:
+        agent = Agent(config, rig, now_ms=lambda: machine.wall_ms, steady_ms=lambda: machine.steady_ms)
+        agent.writer.start()
+        return agent
+
+    agent = started()
+    agent._see("rig1", [0], [95.0], [0], [LOST_MS])
+    machine.passes(10_000)
+    machine.wall_ms = RIGHT_MS
+    agent.look_at_clock()
+    await asyncio.to_thread(agent.close)
+    machine.passes(5_000)
+    agent = started()
+    (said,) = decode_word(agent._standing("rig1", machine.wall_ms), machine.wall_ms).alarms
+    assert (said.active, said.raised_ms) == (True, RIGHT_MS - 10_000)
     await asyncio.to_thread(agent.close)
 
 
