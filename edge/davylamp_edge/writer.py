@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from davylamp_edge.journal import NOTHING_KEPT, Journal
-from davylamp_edge.records import Entry, LossReason, Record
+from davylamp_edge.records import Entry, JournalClass, LossReason, Record
 from davylamp_edge.spare import Loss, Spare
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,8 @@ class Writer:
             batch, kept, stopping = self._next_batch()
             if batch or kept or self._journal.refusal is not None:
                 self.busy = True
-                self._append(batch, kept)
+                for part, follows in _gravest_first(batch, kept):
+                    self._append(part, follows)
                 self.busy = False
             with self._changed:
                 self._done = self._taken
@@ -125,3 +126,18 @@ class Writer:
             for entry in batch:
                 loss = Loss(entry.journal_class, UNNUMBERED, UNNUMBERED, entry.first_ms, entry.first_ms)
                 self._journal.note(loss, LossReason.NOT_WRITTEN)
+
+
+Part = tuple[list[Entry], Mapping[str, str]]
+
+
+def _gravest_first(batch: Sequence[Entry], kept: Mapping[str, str]) -> list[Part]:
+    """Return alarms and the rest as parts of their own: an alarm waits for no reading, and what is to be kept is its.
+
+    Within a class the order in which entries came stays.
+    """
+    alarms = [entry for entry in batch if entry.journal_class is JournalClass.ALARM]
+    rest = sorted((e for e in batch if e.journal_class is not JournalClass.ALARM), key=lambda e: -e.journal_class)
+    if not alarms:
+        return [(rest, kept)]
+    return [(alarms, kept), (rest, NOTHING_KEPT)] if rest else [(alarms, kept)]

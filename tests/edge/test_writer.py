@@ -67,6 +67,31 @@ def test_what_arrives_while_the_disk_works_goes_in_one_transaction(tmp_path: Pat
         assert writer.batches <= 3
 
 
+def test_s01_what_waits_together_goes_to_disk_gravest_first_and_alarms_are_handed_on_before_all(
+    tmp_path: Path,
+) -> None:
+    collected = Collected()
+    kinds = [JournalClass.BULK, JournalClass.LIVE, JournalClass.ALARM, JournalClass.EVENT, JournalClass.ALARM]
+    parts: list[list[JournalClass]] = []
+
+    def durable(records: Sequence[Record]) -> None:
+        parts.append([record.journal_class for record in records])
+        collected(records)
+
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal, writing(journal, durable) as writer:
+        with journal._lock:  # the disk is busy with what came first
+            writer.submit(entry())
+            while writer.waiting:
+                time.sleep(0.01)  # the thread tells nobody that it has taken it
+            for at, kind in enumerate(kinds):
+                writer.submit(entry(kind), {f"key {at}": str(kind)})
+        collected.wait(lambda: len(collected.records) == 6)
+        assert parts[1] == [JournalClass.ALARM] * 2
+        assert parts[2] == [JournalClass.EVENT, JournalClass.LIVE, JournalClass.BULK]
+        assert [record.number for record in collected.records] == [1, 2, 3, 4, 5, 6]
+        assert len(journal.kept_under("key ")) == 5
+
+
 def test_a_stop_writes_what_is_queued(tmp_path: Path) -> None:
     collected = Collected()
     with Journal.open(tmp_path / "j.db", 1 << 24) as journal:
