@@ -11,7 +11,7 @@ from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Level, Reason, uncertain
 from davylamp_wire.reading import Value
 
-from davylamp_edge.datavalue import ABSURD_MS, FAR_MS
+from davylamp_edge.datavalue import ABSURD_MS, FAR_MS, after
 from davylamp_edge.deadband import Band, Columns, Report
 from davylamp_edge.pushed import Pushed
 
@@ -35,6 +35,8 @@ class Changes:
         """None before a point has said anything."""
         self._times_ms = [0] * count
         self._held: set[int] = set()
+        self._far: set[int] = set()
+        """Points whose values are doubted only because their server's clock was far off when they came."""
         self._sent_ms = [0] * count
         self._due_ms = 0
 
@@ -53,8 +55,11 @@ class Changes:
         for at, value, quality, stamp_ms in pushed:
             is_ahead = stamp_ms - arrived_ms > FAR_MS
             time_ms = self._time(at, stamp_ms, arrived_ms + ahead_ms)
+            self._far.discard(at)
             if quality == GOOD and (is_far or is_ahead or time_ms - arrived_ms > FAR_MS):
                 quality = uncertain(Reason.CLOCK)
+                if is_far:
+                    self._far.add(at)
             is_known = self._qualities[at] is not None
             if not self._is_news(at, value, quality):
                 self._values[at], self._times_ms[at] = value, time_ms
@@ -67,17 +72,21 @@ class Changes:
             self._sent_ms[at] = now_ms
         self._due_ms = min(self._due_ms, now_ms + min(self._silences_ms, default=0))
 
-    def repeat(self, confirmed_ms: int, heard_ms: int, now_ms: int, into: Report) -> None:
+    def repeat(self, confirmed_ms: int, heard_ms: int, now_ms: int, into: Report, ahead_ms: int = 0) -> None:
         """Add whoever has been silent too long and was confirmed since: at ``confirmed_ms`` UTC, heard at ``heard_ms``.
 
-        ``heard_ms`` is on the clock of ``now_ms``.
+        ``heard_ms`` is on the clock of ``now_ms``. What was doubted for its server's clock is so no longer once that
+        has been set right: a value that stands may say nothing new for days.
         """
         if now_ms < self._due_ms:
             return
         for at, sent_ms in enumerate(self._sent_ms):
             is_due = self._qualities[at] is not None and now_ms - sent_ms >= self._silences_ms[at]
             if is_due and heard_ms > sent_ms:
-                self._times_ms[at] = max(confirmed_ms, self._times_ms[at] + 1)
+                if at in self._far and abs(ahead_ms) <= FAR_MS:
+                    self._far.discard(at)
+                    self._qualities[at] = GOOD
+                self._times_ms[at] = max(confirmed_ms, after(self._times_ms[at], confirmed_ms) + 1)
                 self._send(at, self._times_ms[at], into)
                 self._sent_ms[at] = now_ms
         silences = zip(self._sent_ms, self._silences_ms, strict=True)
@@ -96,7 +105,7 @@ class Changes:
         A stamp from shortly before the last confirmation is moved by a millisecond; one from long before belongs to a
         value that stood while nobody listened, and counts from now. So does an absurd one.
         """
-        last = self._times_ms[at]
+        last = after(self._times_ms[at], server_ms)
         if last < stamp_ms <= server_ms + ABSURD_MS:
             return stamp_ms
         return last + 1 if 0 < last - stamp_ms < FAR_MS else max(server_ms, last + 1)

@@ -102,6 +102,11 @@ def stamp_ms(stamp: datetime | None) -> int | None:
     return (aware - _EPOCH) // _MILLISECOND if aware > _EPOCH else None
 
 
+def after(last_ms: int, server_ms: int) -> int:
+    """Return the time that the next must be later than; none where a clock was set back from far in the future."""
+    return last_ms if last_ms <= server_ms + ABSURD_MS else 0
+
+
 def by_kind(points: Sequence[Point]) -> list[int]:
     """Return the order in which a `DataValueDecoder` wants its points: numbers first."""
     return sorted(range(len(points)), key=lambda i: points[i].type in (DataType.BOOL, DataType.STRING))
@@ -153,7 +158,7 @@ class DataValueDecoder:
 
         An absurd stamp is none.
         """
-        last = self._times_ms[i]
+        last = after(self._times_ms[i], now_ms)
         is_news = stamp is not None and stamp != self._stamps_ms[i] and last < stamp <= now_ms + ABSURD_MS
         time_ms = stamp if stamp is not None and is_news else now_ms
         self._stamps_ms[i] = stamp

@@ -366,7 +366,7 @@ class PushLine:
                     if device.watched is not None and now_ms - self._heard_ms < CONFIRMED_MS:
                         device.watched.again(arrived_ms, device.post)
                     confirmed_ms = arrived_ms + self._ahead_ms - (now_ms - self._heard_ms)
-                    device.changes.repeat(confirmed_ms, self._heard_ms, now_ms, device.post.report)
+                    device.changes.repeat(confirmed_ms, self._heard_ms, now_ms, device.post.report, self._ahead_ms)
                 if device.status.connected or device.status.losses:
                     device.say_comm_ok()
                 device.post.send()

@@ -46,7 +46,7 @@ class Rig:
 
     def tick(self, at: int, ahead: int = 0) -> list[tuple[Any, ...]]:
         report: Report = {}
-        self._changes.repeat(self.heard + ahead, self.heard, NOW + at, report)
+        self._changes.repeat(self.heard + ahead, self.heard, NOW + at, report, ahead)
         return self._told(report)
 
     def lose(self, at: int) -> list[tuple[Any, ...]]:
@@ -186,3 +186,23 @@ def test_s09_a_server_that_doubts_a_sensor_does_not_hide_that_it_is_over_its_ran
 def test_values_read_as_their_profile_says(said: Any, raw: Any, status: int, expected: tuple[Any, int]) -> None:
     ((_, _, value, quality, _),) = Rig(said).push((0, raw, status, 0))
     assert (value, quality) == (pytest.approx(expected[0]) if isinstance(raw, float) else expected[0], expected[1])
+
+
+FAR_AHEAD_MS = 64 * 365 * 86_400_000
+
+
+def test_s02_a_servers_clock_that_is_set_back_from_far_in_the_future_dooms_no_later_value() -> None:
+    """They stayed uncertain until the edge was started anew, and what is uncertain never clears."""
+    rig = Rig(GAS)
+    (told,) = rig.push((0, 10.0, 0, FAR_AHEAD_MS), ahead=FAR_AHEAD_MS)
+    assert told[3] == uncertain(Reason.CLOCK)
+    assert rig.push((0, 20.0, 0, 4_990), at=5_000)[-1][2:] == (20.0, GOOD, 4_990)
+
+
+def test_s02_a_value_that_stands_is_doubted_no_longer_once_its_servers_clock_is_right() -> None:
+    rig = Rig(GAS)
+    rig.push((0, 10.0, 0, FAR_AHEAD_MS), ahead=FAR_AHEAD_MS)
+    rig.heard = NOW + 20_000
+    assert rig.tick(20_000, ahead=FAR_AHEAD_MS)[0][3] == uncertain(Reason.CLOCK)
+    rig.heard = NOW + 40_000
+    assert rig.tick(40_000) == [("live", 0, 10.0, GOOD, 40_000)]

@@ -191,3 +191,10 @@ def test_s02_a_stamp_of_the_year_9999_dooms_no_later_one() -> None:
     assert (decoded.times_ms, decoded.doubts) == ([NOW], {0: uncertain(Reason.CLOCK)})
     decoded = rig.decode(reply(2.5, stamp=NOW + 1_000), at=NOW + 1_000)
     assert (decoded.times_ms, decoded.doubts) == ([NOW + 1_000], {})
+
+
+def test_s02_a_servers_clock_that_is_set_back_from_far_in_the_future_dooms_no_later_value() -> None:
+    rig, far_ms = Rig({}), 64 * 365 * 86_400_000
+    assert rig.decode(reply(1.5, stamp=NOW + far_ms), ahead=far_ms).doubts == {0: uncertain(Reason.CLOCK)}
+    later = rig.decode(reply(2.5, stamp=NOW + 5_000), at=NOW + 5_000)
+    assert (later.doubts, later.times_ms) == ({}, [NOW + 5_000])
