@@ -240,9 +240,10 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _why(given: argparse.Namespace) -> int:
+    from davylamp_cloud.api.words import quality_text
     from davylamp_cloud.why_page import answer
 
-    print(answer(load(given.file), given.tag, given.at, given.language, as_json=given.json))
+    print(answer(load(given.file), given.tag, given.at, given.language, quality_text, as_json=given.json))
     return OK
 
 

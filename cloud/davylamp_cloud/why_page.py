@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timedelta, tzinfo
 from re import fullmatch
@@ -12,7 +12,6 @@ from davylamp_alarms.explain import Explained
 from davylamp_alarms.transition import Event
 from davylamp_wire.config import ConfigError
 from davylamp_wire.profile import Text
-from davylamp_wire.quality import Level, Reason
 from sqlalchemy import or_, select
 
 from davylamp_cloud.cloud import utc_ms
@@ -30,7 +29,13 @@ from davylamp_cloud.why import Told, Why, why
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def answer(config: CloudConfig, tag: str, at: str | None, language: str | None, *, as_json: bool) -> str:
+Words = Callable[[int, str], str]
+"""Says a quality code in a language."""
+
+
+def answer(
+    config: CloudConfig, tag: str, at: str | None, language: str | None, quality: Words, *, as_json: bool
+) -> str:
     """Return the answer for a tag at a time a person typed.
 
     Raises:
@@ -48,7 +53,7 @@ def answer(config: CloudConfig, tag: str, at: str | None, language: str | None, 
         raise ConfigError([f"--at: log and snapshots reach back to {earliest}; name a later time"]) from None
     if as_json:
         return json.dumps(as_dict(found), ensure_ascii=False)
-    return "\n".join(lines(found, zone, language or config.language))
+    return "\n".join(lines(found, zone, language or config.language, quality))
 
 
 def time_of(text: str, now_ms: int, zone: tzinfo, option: str = "--at") -> int:
@@ -149,7 +154,7 @@ def source_of(told: Explained, settings: Settings) -> str:
 # for a person
 
 
-def lines(found: Why, zone: tzinfo, language: str) -> Iterator[str]:
+def lines(found: Why, zone: tzinfo, language: str, quality: Words) -> Iterator[str]:
     """Yield the answer line by line."""
     zh, tag = language == "zh", found.tag
     name = f"{tag.text.zh if zh else tag.text.en} {tag.plant_tag}".strip()
@@ -162,6 +167,7 @@ def lines(found: Why, zone: tzinfo, language: str) -> Iterator[str]:
     )
     for told in found.alarms:
         yield from _lines_of(told, found, zone, zh)
+        yield f"  {'质量' if zh else 'quality'}: {quality(told.quality, language)}"
     yield ""
     yield "前后的变化：" if zh else "Transitions around it:"
     for step in found.transitions:
@@ -184,11 +190,6 @@ def _lines_of(told: Explained, found: Why, zone: tzinfo, zh: bool) -> Iterator[s
     yield from (f"  {text.zh if zh else text.en}" for text in hiding(told, zone))
     if source := source_of(told, found.tag.settings):
         yield f"  {'限值依据' if zh else 'limit'}: {source}"
-    yield f"  {'质量' if zh else 'quality'}: {_quality(told.quality)}"
-
-
-def _quality(code: int) -> str:
-    return f"{Level(code >> 8).name.lower()} {Reason(code & 0xFF).name}"
 
 
 def _step_lines(told: Told, zone: tzinfo, zh: bool) -> Iterator[str]:

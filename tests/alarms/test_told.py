@@ -233,7 +233,7 @@ def test_s16_s19_what_hides_an_alarm_hides_what_its_edge_says() -> None:
     cloud = Cloud(H)
     cloud.born(1)
     at_ms = AT_MS + 1_000
-    hidden = {"by": "li", "at_ms": at_ms, "until_ms": at_ms + 60_000, "comment": "test"}
+    hidden: dict[str, Any] = {"by": "li", "at_ms": at_ms, "until_ms": at_ms + 60_000, "comment": "test"}
     for seq, act, back in (
         (10, Command(Op.SHELVE, alarm=H.id, **hidden), Command(Op.UNSHELVE, "li", at_ms, alarm=H.id)),
         (

@@ -16,6 +16,7 @@ from davylamp_cloud.store.state import State
 from davylamp_cloud.why_page import time_of
 from davylamp_wire.config import ConfigError
 from davylamp_wire.profile import LimitKind, Text
+from davylamp_wire.quality import Reason, bad
 from hypothesis import given
 from hypothesis import strategies as st
 from support.duty_room import DutyRoom, duty_room
@@ -119,6 +120,12 @@ def test_a_person_reads_it_in_either_language_by_the_plants_own_name(
     assert "未核实" in chinese
     assert "L2 报警 [B] 4" in chinese
     assert "（设备上线报文）" in chinese
+    assert "质量: 好" in chinese
+    edge.now_ms = running.now_ms = running.now_ms + 1_000
+    running.hear(edge.data([None], quality=bad(Reason.LOOP_LOW)))
+    running.settle()
+    assert main(["why", str(config), GAS, "--language", "en"]) == 0
+    assert "quality: bad: loop current low" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from davylamp_wire.profile import Text
 from davylamp_wire.quality import Level, Reason, level, reason
 
 from davylamp_cloud import telling
-from davylamp_cloud.api.language import Bilingual, both, mark
+from davylamp_cloud.api.language import Bilingual, Language, both, mark
 
 PRIORITIES = {
     "red": mark("Red"),
@@ -52,6 +52,12 @@ def quality_words(quality: int) -> Bilingual:
     if quality == 0:
         return Bilingual("", "")
     return both(mark("{level}: {reason}"), level=both(LEVELS[level(quality)]), reason=both(REASONS[reason(quality)]))
+
+
+def quality_text(quality: int, language: str) -> str:
+    """Return a quality code in words of one language, that of a good value too."""
+    words = quality_words(quality) if quality else both(LEVELS[Level.GOOD])
+    return words.in_(Language(language))
 
 
 def of(text: Text) -> Bilingual:
