@@ -37,6 +37,9 @@ Tell = Callable[[str, EdgeWord, Mapping[str, str]], None]
 
 NOTHING = EdgeWord("", 0, ())
 
+JITTER_MS = 2
+"""By so much the difference of two clocks in whole milliseconds may move that run alike."""
+
 TRIES = 25
 """How often, five times a second at least, what cannot be told is tried again."""
 
@@ -227,7 +230,22 @@ def begun(config: EdgeConfig, journal: Journal, tell: Tell, wall_ms: Clock, stea
         kept = _texts({name: _kept(text).left() for name, text in kept.items()})
         tell("", NOTHING, {**kept, LEFT: ""})
         kept = {name.removeprefix(KEPT): text for name, text in kept.items()}
-    return LocalAlarms(node, life, run, kept, tell, lambda: Moment(steady_ms(), wall_ms()))
+    return LocalAlarms(node, life, run, kept, tell, _Now(wall_ms, steady_ms))
+
+
+class _Now:
+    """Reads both clocks. What they are apart moves by a millisecond with each look, and what is told must not."""
+
+    def __init__(self, wall_ms: Clock, steady_ms: Clock) -> None:
+        self._wall_ms, self._steady_ms = wall_ms, steady_ms
+        self._apart_ms = wall_ms() - steady_ms()
+
+    def __call__(self) -> Moment:
+        steady_ms = self._steady_ms()
+        apart_ms = self._wall_ms() - steady_ms
+        if abs(apart_ms - self._apart_ms) > JITTER_MS:
+            self._apart_ms = apart_ms
+        return Moment(steady_ms, steady_ms + self._apart_ms)
 
 
 def _number(value: Value) -> float:
