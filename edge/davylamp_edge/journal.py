@@ -100,6 +100,8 @@ class Journal(JournalFile):
             self.record_alias(device)
         held = self._spare.first(self._budget.batch_bytes)
         self._db.execute("BEGIN IMMEDIATE")
+        if self._unnamed:
+            self._db.executemany(*self._names_to_write())
         sizes = [*(len(record.body) for record in held), *(len(entry.body) for entry in entries)]
         if self._losses:
             self._db.execute(rows.FORGET, (LOSS,))
@@ -114,6 +116,7 @@ class Journal(JournalFile):
         for name, text in self._to_keep.items() if keeps else ():
             database.write_meta(self._db, name, text)
         self._db.execute("COMMIT")
+        self._unnamed.clear()
         if keeps:
             self._to_keep.clear()
         self._spare.remove(held)
@@ -348,7 +351,7 @@ class Journal(JournalFile):
     def close(self) -> None:
         """Write what is still in memory, fold the log into the file, close."""
         with self._lock:
-            if len(self._spare) or self._losses or self._unsound or self._meta_dirty or self._to_keep:
+            if len(self._spare) or self._losses or self._unsound or self._meta_dirty or self._to_keep or self._unnamed:
                 self.append([])
             self._db.close()
 

@@ -29,6 +29,9 @@ T = TypeVar("T")
 SKIPPED = 2**32
 """Numbers passed over after a crash without a disk: more than can have been given in memory."""
 
+ALIASES_SKIPPED = 2**20
+"""Aliases passed over then, for the same reason."""
+
 REBUILD_AGAIN_MS = 60_000
 """How long a broken file is left alone that the disk had no room to rebuild."""
 
@@ -55,6 +58,9 @@ class JournalFile:
         self._spare = Spare(spare_bytes)
         self._losses: list[tuple[Loss, LossReason]] = []
         self._meta_dirty = False
+        self._unnamed: dict[tuple[str, int], int] = {}
+        """Aliases that are in memory alone."""
+        self._first_alias = 0
         self._not_rebuilt_ms: int | None = None
         self.refusal: str | None = None
         self.steps = 0
@@ -84,6 +90,7 @@ class JournalFile:
         if first is None:
             self._mark.clear()
             return
+        self._first_alias = self._names.next_alias + ALIASES_SKIPPED
         last = max(first, self._names.next_record) + SKIPPED
         now = self._now_ms()
         self._losses.append((Loss(JournalClass.LIVE, first, last, now, now, 0), LossReason.CRASH_WITHOUT_DISK))
@@ -122,16 +129,29 @@ class JournalFile:
         return self.aliases(device, [(metric, datatype)])[0]
 
     def aliases(self, device: str, metrics: Sequence[tuple[str, int]]) -> list[int]:
-        """Return the aliases of a device's metrics, name and datatype each, in one transaction."""
+        """Return the aliases of a device's metrics, name and datatype each, in one transaction.
+
+        While the disk refuses, new ones are given in memory and written with the next records it takes: an edge that
+        is started on a full disk must see its new points all the same.
+        """
         keys = [(name_of(device, metric), datatype) for metric, datatype in metrics]
         with self._lock:
             known = self._names.aliases
             fresh = [key for key in dict.fromkeys(keys) if key not in known]
             if fresh:
-                given = dict(zip(fresh, itertools.count(self._names.next_alias), strict=False))
-                self._in_transaction((NAME, [(alias, *key) for key, alias in given.items()]))
+                first = max(self._names.next_alias, self._first_alias)
+                given = dict(zip(fresh, itertools.count(first), strict=False))
+                self._unnamed |= given
+                try:
+                    self._in_transaction(self._names_to_write())
+                    self._unnamed.clear()
+                except sqlite3.OperationalError as error:
+                    self._refused(error)
                 known.update(given)
             return [known[key] for key in keys]
+
+    def _names_to_write(self) -> tuple[str, Sequence[tuple[object, ...]]]:
+        return NAME, [(alias, *key) for key, alias in self._unnamed.items()]
 
     def record_alias(self, device: str) -> int:
         """Return the alias of a device's record metric; it also stands for the device in the rows."""
@@ -244,6 +264,7 @@ class JournalFile:
             self._not_rebuilt_ms = now_ms
             return False
         self._not_rebuilt_ms = None
+        self._unnamed.clear()  # they are in the new file, with all other names
         self._note_what_a_rebuild_lost()
         return True
 

@@ -156,6 +156,34 @@ def test_s26_a_journal_opens_on_a_full_disk_and_holds_the_newest_in_memory(
         assert [record.body for record in of_pump(journal)] == [body_of(1), b"while it is full"]
 
 
+def test_s26_new_points_are_named_in_memory_on_a_full_disk_and_keep_their_names(tmp_path: Path, clock: Clock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.append([entry(body_of(1))])
+    with disk_that_takes(2 * PAGE):
+        journal = opened(tmp_path, clock)
+        given = journal.aliases("new", [("level", 10), ("flow", 10)])
+        journal.append([Entry("new", JournalClass.LIVE, b"while it is full", 1_000)])
+        assert journal.refusal
+    with journal:
+        journal.append([])
+        assert journal.refusal is None
+    with opened(tmp_path, clock) as journal:
+        assert journal.aliases("new", [("level", 10), ("flow", 10)]) == given
+        assert [record.body for record in journal.unconfirmed(0, 10) if record.device == "new"] == [b"while it is full"]
+
+
+def test_an_alias_that_was_given_in_memory_before_a_crash_is_not_given_again(tmp_path: Path, clock: Clock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.append([entry(body_of(1))])
+    with disk_that_takes(2 * PAGE):
+        journal = opened(tmp_path, clock)
+        given = journal.aliases("new", [("level", 10), ("flow", 10)])
+        journal._db.close()  # killed
+        journal._mark.set(journal.last_record)
+    with opened(tmp_path, clock) as journal:
+        assert journal.alias("other", "level", 10) not in given
+
+
 KILLED = """
 import os, signal
 from pathlib import Path
