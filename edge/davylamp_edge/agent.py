@@ -211,9 +211,10 @@ class Agent:
         return self.journal.purge(self._now_ms() - keep_ms, self.boot_clock.known_ms)
 
     async def _watch_clock(self, stop: asyncio.Event) -> None:
-        """Compare the wall clock with the steady one, each second."""
+        """Compare the wall clock with the steady one, and see that the journal is where it was, each second."""
         while not await _waited(stop, CLOCK_EVERY_S):
             await asyncio.to_thread(self.look_at_clock)
+            await asyncio.to_thread(self.journal.look)
 
     def look_at_clock(self) -> None:
         """Notice a clock that is wrong, or that was set; what was stamped before must have its number by then."""

@@ -19,7 +19,7 @@ from davylamp_edge import database
 from davylamp_edge.mark import Mark
 from davylamp_edge.names import Names, name_of, new_names, read_names, write_names
 from davylamp_edge.records import JournalClass, LossReason
-from davylamp_edge.salvage import LOSS, finish, loss_in, rebuild
+from davylamp_edge.salvage import LOSS, finish, loss_in, put_back, rebuild
 from davylamp_edge.spare import Loss, Spare
 
 log = structlog.get_logger("davylamp_edge.journal")
@@ -76,6 +76,7 @@ class JournalFile:
                 raise
             self._rebuild(error, None)
             self._names = _names_in(self._db)
+        self._file = _identity(self._path)
         self._note_what_a_rebuild_lost()
         self.last_before = self.last_record
         """The highest number given before this start."""
@@ -250,8 +251,7 @@ class JournalFile:
 
     def _is_rebuilt(self, error: sqlite3.Error) -> bool:
         """Replace a broken file; False where the disk has no room for that now, and the broken one stays."""
-        now_ms, tried_ms = self._now_ms(), self._not_rebuilt_ms
-        if tried_ms is not None and 0 <= now_ms - tried_ms < REBUILD_AGAIN_MS:
+        if not self._may_try_again():
             return False
         self._db.close()
         try:
@@ -261,12 +261,34 @@ class JournalFile:
                 "journal cannot be rebuilt now, make room on its disk", journal=str(self._path), error=str(refusal)
             )
             self._db = database.reopened(self._path)
-            self._not_rebuilt_ms = now_ms
+            self._not_rebuilt_ms = self._now_ms()
             return False
         self._not_rebuilt_ms = None
+        self._file = _identity(self._path)
         self._unnamed.clear()  # they are in the new file, with all other names
         self._note_what_a_rebuild_lost()
         return True
+
+    def look(self) -> None:
+        """See that the file is where it was; where somebody took it away, what it holds is written there once more.
+
+        All that is written goes into a file without a name, and would be gone with the process.
+        """
+        with self._lock:
+            if self._file == _identity(self._path) or not self._may_try_again():
+                return
+            said = "journal's file was taken away or replaced while it was in use, it is written anew"
+            log.error(said, journal=str(self._path), other=str(self._path) + ".other")
+            try:
+                self._db = put_back(self._path, self._db, self._budget, self._moved)
+                self._file, self._not_rebuilt_ms = _identity(self._path), None
+            except (OSError, sqlite3.Error) as error:
+                self._not_rebuilt_ms = self._now_ms()
+                log.error("journal cannot be written anew, make room on its disk", error=str(error))
+
+    def _may_try_again(self) -> bool:
+        tried_ms = self._not_rebuilt_ms
+        return tried_ms is None or not 0 <= self._now_ms() - tried_ms < REBUILD_AGAIN_MS
 
     def _note_what_a_rebuild_lost(self) -> None:
         text = database.read_meta(self._db).get(LOSS)
@@ -318,6 +340,15 @@ class JournalFile:
     def size(self) -> int:
         """Return the bytes the journal takes on disk."""
         return database.bytes_on_disk(self._path)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from any other in its place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _opened(path: Path, budget: database.Budget) -> tuple[sqlite3.Connection, Names]:

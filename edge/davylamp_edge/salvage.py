@@ -75,6 +75,28 @@ def rebuild(
     return connect(path, budget)
 
 
+def put_back(path: Path, db: sqlite3.Connection, budget: Budget, moved: Moved) -> sqlite3.Connection:
+    """Write an open journal whose file was taken away into its place again; return it open.
+
+    What lies there by now is kept beside it under another name.
+
+    Raises: OSError, sqlite3.Error where the disk takes no new file; the open one is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    making = _beside(path, "rebuilding")
+    _remove(making)
+    with closing(sqlite3.connect(making, isolation_level=None)) as copy:
+        db.backup(copy, pages=PATIENCE, progress=lambda *_: moved())
+    _settle(making)
+    if path.exists():
+        os.replace(path, _beside(path, "other"))
+    os.replace(making, _beside(path, "rebuilt"))
+    _settle(path.parent)
+    db.close()  # before the new one is opened: it takes the log that has its name away
+    finish(path)
+    return connect(path, budget)
+
+
 def finish(path: Path) -> None:
     """Put a rebuilt file that is whole into its place, where a process was killed before it could."""
     rebuilt = _beside(path, "rebuilt")

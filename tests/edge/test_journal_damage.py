@@ -184,6 +184,37 @@ def test_an_alias_that_was_given_in_memory_before_a_crash_is_not_given_again(tmp
         assert journal.alias("other", "level", 10) not in given
 
 
+def test_s26_a_journal_whose_file_is_deleted_while_it_is_used_is_written_anew(tmp_path: Path, clock: Clock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.append([entry(body_of(1))])
+        for part in ("", "-wal"):
+            (tmp_path / f"journal.db{part}").unlink()
+        journal.append([entry(body_of(2))])
+        journal.look()
+        journal.append([entry(body_of(3))])
+        epoch = journal.epoch
+        shutil.copytree(tmp_path, tmp_path / "killed", ignore=shutil.ignore_patterns("killed"))
+    for folder in (tmp_path, tmp_path / "killed"):
+        with opened(folder, clock) as journal:
+            assert [record.body for record in of_pump(journal)] == [body_of(1), body_of(2), body_of(3)]
+            assert journal.epoch == epoch
+
+
+def test_s26_a_file_put_in_the_place_of_a_journal_in_use_is_set_beside_it(tmp_path: Path, clock: Clock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.append([entry(body_of(1))])
+        (tmp_path / "copy").write_bytes(b"an older copy")
+        (tmp_path / "copy").rename(tmp_path / "journal.db")
+        journal.look()
+        journal.append([entry(body_of(2))])
+        before = (tmp_path / "journal.db").stat().st_ino
+        journal.look()
+        assert (tmp_path / "journal.db").stat().st_ino == before
+    assert (tmp_path / "journal.db.other").read_bytes() == b"an older copy"
+    with opened(tmp_path, clock) as journal:
+        assert [record.body for record in of_pump(journal)] == [body_of(1), body_of(2)]
+
+
 KILLED = """
 import os, signal
 from pathlib import Path
