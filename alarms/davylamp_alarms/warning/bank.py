@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from davylamp_alarms.warning.rule import Evidence, Places, Samples, StatisticalRule, Verdict, among, judge_usable
-from davylamp_alarms.warning.thin import Said, Stretches, Thinned
+from davylamp_alarms.warning.thin import Ended, Said, Stretches, Thinned
 
-BLOCK = 16_384
-"""Rows judged at once where they follow each other: what a step touches then stays in the core's own cache."""
+BLOCK = 65_536
+"""Rows judged at once where they follow each other: large enough for NumPy's calls to cost little, small enough for
+most of what a step touches to stay in cache."""
 
-Taken = dict[int, tuple[NDArray[np.bool_], Samples | None]]
+Taken = dict[int, Ended | None]
 """What shared stretches made of the samples at hand, by which stretches."""
 
 
@@ -63,10 +64,10 @@ class Bank:
         shared = id(self.stretches)
         if shared not in taken:
             taken[shared] = self.stretches.take(self.every_s, places, samples)
-        ended, means = taken[shared]
-        if means is not None:
-            at = among(places, ended)
-            verdict = self.rule.step(self.settings, self.state, at, means)
+        ended = taken[shared]
+        if ended is not None:
+            at = among(places, ended.at)
+            verdict = self.rule.step(self.settings, self.state, at, ended.means)
             self.said.met[at], self.said.back[at] = verdict.met, verdict.back
         return Verdict(self.said.met[places].copy(), self.said.back[places].copy())
 
@@ -149,7 +150,7 @@ def step_together(banks: Sequence[Bank], samples: Samples, places: Places) -> li
         taken: Taken = {}
         with np.errstate(all="ignore"):  # what overflows is unusual, and judged so
             return [bank.judge(places, samples, taken) for bank in banks]
-    count, samples = places.stop - places.start, samples.prepared()
+    count = places.stop - places.start
     verdicts = [Verdict(np.empty(count, np.bool_), np.empty(count, np.bool_)) for _ in banks]
     for start in range(0, count, BLOCK):
         part = slice(start, min(start + BLOCK, count))

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.masks import chosen_of
 from davylamp_alarms.warning.rule import Places, Samples, Settings, State, among
 
 
@@ -54,16 +55,23 @@ def follow(settings: BaselineSettings, state: BaselineState, places: Places, sam
     if not settings.adapt_s:
         return
     adapt_ms = settings.adapt_s * 1000
-    since_ms = samples.clock_ms - state.followed_ms[places]
-    due = since_ms >= adapt_ms / FOLLOWS
-    if not due.any():
+    due = state.due("followed_ms", adapt_ms / FOLLOWS, places, samples.clock_ms, samples.latest_ms)
+    if due is None:
         return
-    at, calm, dt_ms = among(places, due), samples.sound(back)[due], np.minimum(since_ms[due], adapt_ms / 4)
+    now_ms = chosen_of(samples.clock_ms, due)
+    at, calm = among(places, due), chosen_of(samples.sound(back), due)
+    dt_ms = np.minimum(now_ms - state.followed_ms[at], adapt_ms / 4)
     mean, home = state.mean[..., at], state.home[..., at]
     room = settings.adapt_within * state.deviation[..., at]
-    moved = np.clip(lag(mean, samples.value[..., due], dt_ms, adapt_ms), home - room, home + room)
+    moved = np.clip(
+        lag(
+            mean, chosen_of(samples.value, due) if samples.value.ndim == 1 else samples.value[..., due], dt_ms, adapt_ms
+        ),
+        home - room,
+        home + room,
+    )
     state.mean[..., at] = np.where(calm & (state.followed_ms[at] != NEVER), moved, mean)
-    state.followed_ms[at] = samples.clock_ms[due]
+    state.followed_ms[at] = now_ms
 
 
 def lag(level: Floats, value: Floats, dt: Floats, tau: float) -> Floats:

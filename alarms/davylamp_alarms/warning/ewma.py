@@ -71,8 +71,9 @@ def step(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samp
 
 def _judge(settings: EwmaSettings, state: EwmaState, places: Places, samples: Samples) -> Verdict:
     dt_ms = samples.clock_ms - state.last_ms[places]
-    z = bounded((samples.value - state.mean[places]) / state.deviation[places])
-    level = lag(state.level[places], z, dt_ms, settings.tau_s * 1000)
+    z = samples.value - state.mean[places]
+    z /= state.deviation[places]
+    level = lag(state.level[places], bounded(z), dt_ms, settings.tau_s * 1000)
     state.level[places], state.last_ms[places] = level, samples.clock_ms
     shift, limit = size(level, settings.direction), state.limit[places]
     verdict = Verdict(shift >= limit, shift < limit * settings.leave)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.masks import chosen_of, some
 from davylamp_alarms.warning.ring import fold
 from davylamp_alarms.warning.rule import (
     BACK,
@@ -37,7 +38,8 @@ class FrozenSettings(Settings):
 
 
 class FrozenState(State):
-    """`band` may differ by row. `low` and `high` are what was seen since `since_ms`."""
+    """`band` may differ by row. `low` and `high` are what was seen since `since_ms`, until they were further apart than
+    the band: then the row has `moved`, and is not looked at until its next check."""
 
     FIELDS: ClassVar[Fields] = {
         "band": (np.float64, 0.0),
@@ -45,6 +47,7 @@ class FrozenState(State):
         "high": (np.float64, -np.inf),
         "since_ms": (np.float64, NEVER),
         "checked_ms": (np.float64, NEVER),
+        "moved": (np.bool_, False),
         "said": (np.uint8, UNKNOWN),
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("band",)
@@ -53,6 +56,7 @@ class FrozenState(State):
     high: Floats
     since_ms: Floats
     checked_ms: Floats
+    moved: Bools
     said: NDArray[np.uint8]
 
 
@@ -68,26 +72,34 @@ def step(settings: FrozenSettings, state: FrozenState, places: Places, samples: 
 
 
 def _judge(settings: FrozenSettings, state: FrozenState, places: Places, samples: Samples) -> Verdict:
-    fold(np.minimum, state.low, places, samples.value)
-    fold(np.maximum, state.high, places, samples.value)
-    due = samples.clock_ms - state.checked_ms[places] >= settings.still_s * 1000 / CHECKS
-    if due.any():
-        _check(settings, state, among(places, due), samples.clock_ms[due], samples.value[due])
+    still = ~state.moved[places]
+    if some(still):
+        _stretch(state, among(places, still), chosen_of(samples.value, still))
+    due = state.due("checked_ms", settings.still_s * 1000 / CHECKS, places, samples.clock_ms, samples.latest_ms)
+    if due is not None:
+        _check(settings, state, among(places, due), chosen_of(samples.clock_ms, due), chosen_of(samples.value, due))
     said = state.said[places]
     return Verdict(said == MET, said == BACK)
+
+
+def _stretch(state: FrozenState, places: Places, value: Floats) -> None:
+    """Take values into lowest and highest, and see which rows that shows to move."""
+    fold(np.minimum, state.low, places, value)
+    fold(np.maximum, state.high, places, value)
+    state.moved[places] = state.high[places] - state.low[places] > state.band[places]
 
 
 def _check(settings: FrozenSettings, state: FrozenState, places: Places, now_ms: Floats, value: Floats) -> None:
     still_ms = settings.still_s * 1000
     silent: Bools = now_ms - state.checked_ms[places] > still_ms / CHECKS + settings.gap_s * 1000
-    moved = state.high[places] - state.low[places] > state.band[places]
+    moved = state.moved[places]
     anew = moved | silent
     since_ms = np.where(anew, now_ms, state.since_ms[places])
     state.low[places] = np.where(anew, value, state.low[places])
     state.high[places] = np.where(anew, value, state.high[places])
     said = np.where(silent, UNKNOWN, np.where(moved, BACK, state.said[places]))
     state.said[places] = np.where(now_ms - since_ms >= still_ms, MET, said)
-    state.since_ms[places], state.checked_ms[places] = since_ms, now_ms
+    state.since_ms[places], state.checked_ms[places], state.moved[places] = since_ms, now_ms, False
 
 
 def evidence(settings: FrozenSettings, state: FrozenState, places: Places) -> Evidence:

@@ -9,6 +9,7 @@ from pydantic import Field
 from davylamp_alarms.batch import Bools, Floats, Ints
 from davylamp_alarms.columns import NEVER, Fields
 from davylamp_alarms.warning.baseline import lag
+from davylamp_alarms.warning.masks import some
 from davylamp_alarms.warning.ring import after, put
 from davylamp_alarms.warning.rule import (
     Direction,
@@ -111,7 +112,7 @@ def _turn(settings: NormalSettings, state: NormalState, places: Places, time_ms:
     """Where a new day has begun, keep the old one's mean and see anew what is normal."""
     day = time_ms // int(settings.day_s * 1000)
     turned = day != state.day[places]
-    if not turned.any():
+    if not some(turned):
         return
     at = among(places, turned)
     _keep(settings, state, at)
@@ -120,7 +121,7 @@ def _turn(settings: NormalSettings, state: NormalState, places: Places, time_ms:
 
 def _keep(settings: NormalSettings, state: NormalState, places: Places) -> None:
     there: Bools = state.count[places] > 0
-    if not there.any():
+    if not some(there):
         return
     at = among(places, there)
     cursor = state.next[at]

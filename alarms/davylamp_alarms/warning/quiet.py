@@ -8,6 +8,7 @@ from pydantic import Field
 
 from davylamp_alarms.batch import Floats
 from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.masks import some
 from davylamp_alarms.warning.rule import (
     BACK,
     MET,
@@ -70,7 +71,7 @@ def step(settings: QuietSettings, state: QuietState, places: Places, samples: Sa
 
 def _judge(settings: QuietSettings, state: QuietState, places: Places, samples: Samples) -> Verdict:
     over = samples.clock_ms - state.from_ms[places] >= settings.window_s * 1000
-    if over.any():
+    if some(over):
         _close(settings, state, places, samples, over)
     count = state.count[places] + 1.0
     apart = samples.value - state.mean[places]

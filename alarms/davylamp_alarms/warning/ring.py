@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from davylamp_alarms.warning.masks import every
 from davylamp_alarms.warning.rule import Places, indices
 
 T = TypeVar("T", bound=np.generic)
@@ -14,7 +15,7 @@ T = TypeVar("T", bound=np.generic)
 def same(cursor: NDArray[np.uint8]) -> int | None:
     """Return the cursor all rows share; None where they differ."""
     first = int(cursor[0])
-    return first if (cursor == first).all() else None
+    return first if every(cursor == first) else None
 
 
 def get(ring: NDArray[T], cursor: NDArray[np.uint8], places: Places) -> NDArray[T]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from davylamp_alarms.batch import Bools, Floats, Ints
-from davylamp_alarms.columns import Columns
+from davylamp_alarms.warning.masks import every, some
+from davylamp_alarms.warning.timed import Timed
 
 Places = slice | NDArray[np.intp]
 Levels = NDArray[np.uint8]
@@ -58,14 +59,18 @@ class Samples:
         return self.time_ms.astype(np.float64)
 
     @cached_property
+    def latest_ms(self) -> float:
+        """A time that none of the samples is later than; in a part it is the whole's."""
+        return float(self.time_ms.max()) if len(self.time_ms) else -np.inf
+
+    @cached_property
     def plain(self) -> bool:
         """Whether every value is a good number, as on most scans."""
-        return not self.level.any() and bool(np.isfinite(self.value).all())
-
-    def prepared(self) -> "Samples":
-        """Return these samples with what all rules ask worked out, so that parts need not work it out again."""
-        _ = self.clock_ms, self.plain
-        return self
+        if some(self.level):
+            return False
+        # A finite sum has finite parts; that of finite parts may overflow, and then they are looked at one by one.
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(np.add.reduce(self.value, axis=None)) or every(np.isfinite(self.value)))
 
     def part(self, where: slice | NDArray[np.intp]) -> "Samples":
         """Return the samples of some rows, with what was worked out already."""
@@ -74,6 +79,8 @@ class Samples:
         known = vars(part)
         if "clock_ms" in vars(self):
             known["clock_ms"] = self.clock_ms[where]
+        if "latest_ms" in vars(self):
+            known["latest_ms"] = self.latest_ms
         if vars(self).get("plain"):
             known["plain"] = True
         return part
@@ -104,7 +111,7 @@ class Verdict:
     back: Bools
 
 
-class State(Columns):
+class State(Timed):
     """The rows of one rule under one settings. `GIVEN` names the columns that come from settings or from training;
     all others are the rule's own memory."""
 
@@ -152,7 +159,7 @@ def judge_usable(places: Places, samples: Samples, judge: Callable[[Places, Samp
     if samples.plain:
         return judge(places, samples)
     usable, good = samples.usable(), samples.good()
-    if usable.all():
+    if every(usable):
         verdict = judge(places, samples)
         return Verdict(verdict.met, verdict.back & good)
     met, back = np.zeros(len(usable), np.bool_), np.zeros(len(usable), np.bool_)
@@ -182,7 +189,7 @@ def together(places: NDArray[np.intp]) -> Places:
 
 def among(places: Places, chosen: Bools) -> Places:
     """Return those of the places that are chosen; all of them as they came, for a slice is faster than a list."""
-    return places if chosen.all() else indices(places)[chosen]
+    return places if every(chosen) else indices(places)[chosen]
 
 
 FURTHEST = 1e6

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.columns import NEVER, Fields
+from davylamp_alarms.warning.masks import every, some
 from davylamp_alarms.warning.ring import after, before, fold, get, put, same
 from davylamp_alarms.warning.rule import (
     BACK,
@@ -160,8 +161,8 @@ def step(settings: TrendSettings, state: TrendState, places: Places, samples: Sa
 
 
 def _judge(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> Verdict:
-    silent = samples.clock_ms - state.last_ms[places] > settings.gap_s * 1000
-    if silent.any():
+    if state.due("last_ms", settings.gap_s * 1000, places, samples.clock_ms, samples.latest_ms) is not None:
+        silent = samples.clock_ms - state.last_ms[places] > settings.gap_s * 1000
         _begin(state, indices(places)[silent], samples.clock_ms[silent], samples.value[silent])
     state.last_ms[places] = samples.clock_ms
     _take(settings, state, places, samples)
@@ -169,7 +170,7 @@ def _judge(settings: TrendSettings, state: TrendState, places: Places, samples: 
     shared = same(cursor)
     if shared is None or shared % settings.group == 0:
         whole = cursor % settings.group == 0
-        if whole.any():
+        if some(whole):
             _look_at(settings, state, among(places, whole))
     said = state.said[places]
     return Verdict(said == MET, said == BACK)
@@ -180,7 +181,7 @@ def _look_at(settings: TrendSettings, state: TrendState, places: Places) -> None
     _take_group(settings, state, places)
     _turn(state, places)
     full = state.full[places]
-    if full.any():
+    if some(full):
         at = among(places, full)
         state.said[at] = _look(settings, state, at)
 
@@ -222,7 +223,7 @@ def _take_group(settings: TrendSettings, state: TrendState, places: Places) -> N
     put(state.group_t, group, places, t)
     large = old_y.astype(np.float64) ** 2 * DROWNED
     drowned = state.sum_yy[places] < large
-    if drowned.any():
+    if some(drowned):
         _sum_up(state, indices(places)[drowned])
 
 
@@ -250,12 +251,12 @@ def _add(state: TrendState, places: Places, new_y: Floats, new_t: Floats, old_y:
 def _turn(state: TrendState, places: Places) -> None:
     """Count the windows that are round once more: they are full, and every fourth time they are set anew."""
     round_ = state.next[places] == 0
-    if not round_.any():
+    if not some(round_):
         return
     places = among(places, round_)
     turn = after(state.turn[places], TURNS)
     state.full[places], state.turn[places] = True, turn
-    if not turn.all():
+    if not every(turn > 0):
         _renew(state, among(places, turn == 0))
 
 
@@ -418,7 +419,7 @@ def evidence(settings: TrendSettings, state: TrendState, places: Places) -> Evid
     """
     full = state.full[places]
     said = dict.fromkeys((*LINE, *TIMES), np.full(len(full), np.nan))
-    if full.any():
+    if some(full):
         at = among(places, full)
         found = look_closely(settings, state, at)
         for source, names in ((found.line, LINE), (found, TIMES)):
