@@ -1,7 +1,7 @@
 """What the linter says of a registered tag: its point as its edge described it, under the settings in force.
 
 An error can never work as a limit. A warning works and should be looked at: a level later than the standard allows, a
-gas no level is known for, no limit at all.
+gas no level is known for, no limit at all, a statistical rule that finds nothing.
 """
 
 from collections.abc import Iterator
@@ -32,12 +32,14 @@ class Judged:
 
 def judged(point: Point) -> Judged:
     """Return what the linter says of a point."""
-    return Judged((*limit_problems(point.limits, point.range), *unworkable(point)), tuple(_doubtful(point)))
+    rules = tuple(unwarning(point))
+    thinned = (one for one in rules if one.key == "deadband")  # refused by SAFETY S8
+    errors = (*limit_problems(point.limits, point.range), *unworkable(point), *thinned)
+    return Judged(errors, (*(one for one in rules if one.key != "deadband"), *_doubtful(point)))
 
 
 def _doubtful(point: Point) -> Iterator[Finding]:
     yield from above_ceiling(point)
-    yield from unwarning(point)
     if unjudged(point):
         yield Finding(
             "gas",

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from davylamp_wire.profile import COMM_OK, DetectorGroup, Limit, Point, Profile, comm_ok_point
+from davylamp_wire.profile import COMM_OK, DetectorGroup, EarlyWarning, Limit, Point, Profile, comm_ok_point
 
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
 from davylamp_edge.drivers import Wanted
@@ -65,15 +66,19 @@ def with_override(point: Point, override: PointOverride, driver: str) -> Point:
         worded = {kind: _worded(limit, point.limits.get(kind)) for kind, limit in override.limits.items()}
         changed["limits"] = {**point.limits, **worded}
     if override.warnings:
-        changed["warnings"] = {**point.warnings, **override.warnings}
+        told = {name: _worded(rule, point.warnings.get(name)) for name, rule in override.warnings.items()}
+        changed["warnings"] = {**point.warnings, **told}
     return Point.model_validate({**dict(point), **changed})
 
 
-def _worded(limit: Limit, profiles_own: Limit | None) -> Limit:
-    """Return a site's limit; where it only changes figures, the profile's texts go on standing beside it."""
+Told = TypeVar("Told", Limit, EarlyWarning)
+
+
+def _worded(sites: Told, profiles_own: Told | None) -> Told:
+    """Return a site's limit or rule; where it only changes figures, the profile's texts go on standing beside it."""
     if profiles_own is None:
-        return limit
-    return limit.model_copy(update={name: getattr(profiles_own, name) for name in limit.unsaid})
+        return sites
+    return sites.model_copy(update={name: getattr(profiles_own, name) for name in sites.unsaid})
 
 
 def groups_of(installed: Installed) -> dict[str, DetectorGroup]:

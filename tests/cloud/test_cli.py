@@ -11,7 +11,7 @@ from davylamp_cloud.__main__ import BAD_INPUT, FAILED, OK, main
 from support.cloud_process import CloudProcess, until
 from support.host import host
 from support.services import Broker
-from support.speaker import Speaker, gas_point, limit
+from support.speaker import SOURCE, Speaker, gas_point, limit
 
 EXAMPLE = Path(__file__).parents[2] / "cloud" / "example.toml"
 
@@ -128,12 +128,14 @@ def test_check_judges_every_registered_tag_beside_a_running_cloud(
         "gas": gas_point(gas="Cl2"),
         "level": gas_point(kind="process", unit="%", limits={}),
         "mute": gas_point(kind="status", range=None, limits={}),
+        "thin": gas_point(kind="process", deadband=0.1, warnings={"frozen": {"source": SOURCE}}),
     }
     with host(tmp_path / "cloud") as running:
         running.hear(*Speaker(points=points).birth())
         running.settle()
         assert main(["check", str(path)]) == OK
     said = capsys.readouterr().out
-    for line in (error, warning, "tags without limits (无限值的位号): 1", "    park/edge-1/store/level", ": 4"):
+    for line in (error, warning, "tags without limits (无限值的位号): 1", "    park/edge-1/store/level", ": 5"):
         assert line in said
     assert "mute" not in said
+    assert f"{error.split()[0]} park/edge-1/store/thin deadband" in said

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from davylamp_edge.check import load_edge
+from davylamp_edge.install import with_override
 from davylamp_edge.summary import summarise
 from davylamp_wire.config import ConfigError
 from davylamp_wire.profile import Point
@@ -75,3 +76,16 @@ def test_a_sites_override_that_cannot_work_is_refused_with_file_device_and_key(t
         load_edge(file)
     (line,) = raised.value.mistakes
     assert line.startswith(f"{file}: devices.store.points.gas_1.limits.L1: is 50 as limits.L2 is")
+
+
+def test_a_sites_rule_takes_the_profiles_place_and_keeps_its_texts(tmp_path: Path) -> None:
+    source = '{ standard = "site", basis = "memory" }'
+    rule = f'{{ towards = ["HH"], settings = {{ samples = 12, horizon_s = 60.0 }}, source = {source} }}'
+    file = tmp_path / "edge.toml"
+    file.write_text(f"{CONFIG}points.level_a.warnings.trend = {rule}\n", encoding="utf-8")
+    config, profiles = load_edge(file)
+    found = with_override(
+        profiles["lpg-sphere"].points["level_a"], config.devices[0].points["level_a"], "opcua"
+    ).warnings["trend"]
+    assert (found.towards, found.settings["samples"]) == (("HH",), 12)
+    assert found.unsaid == ()

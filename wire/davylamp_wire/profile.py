@@ -140,6 +140,11 @@ class EarlyWarning(Section):
     consequence: Text | None = None
     respond_s: float | None = Field(default=None, gt=0)
 
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """Return which parts of the handling are missing."""
+        return tuple(name for name in HANDLING if getattr(self, name) is None)
+
 
 class LoopBand(Section):
     """A span of loop current that means something other than a value (SAFETY S9)."""
