@@ -275,7 +275,7 @@ class Plant:
             "seq": self._seq,
             "alarm_id": alarm_id,
             "at_ms": raised_ms,
-            "body": "{}",
+            "body": canonical(more.get("told", {})),
             "prev_hash": "0" * 64,
             "hash": f"{number:064d}",
         }

@@ -1,10 +1,11 @@
 """What stands: alarms from state.db, sorted and counted by a few columns; words are read for those that are shown."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from davylamp_alarms.definition import GROUP_KINDS, Kind
+from davylamp_alarms.definition import GROUP_KINDS, WARNING_KINDS, Kind
 from davylamp_wire.profile import DetectorGroup
 from sqlalchemy import select
 
@@ -46,12 +47,14 @@ class Standing:
 class About:
     """What the words of some alarms are made of: their tags and settings.
 
-    `ties_ms` has the occurrences that came first in an upset that lasts (SAFETY S25).
+    `ties_ms` has the occurrences that came first in an upset that lasts (SAFETY S25), `told` what notices say of
+    warnings, by transition.
     """
 
     register: Register
     settings: Mapping[int, Settings]
     ties_ms: Mapping[str, int]
+    told: Mapping[str, Mapping[str, Any]]
 
 
 def read_standing(state: State) -> tuple[Brief, ...]:
@@ -104,7 +107,8 @@ def views(state: State, catalogue: Catalogue, rows: Sequence[Row]) -> list[Alarm
     tags = {_about(row) for row in rows}
     register = catalogue.some(tags)
     indices = [register.by_tag[tag].index for tag in tags if tag in register.by_tag]
-    about = About(register, settings_in_force(state, indices), first_outs(state))
+    warned = [row["transition"] for row in rows if row["kind"] in WARNING_KINDS]
+    about = About(register, settings_in_force(state, indices), first_outs(state), notices(state, warned))
     return [_view(row, about) for row in rows]
 
 
@@ -120,6 +124,17 @@ def first_outs(state: State) -> dict[str, int]:
     return {occurrence: upset["tie_ms"] for upset in upsets for occurrence, _, _ in upset["first"]}
 
 
+def notices(state: State, transitions: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the data of some transitions' notices."""
+    table = schema.TRANSITIONS
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(transitions), CHUNK):
+        chunk = transitions[start : start + CHUNK]
+        rows = state.rows(select(table.c.id, table.c.body).where(table.c.id.in_(chunk)))
+        found |= {row["id"]: json.loads(row["body"]) for row in rows}
+    return found
+
+
 def _view(row: Row, about: About) -> AlarmView:
     kind = Kind(row["kind"])
     keeper = about.register.by_tag.get(_about(row))
@@ -127,6 +142,7 @@ def _view(row: Row, about: About) -> AlarmView:
     entry = None if kind in GROUP_KINDS else keeper
     handling = handling_in(settings, kind) if settings else general(kind, name=row["alarm_id"].rpartition("@")[2])
     limit = limit_of(settings, kind) if settings else None
+    told = about.told.get(row["transition"], {})
     return AlarmView(
         **_brief(row),
         version=row["version"],
@@ -158,6 +174,8 @@ def _view(row: Row, about: About) -> AlarmView:
         handling=handling.origin,
         limit_source=source_words(limit.source) if limit else "",
         why_tag=entry.tag if entry else _detector_of(row, kind, settings),
+        forecast=Bilingual(**told["forecast"]) if "forecast" in told else None,
+        evidence=told.get("evidence"),
     )
 
 

@@ -4,6 +4,7 @@ Pure values; nothing here reads a disk or a clock.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, Kind
 
@@ -80,7 +81,8 @@ class AlarmView(Brief):
     built in because the limit came without (missing). `respond_by_ms` is None for what was late: its time began to run
     before anybody could hear it. `limit_source` is where the limit comes from, and `verified`
     whether a person has read it there (SAFETY S30). `why_tag` is the tag of which to ask why: its own, or of a group of
-    detectors one of them; empty where there is none.
+    detectors one of them; empty where there is none. `forecast` and `evidence` are what a statistical warning found, in
+    words and figures (docs/webhooks.md).
     """
 
     version: int
@@ -112,6 +114,14 @@ class AlarmView(Brief):
     handling: Origin
     limit_source: str = ""
     why_tag: str = ""
+    forecast: Bilingual | None = None
+    evidence: dict[str, Any] | None = None
+
+    @property
+    def reach_ms(self) -> int | None:
+        """When a warning said, as it was raised, that its tag reaches the limit; None where it said nothing of it."""
+        line, in_s = (self.evidence or {}).get("line"), (self.evidence or {}).get("at_limit_in_s")
+        return round(line[1][0] + 1000 * in_s) if line and in_s else None
 
     @property
     def unhandled(self) -> bool:

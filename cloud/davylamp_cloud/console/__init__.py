@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from davylamp_cloud.api import routes
-from davylamp_cloud.console import acts, handover, limits, pages, performance, reasons, stream
+from davylamp_cloud.console import acts, evidence, handover, limits, pages, performance, reasons, stream
 
 STATIC = Path(__file__).parent / "static"
 
@@ -24,7 +24,7 @@ class Files(StaticFiles):
 
 def mount(app: FastAPI) -> FastAPI:
     """Add the console's pages, its stream and its files to an API's app."""
-    for module in (pages, acts, handover, limits, reasons, performance, stream):
+    for module in (pages, acts, evidence, handover, limits, reasons, performance, stream):
         routes.add(app, module.router)
     app.mount("/static", Files(directory=STATIC), name="static")
     return app
