@@ -124,7 +124,8 @@ class Demo:
     def __init__(self, options: DemoOptions, folder: Path) -> None:
         self._options = options
         self._folder = folder
-        self._stage = Stage(folder, parts_of(options.recording), options.language)
+        points = load_scenario(options.scenario).points if options.scenario else {}
+        self._stage = Stage(folder, parts_of(options.recording), options.language, points)
         self.teller = Teller(options.language, options.seconds, lambda text: print(text, flush=True))
         self.figures: Figures | None = None
         self.failure = ""

@@ -13,7 +13,8 @@ from davylamp_simulators.regulator import Received, transition_of
 class Figures:
     """What a run came to. The first nine are promised; the others say what the first do not count.
 
-    `latency_ms_*` is None where no alarm was raised and told. `peak_rss_mb` is per process.
+    `latency_ms_*` is None where no alarm was raised and told. `peak_rss_mb` is per process. `warning_lead_s` is from a
+    statistical warning to the limit alarm of the same tag, None where there were not both.
     """
 
     readings_served: int
@@ -30,6 +31,7 @@ class Figures:
     l2_delivered: int = 0
     acknowledged: int = 0
     seconds: float = 0.0
+    warning_lead_s: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return them as JSON has them."""
@@ -83,7 +85,28 @@ def figures_of(
         l2_delivered=sum(1 for one in received if is_l2(one) and not one.again),
         acknowledged=len({one.data["occurrence"] for one in received if one.body.get("type") == "alarm.acknowledged"}),
         seconds=round(seconds, 1),
+        warning_lead_s=warning_lead_s(received),
     )
+
+
+LIMITS = frozenset({"LL", "L", "H", "HH", "L1", "L2"})
+
+
+def warning_lead_s(received: Iterable[Received]) -> float | None:
+    """Return by how much warnings came before the first limit alarm of their tag, as the regulator received them.
+
+    The shortest of all tags that had both; negative where the limit was first.
+    """
+    warned: dict[str, int] = {}
+    reached: dict[str, int] = {}
+    for one in received:
+        if one.body.get("type") != "alarm.raised" or one.again:
+            continue
+        first = reached if one.data.get("kind") in LIMITS else warned if "evidence" in one.data else None
+        tag = one.data.get("tag")
+        if tag and first is not None:
+            first[tag] = min(one.at_ms, first.get(tag, one.at_ms))
+    return min((round((reached[tag] - warned[tag]) / 1000, 1) for tag in warned.keys() & reached.keys()), default=None)
 
 
 def _served(comparison: Comparison) -> int:

@@ -6,7 +6,7 @@ into a condition, or change the line to a device. Times are simulated seconds si
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
 from davylamp_wire.profile import Text
@@ -69,6 +69,8 @@ class Scenario(Section):
     speed: float = Field(default=1.0, gt=0, le=10_000)
     """Simulated seconds per second; multiplied with the plant's own."""
     actions: tuple[Action, ...] = ()
+    points: dict[Slug, dict[Slug, dict[str, Any]]] = Field(default_factory=dict)
+    """What the demo's edges say otherwise of a device's points, for a story that runs faster than life."""
 
     def of(self, device: str) -> tuple[Action, ...]:
         """Return one device's actions, in order of time."""

@@ -47,6 +47,7 @@ class ProcessSource:
         self._frozen: dict[str, Sample] = {}
         self._now = self._look()
         self._check()
+        self._begin()
 
     @property
     def process(self) -> Process:
@@ -68,6 +69,15 @@ class ProcessSource:
         ]
         if mistakes:
             raise ConfigError(mistakes)
+
+    def _begin(self) -> None:
+        """Stand as the scenario says of second 0 before anybody reads: a story does not begin with a jump."""
+        first = [action for action in self._actions if action.at_s == 0]
+        for action in first:
+            for lever, value in action.set.items():
+                self._process.set(lever, value)
+        if first:
+            self._now = self._look()
 
     def advance(self, elapsed_s: float) -> Sequence[Text]:
         """Step the process as often as the time asks for; each action happens before the step at its time."""

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,12 @@ def parts_of(recording: str | None) -> tuple[Part, Part]:
 class Stage:
     """The demo's folder and everything in it."""
 
-    def __init__(self, folder: Path, parts: Sequence[Part], language: str) -> None:
+    def __init__(
+        self, folder: Path, parts: Sequence[Part], language: str, points: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        """`points` are what a scenario's edges say otherwise of their devices' points."""
         self.folder = folder
+        self._points = points or {}
         self.parts = parts
         self._language = language
         self.broker_port = free_port()
@@ -161,6 +165,7 @@ class Stage:
         }
         if part.protocol == "opcua":
             device["opcua.mode"] = "poll"  # what is told may be repeated, and every reading is counted
+        device |= dict(dotted("points", self._points.get(part.device, {})))
         sections: dict[str, Any] = {}
         if beacon_port is not None and part.detectors:
             device |= {f"points.{name}.local": True for name in part.detectors}
@@ -191,6 +196,15 @@ def toml(top: dict[str, Any], **sections: Any) -> str:
             lines += ["", f"[[{name}]]" if isinstance(section, list) else f"[{name}]"]
             lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
+
+
+def dotted(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a table of tables by their dotted keys."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from dotted(f"{key}.{name}", value)
+        else:
+            yield f"{key}.{name}", value
 
 
 def free_port() -> int:

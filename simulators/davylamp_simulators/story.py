@@ -26,6 +26,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "stopping": ("停止装置，等待网关与云端收完 …", "the plant stops; edges and cloud finish …"),
     "counting": ("逐条核对台账与历史库 …", "holding history against the ledger, reading by reading …"),
     "interrupted": ("收到停止请求，正在逐个停止进程 …", "asked to stop; the processes end one after the other …"),
+    "lead": ("超前预警比限值报警早 {seconds:g} 秒", "the early warning came {seconds:g} s before the limit alarm"),
     "ended": ("全部进程已停止", "every process has ended"),
 }
 
@@ -33,12 +34,12 @@ SUMMARY = {
     "zh": """
 读数：设备供出 {f.readings_served}，历史库收到 {f.readings_stored}，丢失 {f.readings_lost}
 报警：发生 {f.alarms_raised}；通知送达 {f.notices_delivered}，重复 {f.notices_duplicate}
-从设备应答到监管方收到：中位 {p50} 毫秒，99 % 在 {p99} 毫秒内
+从设备应答到监管方收到：中位 {p50} 毫秒，99 % 在 {p99} 毫秒内{lead}
 内存峰值 (MiB)：{memory}""",
     "en": """
 readings: {f.readings_served} served, {f.readings_stored} in history, {f.readings_lost} lost
 alarms: {f.alarms_raised} raised; notices: {f.notices_delivered} delivered, {f.notices_duplicate} duplicate
-from a device's reply to the regulator: median {p50} ms, 99 % within {p99} ms
+from a device's reply to the regulator: median {p50} ms, 99 % within {p99} ms{lead}
 peak memory (MiB): {memory}""",
 }
 
@@ -83,7 +84,8 @@ class Teller:
         """Tell what the run came to."""
         memory = "  ".join(f"{name} {peak:g}" for name, peak in figures.peak_rss_mb.items())
         p50, p99 = (("–" if ms is None else f"{ms:g}") for ms in (figures.latency_ms_p50, figures.latency_ms_p99))
-        self._write(SUMMARY[self.language].format(f=figures, memory=memory, p50=p50, p99=p99))
+        lead = "" if figures.warning_lead_s is None else "\n" + self.word("lead", seconds=figures.warning_lead_s)
+        self._write(SUMMARY[self.language].format(f=figures, memory=memory, p50=p50, p99=p99, lead=lead))
 
 
 def notice_text(data: dict[str, Any], language: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from davylamp_simulators.scenario import SHIPPED
 from support import services
 
 PROMISED = {
@@ -26,6 +27,7 @@ PROMISED = {
     "latency_ms_p50",
     "latency_ms_p99",
     "peak_rss_mb",
+    "warning_lead_s",
 }
 WORST_P99_MS = 300
 """Of a machine that does nothing else (issue 2, It must show). Tests run beside other tests."""
@@ -77,6 +79,17 @@ def test_a_recorded_run_raises_its_alarm_on_amqtt_as_well() -> None:
     figures, story = run_demo("--recording", "well-3w", "--broker", "amqtt", seconds=25)
     check(figures)
     assert "3W" in story
+
+
+@pytest.mark.timeout(240)
+def test_a_slow_overfill_is_warned_of_before_its_limit(tmp_path: Path) -> None:
+    text = (SHIPPED / "slow-overfill.toml").read_text(encoding="utf-8")
+    quicker = tmp_path / "slow-overfill.toml"
+    quicker.write_text(text.replace("level_pct = 83.0", "level_pct = 84.4").replace("samples = 12", "samples = 8"))
+    figures, story = run_demo("--scenario", str(quicker), "--lang", "en", seconds=20)
+    check(figures)
+    assert figures["warning_lead_s"] > 0
+    assert re.search(r"early warning, trend: raised · 84\.\d+ %, reaches H 85 % in \d+ s \(\d+–\d+\)", story)
 
 
 @contextmanager
@@ -158,6 +171,7 @@ def test_a_minute_of_every_recording(name: str) -> None:
     "name",
     [
         "overfill",
+        "slow-overfill",
         "fan-stop",
         "frozen-sensor",
         "wire-break",

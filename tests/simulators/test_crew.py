@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 from davylamp_simulators.crew import ChildDied, Crew
-from davylamp_simulators.figures import Figures, figures_of, latencies_ms, percentile
+from davylamp_simulators.figures import Figures, figures_of, latencies_ms, percentile, warning_lead_s
 from davylamp_simulators.ledger import Comparison, Served
 from davylamp_simulators.regulator import Received
-from davylamp_simulators.stage import toml
+from davylamp_simulators.stage import dotted, toml
 from davylamp_simulators.story import SUMMARY, TEXTS, Teller
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -100,6 +100,36 @@ def test_the_figures_count_by_their_definitions() -> None:
     assert (figures.readings_served, figures.readings_stored, figures.readings_lost) == (10, 8, 1)
     assert (figures.notices_delivered, figures.notices_duplicate, figures.l2_delivered) == (2, 1, 2)
     assert figures.as_json()["peak_rss_mb"] == {"cloud": 9.0}
+
+
+def told_of(tag: str, kind: str, at_ms: int, **more: object) -> Received:
+    return received(f"{tag}-{kind}", at_ms, at_ms, None, tag=tag, kind=kind, **more)
+
+
+@pytest.mark.parametrize(
+    ("told", "lead_s"),
+    [
+        ([], None),
+        ([told_of("a", "H", 9_000)], None),
+        ([told_of("a", "TREND", 1_000, evidence={})], None),
+        ([told_of("a", "TREND", 1_000, evidence={}), told_of("b", "H", 9_000)], None),
+        ([told_of("a", "TREND", 1_000, evidence={}), told_of("a", "FAULT", 4_000), told_of("a", "H", 9_040)], 8.0),
+        ([told_of("a", "TREND", 1_000, evidence={}), told_of("a", "HH", 9_000), told_of("a", "H", 5_000)], 4.0),
+        ([told_of("a", "H", 1_000), told_of("a", "TREND", 3_000, evidence={})], -2.0),
+    ],
+)
+def test_the_lead_is_from_a_warning_to_the_first_limit_alarm_of_its_tag(
+    told: list[Received], lead_s: float | None
+) -> None:
+    assert warning_lead_s(told) == lead_s
+
+
+def test_what_a_scenario_says_of_points_is_written_by_dotted_keys() -> None:
+    said = {"level": {"scan_s": 1.0, "warnings": {"trend": {"settings": {"samples": 12}}}}}
+    assert dict(dotted("points", said)) == {
+        "points.level.scan_s": 1.0,
+        "points.level.warnings.trend.settings.samples": 12,
+    }
 
 
 def test_a_config_is_written_as_toml() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 PROCESS_OF = {"cl2-store": "chlorine-store", "lpg-sphere": "lpg-sphere"}
 WANTED = {
     "chlorine-leak", "overfill", "fan-stop", "frozen-sensor", "wire-break", "over-range", "dead-device", "slow-device",
-    "flapping-link",
+    "flapping-link", "slow-overfill",
 }  # fmt: skip
 
 
@@ -58,6 +58,13 @@ def test_the_overfill_passes_every_limit_within_a_minute_of_watching() -> None:
     source = ProcessSource("lpg-sphere", "1", scenario.of("lpg-sphere"), scenario.speed)
     assert first_at(source, "level_a", 85.0, 3000) / scenario.speed < 15
     assert first_at(source, "level_a", 90.0, 3000) / scenario.speed < 45
+
+
+def test_the_slow_overfill_stands_before_anybody_reads_and_reaches_its_limit_within_a_minute_of_watching() -> None:
+    scenario = load_scenario("slow-overfill")
+    source = ProcessSource("lpg-sphere", "1", scenario.of("lpg-sphere"), scenario.speed)
+    assert float(source.samples()["level_a"].value or 0) == pytest.approx(83.0, abs=0.2)
+    assert 25 < first_at(source, "level_a", 85.0, 3000) / scenario.speed < 40
 
 
 @settings(max_examples=10, deadline=None)
