@@ -178,6 +178,8 @@ def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     due_ms = slots.since_ms[layout.rows.slot[rows]] + layout.on_delay_of[shared]
     offset_ms = memory.offset_of(tags)
     over = now_ms + offset_ms >= due_ms
+    if not over.any():
+        return []
     rows, tags, due_ms, offset_ms = rows[over], tags[over], due_ms[over], offset_ms[over]
     layout.rows.phase[rows] = Phase.ACTIVE
     settle_bands(memory, np.unique(tags).astype(np.int32))
