@@ -99,6 +99,7 @@ class Plant:
         self.server: HttpServer | None = None
         self._seq = 0
         self._numbers: dict[str, int] = {}
+        self._births: dict[tuple[str, str], int] = {}
 
     def serve(self) -> str:
         """Start the real server on a free port and return its address."""
@@ -159,7 +160,7 @@ class Plant:
                 "device_en": device_text[1],
                 "confirmed": confirmed,
                 "states": states or {},
-                "birth": 1,
+                "birth": self._births.setdefault((node, device), len(self._births) + 1),
                 "born_seq": 1,
                 "limits_version": 1,
                 "accepted_by": "birth",

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.store.state import State
+from davylamp_wire.profile import COMM_OK
 from sqlalchemy import Connection
 from support.host import host
-from support.speaker import Speaker
+from support.speaker import Speaker, gas_point
 
 
 def test_a_reading_that_failed_leaves_no_empty_register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +49,20 @@ def test_a_device_that_comes_while_the_register_is_read_is_in_the_next_one(
         running.settle()
         assert [device.node for device in catalogue.devices()] == ["park/edge-1", "park/edge-2"]
         assert len(catalogue.register().entries) == 2
+
+
+def test_a_device_keeps_the_points_that_its_newest_birth_leaves_out(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = Speaker(points={"gas": gas_point(), "spare": gas_point()})
+        running.hear(*edge.birth())
+        running.settle()
+        edge.points = {"gas": gas_point(zh="氯气", plant_tag="2#AT-101"), "comm_ok": gas_point(limits={})}
+        running.hear(*edge.birth())
+        running.settle()
+        (device,) = Catalogue(running.state).devices()
+        names = [tag["point"] for tag in running.state.tags()]
+        assert {names[idx] for idx in device.own} == {"gas", "spare"}
+        assert device.comm == names.index(COMM_OK)
 
 
 def _refused(_: State) -> None:
