@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from davylamp_alarms.batch import Bools, Indices, Ints
+from davylamp_alarms.batch import Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.definition import Kind, canonical
 from davylamp_alarms.warning import Bank, load
 from davylamp_alarms.warning.baseline import BaselineState
+from davylamp_alarms.warning.thin import Stretches
 
 TRAINED = ("mean", "deviation")
 """What training finds of a tag and a definition may carry; no setting of the rule."""
@@ -53,18 +54,47 @@ def rule_name(kind: Kind) -> str:
     return kind.lower()
 
 
-class Fed(Columns):
-    """One place per row: its tag, the source time it was fed up to, and by how much its own clock is ahead of that.
+class Tagged(Columns):
+    """One place per row: its tag. Rows lie in the order of their tags."""
+
+    FIELDS: ClassVar[Fields] = {"tag": (np.int32, -1)}
+    tag: Indices
+
+    def find(self, tags: Indices) -> NDArray[np.intp]:
+        """Return the rows of tags that have one."""
+        return np.searchsorted(self.tag[: self.n], tags)
+
+    def among(self, tags: Indices) -> Bools:
+        """Return which tags have a row."""
+        if not self.n:
+            return np.zeros(len(tags), np.bool_)
+        rows = np.minimum(self.find(tags), self.n - 1)
+        found: Bools = self.tag[rows] == tags
+        return found
+
+    def has(self, tag: int) -> bool:
+        """Return whether a tag has a row."""
+        return bool(self.among(np.array([tag], np.int32))[0])
+
+    def insert(self, tags: Indices) -> NDArray[np.int64] | None:
+        """Add rows; return the order that everything beside them must take, None where they came behind all others."""
+        last = int(self.tag[self.n - 1]) if self.n else -1
+        where = self.extend(len(tags))
+        self.tag[where] = tags
+        if not len(tags) or tags[0] > last:
+            return None
+        order = np.argsort(self.tag[: self.n], kind="stable")
+        self.reorder(order)
+        return order
+
+
+class Fed(Tagged):
+    """Of each row also the source time it was fed up to, and by how much its own clock is ahead of that.
 
     A rule's time only goes on: where an edge's clock was set back, the rule's clock stays that much ahead.
     """
 
-    FIELDS: ClassVar[Fields] = {
-        "tag": (np.int32, -1),
-        "fed_ms": (np.int64, NEVER),
-        "ahead_ms": (np.int64, 0),
-    }
-    tag: Indices
+    FIELDS: ClassVar[Fields] = {**Tagged.FIELDS, "fed_ms": (np.int64, NEVER), "ahead_ms": (np.int64, 0)}
     fed_ms: Ints
     ahead_ms: Ints
 
@@ -73,11 +103,12 @@ class Fed(Columns):
 class Seen:
     """Where a warner's rows lie as long as the register is the same; worked out, and never kept.
 
-    `busy` are those whose alarm is not at rest. `inputs` are tags by input and row, -1: there is none (yet).
+    `places` are those of its tags among all that are watched, `rows` its alarms, and `busy` those of them not at rest.
+    `inputs` are tags by input and row, -1: there is none (yet).
     """
 
     version: int = -1
-    tags: slice | NDArray[np.intp] = field(default_factory=lambda: slice(0, 0))
+    places: slice | NDArray[np.intp] = field(default_factory=lambda: slice(0, 0))
     rows: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     busy: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
     inputs: NDArray[np.intp] | None = None
@@ -86,15 +117,22 @@ class Seen:
 class Warner:
     """Rows of one rule under one settings, each beside its tag.
 
-    `failure` says why the rule is left out until the next start or another setting: its own error stops nothing else.
+    What a rule over one tag is fed is kept for all rules of the tag together (`Watched`); one over several keeps it
+    here. `failure` says why the rule is left out until the next start or another setting: its own error stops nothing
+    else.
     """
 
     def __init__(self, kind: Kind, shared: str, settings: Mapping[str, Any]) -> None:
         self.kind, self.shared, self.settings = kind, shared, dict(settings)
         self.inputs: tuple[str, ...] = tuple(json.loads(shared)["inputs"])
-        self.fed, self.seen, self.failure = Fed(), Seen(), ""
+        self.own = Fed() if self.inputs else None
+        self.members: Tagged = Tagged() if self.own is None else self.own
+        self.seen, self.failure, self.every_s = Seen(), "", 0.0
         self.bank: Bank | None = None
         self.begin()
+
+    def __len__(self) -> int:
+        return self.members.n
 
     @property
     def rule(self) -> str:
@@ -108,54 +146,87 @@ class Warner:
             self.bank = Bank(load(self.rule), settings_of(self.rule, self.settings, self.inputs))
         except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
             self.fail(error)
-        else:
-            if self.fed.n:
-                self.bank.extend(self.fed.n)
-                self.fed.fed_ms[: self.fed.n], self.fed.ahead_ms[: self.fed.n] = NEVER, 0
+            return
+        self.every_s, self.bank.every_s = self.bank.every_s, 0.0  # what thins is shared by all rules of a tag
+        self.bank.extend(len(self))
+        if self.own is not None:
+            self.own.fed_ms[: len(self)], self.own.ahead_ms[: len(self)] = NEVER, 0
 
     def fail(self, error: Exception) -> None:
         """Leave the rule out: its columns may be half written, and what stands goes on standing (SAFETY S4)."""
         self.failure, self.bank = f"{self.rule}: {error}"[:400], None
 
-    def find(self, tag: int) -> int | None:
-        """Return a tag's row; None where it has none here."""
-        at = int(np.searchsorted(self.fed.tag[: self.fed.n], tag))
-        return at if at < self.fed.n and self.fed.tag[at] == tag else None
-
     def add(self, tags: Indices) -> None:
-        """Add rows with an empty memory and keep all in the order of their tags."""
-        last = int(self.fed.tag[self.fed.n - 1]) if self.fed.n else -1
-        where = self.fed.extend(len(tags))
-        self.fed.tag[where] = tags
+        """Add rows with an empty memory."""
+        order = self.members.insert(tags)
         if self.bank is not None:
             self.bank.extend(len(tags))
-        if len(tags) and tags[0] <= last:
-            self.keep(np.argsort(self.fed.tag[: self.fed.n], kind="stable"))
+            if order is not None:
+                self.bank.keep(order)
         self.seen.version = -1
 
-    def keep(self, order: NDArray[np.int64]) -> None:
-        """Keep only these rows, in this order."""
-        self.fed.reorder(order)
+    def remove(self, tag: int) -> None:
+        """Take a tag's row away."""
+        order = np.flatnonzero(self.members.tag[: len(self)] != tag)
+        self.members.reorder(order)
         if self.bank is not None:
             self.bank.keep(order)
         self.seen.version = -1
 
-    def give(self, row: int, wanted: Wanted) -> None:
-        """Write what a definition gives one row: its limits, and what training found of its tag."""
+    def give(self, tags: Indices, wanted: Wanted) -> None:
+        """Write what a definition gives the rows of tags: their limits, and what training found."""
         if self.bank is None:
             return
-        state, place = self.bank.state, slice(row, row + 1)
+        state, rows = self.bank.state, self.members.find(tags)
         for name in state.GIVEN:
             if name in wanted.settings:
-                getattr(state, name)[..., place] = wanted.settings[name]
+                getattr(state, name)[..., rows] = wanted.settings[name]
         if isinstance(state, BaselineState) and all(name in wanted.settings for name in TRAINED):
-            state.train(place, *(np.array([wanted.settings[name]], np.float64) for name in TRAINED))
+            state.train(rows, *(np.full(len(rows), wanted.settings[name], np.float64) for name in TRAINED))
 
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
-        own = self.fed.nbytes + self.seen.rows.nbytes + self.seen.busy.nbytes
+        own = self.members.nbytes + self.seen.rows.nbytes + self.seen.busy.nbytes
         return own + (0 if self.bank is None else self.bank.nbytes)
+
+
+class Watched:
+    """All tags that rules over one tag look at: what each was fed, and by its period the stretch of each under way."""
+
+    def __init__(self) -> None:
+        self.fed, self.stretches = Fed(), dict[float, Stretches]()
+
+    def add(self, tags: Indices, every_s: float) -> None:
+        """Watch tags, too, thinned by a period; 0: as they come."""
+        fresh = tags[~self.fed.among(tags)]
+        order = self.fed.insert(fresh)
+        for stretches in self.stretches.values():
+            stretches.extend(len(fresh))
+            if order is not None:
+                stretches.reorder(order)
+        if every_s and every_s not in self.stretches:
+            self.stretches[every_s] = Stretches()
+            self.stretches[every_s].extend(self.fed.n)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        return self.fed.nbytes + sum(stretches.nbytes for stretches in self.stretches.values())
+
+    def dump(self) -> dict[str, NDArray[Any]]:
+        """Return all columns."""
+        columns = self.fed.dump("early/fed")
+        for every_s in sorted(self.stretches):
+            columns |= self.stretches[every_s].dump(f"early/every/{every_s}")
+        return columns
+
+    def load(self, periods: Iterable[float], dumped: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.fed.load("early/fed", dumped)
+        for every_s in periods:
+            self.stretches[every_s] = Stretches()
+            self.stretches[every_s].load(f"early/every/{every_s}", dumped)
 
 
 def settings_of(name: str, said: Mapping[str, Any], inputs: tuple[str, ...]) -> Any:
@@ -192,103 +263,103 @@ def _called(name: str) -> str:
 
 
 class Early:
-    """Every warner, by what its rows share."""
+    """Every warner, by what its rows share, and the tags they watch."""
 
     def __init__(self) -> None:
         self.warners: dict[Key, Warner] = {}
+        self.watched = Watched()
 
     def __iter__(self) -> Iterator[Warner]:
         """Yield the warners in the order of their keys, whatever came first."""
         return (self.warners[key] for key in sorted(self.warners))
 
-    def holder(self, tag: int, kind: Kind) -> tuple[Warner, int] | None:
-        """Return the warner that has a tag's row, and where."""
-        for warner in self.warners.values():
-            if warner.kind is kind and (row := warner.find(tag)) is not None:
-                return warner, row
-        return None
+    def holder(self, tag: int, kind: Kind) -> Warner | None:
+        """Return the warner that has a tag's row."""
+        of_kind = (warner for warner in self.warners.values() if warner.kind is kind)
+        return next((warner for warner in of_kind if warner.members.has(tag)), None)
 
     def add(self, definitions: Iterable[tuple[int, Kind, str]]) -> None:
         """Take on new warnings by tag, kind and what they say of their rule."""
-        fresh: dict[Key, list[tuple[int, str]]] = {}
+        alike: dict[tuple[Kind, str], list[int]] = {}
         for tag, kind, rule in definitions:
-            fresh.setdefault(key_of(kind, rule), []).append((tag, rule))
-        for key, added in fresh.items():
-            self._add(key, sorted(added))
+            alike.setdefault((kind, rule), []).append(tag)
+        for (kind, rule), tags in alike.items():
+            self._add(key_of(kind, rule), wanted_of(rule), np.array(sorted(tags), np.int32))
+
+    def _add(self, key: Key, wanted: Wanted, tags: Indices) -> None:
+        warner = self.warners.get(key)
+        if warner is None:
+            warner = self.warners[key] = Warner(*key, wanted.settings)
+        warner.add(tags)
+        warner.give(tags, wanted)
+        if warner.own is None:
+            self.watched.add(tags, warner.every_s)
+            self.look_again()
 
     def change(self, tag: int, kind: Kind, rule: str) -> None:
         """Give a known warning other limits, or for other settings a new memory."""
         held = self.holder(tag, kind)
-        if held is not None and (held[0].kind, held[0].shared) == key_of(kind, rule):
-            held[0].give(held[1], wanted_of(rule))
+        if held is not None and (held.kind, held.shared) == key_of(kind, rule):
+            held.give(np.array([tag], np.int32), wanted_of(rule))
             return
         self.remove(tag, kind)
         self.add([(tag, kind, rule)])
 
-    def _add(self, key: Key, added: list[tuple[int, str]]) -> None:
-        wanted = wanted_of(added[0][1])
-        warner = self.warners.get(key)
-        if warner is None:
-            warner = self.warners[key] = Warner(*key, wanted.settings)
-        warner.add(np.array([tag for tag, _ in added], np.int32))
-        for tag, rule in added:
-            row = warner.find(tag)
-            assert row is not None
-            warner.give(row, wanted_of(rule))
-
     def remove(self, tag: int, kind: Kind) -> None:
         """Forget a warning."""
         held = self.holder(tag, kind)
-        if held is not None:
-            self._take(*held)
+        if held is None:
+            return
+        held.remove(tag)
+        if not len(held):
+            del self.warners[held.kind, held.shared]
 
-    def _take(self, warner: Warner, row: int) -> None:
-        warner.keep(np.delete(np.arange(warner.fed.n), row))
-        if not warner.fed.n:
-            del self.warners[warner.kind, warner.shared]
-
-    def look(self, tag: int, high: float, low: float) -> None:
-        """Say up to which limits a tag's trend is held."""
-        held = self.holder(tag, Kind.TREND)
-        if held is not None and held[0].bank is not None:
-            state = held[0].bank.state
-            state.high[held[1]], state.low[held[1]] = high, low
+    def look(self, tags: Indices, high: Floats, low: Floats) -> None:
+        """Say up to which limits the trends of tags are held."""
+        for warner in self.warners.values():
+            if warner.kind is Kind.TREND and warner.bank is not None:
+                mine = warner.members.among(tags)
+                rows, state = warner.members.find(tags[mine]), warner.bank.state
+                state.high[rows], state.low[rows] = high[mine], low[mine]
 
     def failures(self) -> tuple[str, ...]:
         """Return what each rule that is left out failed by."""
         return tuple(warner.failure for warner in self if warner.failure)
 
     def look_again(self) -> None:
-        """Have each warner see anew which of its alarms are at rest."""
+        """Have each warner see anew where its rows lie, and which of its alarms are at rest."""
         for warner in self.warners.values():
             warner.seen.version = -1
 
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
-        return sum(warner.nbytes for warner in self.warners.values())
+        return self.watched.nbytes + sum(warner.nbytes for warner in self.warners.values())
 
     # snapshot
 
     def dump(self) -> dict[str, NDArray[Any] | bytes]:
         """Return every warner's columns, and in `early` what they are."""
-        said, columns = [], dict[str, NDArray[Any] | bytes]()
+        said, columns = [], dict[str, NDArray[Any] | bytes](self.watched.dump())
         for at, warner in enumerate(self):
             said.append([str(warner.kind), warner.shared, warner.settings, warner.failure])
-            columns.update(warner.fed.dump(f"early/{at}/fed"))
+            columns.update(warner.members.dump(f"early/{at}/members"))
             if warner.bank is not None:
-                columns.update(warner.bank.dump(f"early/{at}"))
-        return {"early": canonical(said).encode(), **columns}
+                columns.update(warner.bank.state.dump(f"early/{at}"))
+        head = {"warners": said, "periods": sorted(self.watched.stretches)}
+        return {"early": canonical(head).encode(), **columns}
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        for at, (kind, shared, settings, failure) in enumerate(json.loads(bytes(dumped["early"]))):
+        head = json.loads(bytes(dumped["early"]))
+        self.watched.load(head["periods"], dumped)
+        for at, (kind, shared, settings, failure) in enumerate(head["warners"]):
             warner = self.warners[Kind(kind), shared] = Warner(Kind(kind), shared, settings)
-            warner.fed.load(f"early/{at}/fed", dumped)
+            warner.members.load(f"early/{at}/members", dumped)
             if failure:
                 warner.failure, warner.bank = failure, None
             elif warner.bank is not None:
-                warner.bank.load(f"early/{at}", dumped)
+                warner.bank.state.load(f"early/{at}", dumped)
 
 
 @lru_cache(maxsize=4096)

@@ -122,7 +122,7 @@ def _forget(memory: Memory, removed: list[str]) -> None:
     for tag, kind in filter(None, places):
         if kind in WARNING_KINDS:
             memory.early.remove(tag, kind)
-        look_towards(memory, tag)
+    look_towards(memory, tags)
     for name in removed:
         memory.book.shelves.pop(name, None)
         memory.lone.pop(name, None)
@@ -153,8 +153,9 @@ def _forewarn(memory: Memory, planned: Plan) -> None:
     for one in planned.replaced:
         if one.after is not None and one.after.kind in WARNING_KINDS and one.before.rule != one.after.rule:
             memory.early.change(one.after.tag, one.after.kind, one.after.rule)
-    for tag in sorted({alarm.tag for alarm in planned.edited if alarm.kind in LIMIT_KINDS | {Kind.TREND}}):
-        look_towards(memory, tag)
+    if memory.early.warners:
+        tags = {alarm.tag for alarm in planned.edited if alarm.kind in LIMIT_KINDS | {Kind.TREND}}
+        look_towards(memory, np.array(sorted(tags), np.int32))
 
 
 def _hand_over(memory: Memory, row: int) -> None:

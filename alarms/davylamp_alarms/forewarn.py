@@ -6,23 +6,25 @@ warning are those of every alarm (conditions.py).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from davylamp_wire.quality import Level
 from numpy.typing import NDArray
 
-from davylamp_alarms.batch import Bools, Floats, Ints
+from davylamp_alarms.batch import Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER
 from davylamp_alarms.conditions import Evidence, Moves, Phase, advance
-from davylamp_alarms.definition import Kind
-from davylamp_alarms.early import Seen, Wanted, Warner, wanted_of
+from davylamp_alarms.definition import FALLING, Kind
+from davylamp_alarms.early import Fed, Seen, Wanted, Warner, wanted_of
 from davylamp_alarms.evidence import evidence_text
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.samples import NOT_CURRENT, PLAIN, before_of, write_moves
 from davylamp_alarms.steps import Step, What
 from davylamp_alarms.warning import Samples, Verdict
-from davylamp_alarms.warning.rule import Levels
+from davylamp_alarms.warning.rule import Levels, among, indices
+from davylamp_alarms.warning.thin import Stretches
 
 SET_BACK_MS = 1_000
 """By how much a rule's clock goes on where its edge's was set back."""
@@ -30,38 +32,55 @@ SET_BACK_MS = 1_000
 BAD = np.uint8(Level.BAD)
 
 
+Places = slice | NDArray[np.intp]
+
+
+@dataclass(slots=True)
+class News:
+    """What watched tags said since the last tick: which of them, and what; their means where a stretch has ended.
+
+    `places` are among the watched tags, or among the rows of one warner.
+    """
+
+    places: Places
+    samples: Samples
+    thinned: dict[float, "News | None"] = field(default_factory=dict)
+
+
 def warn(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Feed every rule what is new, and move the warnings. A rule that fails is left out and says so (SAFETY S14)."""
     steps: list[Step] = []
+    if not memory.early.warners:
+        return steps
+    news = _news(memory)
     for warner in memory.early:
-        if warner.bank is None or not warner.fed.n:
+        if warner.bank is None:
             continue
         if warner.seen.version != memory.register_version:
             warner.seen = _look(memory, warner)
-        fed = _feed(memory, warner, now_ms)
+        fed = _several(memory, warner, now_ms) if warner.own is not None else _of_warner(warner, news)
         if fed is None:
             continue
-        places, samples = fed
         try:
-            verdict = warner.bank.step(samples, places)
+            verdict = warner.bank.step(fed.samples, fed.places)
         except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
             warner.fail(error)
         else:
-            steps += _move(memory, warner, seq, places, samples, verdict)
+            steps += _move(memory, warner, seq, fed, verdict)
     return steps
 
 
 def evidence_now(memory: Memory, tag: int, kind: Kind) -> str:
     """Return what a rule shows of a tag now, as JSON text; empty where it shows nothing or fails at it."""
     held = memory.early.holder(tag, kind)
-    if held is None or held[0].bank is None:
+    if held is None or held.bank is None:
         return ""
-    warner, row = held
+    warner, tags = held, np.array([tag], np.int32)
     names, prefix = memory.layout.names.values, device_of(memory.layout.names.values[tag])
     inputs = [full_name(name, prefix) for name in warner.inputs]
-    ahead_ms = int(warner.fed.ahead_ms[row])
+    row, ahead_ms = int(warner.members.find(tags)[0]), int(ahead_of(memory, warner, tags)[0])
     try:
-        return evidence_text(warner.rule, held[0].bank, row, names[tag], inputs, _limits(memory, tag, kind), ahead_ms)
+        return evidence_text(warner.rule, held.bank, row, names[tag], inputs, _limits(memory, tag, kind), ahead_ms)
     except Exception as error:  # the warning itself is told all the same
         warner.fail(error)
         return ""
@@ -80,10 +99,12 @@ def retry(memory: Memory) -> None:
         if not warner.failure:
             continue
         warner.begin()
-        for row in range(warner.fed.n):
-            tag = int(warner.fed.tag[row])
-            warner.give(row, _wanted(memory, tag, warner.kind))
-            look_towards(memory, tag)
+        if warner.own is None:
+            memory.early.watched.add(warner.members.tag[: len(warner)].copy(), warner.every_s)
+        tags = warner.members.tag[: len(warner)].copy()
+        for tag in tags:
+            warner.give(tag[None], _wanted(memory, int(tag), warner.kind))
+        look_towards(memory, tags)
 
 
 def _wanted(memory: Memory, tag: int, kind: Kind) -> Wanted:
@@ -92,48 +113,51 @@ def _wanted(memory: Memory, tag: int, kind: Kind) -> Wanted:
     return wanted_of(memory.layout.row_class(row).rule)
 
 
-def look_towards(memory: Memory, tag: int) -> None:
-    """Hold a tag's trend against the limits its tag has now: the nearest above, and the nearest below."""
-    row = memory.layout.row(tag, Kind.TREND)
-    if row is None:
-        return
-    wanted = wanted_of(memory.layout.row_class(row).rule)
-    if not wanted.towards:
-        return
-    high, low = np.inf, -np.inf
-    for kind in wanted.towards:
-        other = memory.layout.row(tag, kind)
-        if other is None:
+def look_towards(memory: Memory, tags: Indices) -> None:
+    """Hold trends of tags against the limits these have now: the nearest above, and the nearest below."""
+    layout = memory.layout
+    rows, position = layout.rows_of(tags)
+    shared = layout.rows.shared[rows]
+    kinds = layout.kind_of[shared]
+    trends = kinds == KIND_NUMBER[Kind.TREND]
+    for number in np.unique(shared[trends]).tolist():
+        towards = wanted_of(layout.row_classes.values[number].rule).towards
+        if not towards:
             continue
-        limit = float(memory.layout.rows.limit[other])
-        if kind in (Kind.L, Kind.LL):
-            low = max(low, limit)
-        else:
-            high = min(high, limit)
-    memory.early.look(tag, high, low)
+        high, low = np.full(len(tags), np.inf), np.full(len(tags), -np.inf)
+        for kind in towards:
+            of_kind = kinds == KIND_NUMBER[kind]
+            nearest, found = (np.maximum, low) if kind in FALLING else (np.minimum, high)
+            nearest.at(found, position[of_kind], layout.rows.limit[rows[of_kind]])
+        mine = position[trends & (shared == number)]
+        memory.early.look(tags[mine], high[mine], low[mine])
 
 
 def _look(memory: Memory, warner: Warner) -> Seen:
     """Work out where a warner's rows lie, after the register has changed."""
-    layout, tags = memory.layout, warner.fed.tag[: warner.fed.n]
+    layout, tags = memory.layout, warner.members.tag[: len(warner)]
     rows, _ = layout.rows_of(tags)
     rows = rows[layout.kind_of[layout.rows.shared[rows]] == KIND_NUMBER[warner.kind]].astype(np.int32)
-    first, last = int(tags[0]), int(tags[-1])
-    where = slice(first, last + 1) if last - first == len(tags) - 1 else tags.astype(np.intp)
     return Seen(
         memory.register_version,
-        where,
+        _tight(memory.early.watched.fed.find(tags)) if warner.own is None else slice(0, len(tags)),
         rows,
         layout.rows.phase[rows] != Phase.NORMAL,
-        _inputs(memory, warner) if warner.inputs else None,
+        None if warner.own is None else _inputs(memory, warner),
     )
+
+
+def _tight(places: NDArray[np.intp]) -> Places:
+    """Return rising places as a slice where they follow each other: a view needs no copy."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first == len(places) - 1 else places
 
 
 def _inputs(memory: Memory, warner: Warner) -> NDArray[np.intp]:
     names = memory.layout.names
-    found = np.full((len(warner.inputs), warner.fed.n), -1, np.intp)
-    for row in range(warner.fed.n):
-        prefix = device_of(names.values[int(warner.fed.tag[row])])
+    found = np.full((len(warner.inputs), len(warner)), -1, np.intp)
+    for row, tag_of_row in enumerate(warner.members.tag[: len(warner)].tolist()):
+        prefix = device_of(names.values[tag_of_row])
         for at, name in enumerate(warner.inputs):
             tag = names.find(full_name(name, prefix))
             found[at, row] = -1 if tag is None else tag
@@ -150,20 +174,27 @@ def full_name(name: str, device: str) -> str:
     return name if "/" in name else f"{device}/{name}"
 
 
-def _feed(memory: Memory, warner: Warner, now_ms: int) -> tuple[slice | NDArray[np.intp], Samples] | None:
-    """Return the rows whose tags said something new, and what; None where none did."""
-    if warner.seen.inputs is not None:
-        time_ms, value, level, calm = _several(memory, warner.seen.inputs, now_ms)
-    else:
-        tags, where = memory.layout.tags, warner.seen.tags
-        time_ms, value = tags.time_ms[where], tags.value[where]
-        level, calm = (tags.quality[where] >> 8).astype(np.uint8), tags.current[where] == PLAIN
-    fed, n = warner.fed, warner.fed.n
-    news = time_ms != fed.fed_ms[:n]
-    if news.all():
-        places: slice | NDArray[np.intp] = slice(0, n)
-    else:
-        places = np.flatnonzero(news)
+def _news(memory: Memory) -> News | None:
+    """Return what watched tags said since they were last fed, and note it."""
+    fed, tags = memory.early.watched.fed, memory.layout.tags
+    if not fed.n:
+        return None
+    where = _tight(fed.tag[: fed.n].astype(np.intp))
+    level = (tags.quality[where] >> 8).astype(np.uint8)
+    calm = tags.current[where] == PLAIN
+    news = _fresh(fed, tags.time_ms[where], tags.value[where], level, calm)
+    if news is not None:
+        for every_s, stretches in memory.early.watched.stretches.items():
+            news.thinned[every_s] = _thin(stretches, every_s, news)
+    return news
+
+
+def _fresh(fed: Fed, time_ms: Ints, value: Floats, level: Levels, calm: Bools) -> News | None:
+    """Return the rows whose time is another than they were fed up to; a rule's own clock never goes back."""
+    fresh = time_ms != fed.fed_ms[: fed.n]
+    places: Places = slice(0, fed.n)
+    if not fresh.all():
+        places = np.flatnonzero(fresh)
         if not places.size:
             return None
         time_ms, value, level, calm = time_ms[places], value[..., places], level[..., places], calm[places]
@@ -172,44 +203,72 @@ def _feed(memory: Memory, warner: Warner, now_ms: int) -> tuple[slice | NDArray[
     if back.any():
         fed.ahead_ms[places] += np.where(back, before_ms - time_ms + SET_BACK_MS, 0)
     fed.fed_ms[places] = time_ms
-    own_ms = time_ms + fed.ahead_ms[places]
-    return places, Samples(own_ms, value, level, None if calm.all() else ~calm)
+    return News(places, Samples(time_ms + fed.ahead_ms[places], value, level, None if calm.all() else ~calm).prepared())
 
 
-def _several(memory: Memory, inputs: NDArray[np.intp], now_ms: int) -> tuple[Ints, Floats, Levels, Bools]:
-    """Return the newest of several tags side by side; what is stale, or not there, is bad."""
-    tags, layout = memory.layout.tags, memory.layout
+def _thin(stretches: Stretches, every_s: float, news: News) -> News | None:
+    """Add usable samples to the stretches under way; return the means of those that are over."""
+    places, samples = news.places, news.samples
+    if not samples.plain:
+        usable = np.flatnonzero(samples.usable())
+        if not usable.size:
+            return None
+        places, samples = indices(places)[usable], samples.part(usable)
+    ended, means = stretches.take(every_s, places, samples)
+    return None if means is None else News(among(places, ended), means)
+
+
+def _of_warner(warner: Warner, news: News | None) -> News | None:
+    """Return the news of a warner's own tags, by its own rows; thinned where it is."""
+    if news is not None and warner.every_s:
+        news = news.thinned[warner.every_s]
+    if news is None:
+        return None
+    own, places = warner.seen.places, news.places
+    if isinstance(own, slice) and isinstance(places, slice):
+        part = slice(max(own.start, places.start), min(own.stop, places.stop))
+        if part.start >= part.stop:
+            return None
+        samples = news.samples if part == places else news.samples.part(_less(part, places.start))
+        return News(_less(part, own.start), samples)
+    at = np.searchsorted(own := indices(own), places := indices(places))
+    at[at == len(own)] = 0
+    mine = np.flatnonzero(own[at] == places)
+    return News(at[mine], news.samples.part(mine)) if mine.size else None
+
+
+def _less(part: slice, start: int) -> slice:
+    return slice(part.start - start, part.stop - start)
+
+
+def _several(memory: Memory, warner: Warner, now_ms: int) -> News | None:
+    """Return the newest of several tags side by side, where any is news; what is stale, or not there, is bad."""
+    tags, inputs, own = memory.layout.tags, warner.seen.inputs, warner.own
+    assert inputs is not None
+    assert own is not None
     there = inputs >= 0
-    silent = now_ms - tags.arrival_ms[inputs] > layout.stale_of[tags.shared[inputs]]
+    silent = now_ms - tags.arrival_ms[inputs] > memory.layout.stale_of[tags.shared[inputs]]
     level = np.where(there & ~silent, (tags.quality[inputs] >> 8).astype(np.uint8), BAD).astype(np.uint8)
     value = np.where(there, tags.value[inputs], np.nan)
     time_ms = np.where(there, tags.time_ms[inputs], NEVER).max(axis=0)
-    return time_ms, value, level, (there & (tags.current[inputs] == PLAIN)).all(axis=0)
+    return _fresh(own, time_ms, value, level, (there & (tags.current[inputs] == PLAIN)).all(axis=0))
 
 
-def _move(
-    memory: Memory,
-    warner: Warner,
-    seq: int,
-    places: slice | NDArray[np.intp],
-    samples: Samples,
-    verdict: Verdict,
-) -> Iterator[Step]:
+def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) -> Iterator[Step]:
     """Lead the warnings that are met, or not at rest, through their delays."""
     busy = warner.seen.busy
-    chosen = np.flatnonzero(verdict.met | busy[places])
+    chosen = np.flatnonzero(verdict.met | busy[fed.places])
     if not chosen.size:
         return
-    at = chosen + places.start if isinstance(places, slice) else places[chosen]
-    rows = warner.seen.rows[at].astype(np.int64)
-    tags = warner.fed.tag[at]
+    at = indices(fed.places)[chosen]
+    rows, tags = warner.seen.rows[at].astype(np.int64), warner.members.tag[at]
     slots = memory.slots.of(memory.layout.rows, rows)
     before = before_of(memory, rows, slots)
     seen = Evidence(
-        time_ms=warner.fed.fed_ms[at],
+        time_ms=fed.samples.time_ms[chosen] - ahead_of(memory, warner, tags),
         met=verdict.met[chosen],
         inside=verdict.back[chosen],
-        good=samples.good()[chosen],
+        good=fed.samples.good()[chosen],
         fresh=np.ones(len(at), np.bool_),
         live=memory.layout.tags.current[tags] != NOT_CURRENT,
     )
@@ -218,6 +277,12 @@ def _move(
     busy[at] = moves.phase != Phase.NORMAL
     for index in np.flatnonzero(moves.raised | moves.cleared).tolist():
         yield _tell(memory, warner.kind, seq, int(tags[index]), int(rows[index]), index, moves, seen)
+
+
+def ahead_of(memory: Memory, warner: Warner, tags: Indices) -> Ints:
+    """Return by how much the clock of a warner is ahead of each tag's own."""
+    fed = memory.early.watched.fed if warner.own is None else warner.own
+    return fed.ahead_ms[fed.find(tags)]
 
 
 def _tell(memory: Memory, kind: Kind, seq: int, tag: int, row: int, index: int, moves: Moves, seen: Evidence) -> Step:

@@ -198,7 +198,7 @@ def test_tags_of_one_profile_share_their_rows_and_rows_are_found_wherever_tags_c
     site.edit(removed=(some[1].id,))
     early: Any = site.engine._memory.early
     (warner,) = early
-    assert warner.fed.tag[: warner.fed.n].tolist() == [3, 5, 17]
+    assert warner.members.tag[: len(warner)].tolist() == [3, 5, 17]
     assert warner.bank.state.limit[:3].tolist() == [13, 99, 27]
     again = Engine.restore(site.engine.snapshot())
     assert _bytes(again) == _bytes(site.engine)

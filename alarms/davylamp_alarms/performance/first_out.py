@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from davylamp_alarms.definition import WARNING_KINDS
 from davylamp_alarms.performance.firsts import Firsts
 from davylamp_alarms.performance.heard import Heard
 
@@ -42,7 +43,9 @@ class FirstOuts:
     numbers: dict[str, int] = field(default_factory=dict)
 
     def hear(self, heard: Heard) -> list[Upset]:
-        """Take a transition."""
+        """Take a transition. A warning begins no upset and is none's first: it may stand long before and long after."""
+        if heard.step.kind in WARNING_KINDS:
+            return []
         if heard.live_raise:
             return self._raised(heard)
         if heard.live_end:

@@ -29,7 +29,7 @@ class BaselineState(State):
     home: Floats
     followed_ms: Floats
 
-    def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
+    def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual. A deviation of 0 (the tag stood still in training) leaves the row untrained."""
         usable = deviation > 0
         self.mean[..., places] = self.home[..., places] = np.where(usable, mean, np.nan)

@@ -55,7 +55,7 @@ class CusumState(BaselineState):
     below: Floats
     last_ms: Floats
 
-    def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
+    def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual, and begin both sums at 0."""
         super().train(places, mean, deviation)
         self.above[places] = self.below[places] = 0.0

@@ -51,7 +51,7 @@ class EwmaState(BaselineState):
     level: Floats
     last_ms: Floats
 
-    def train(self, places: slice, mean: Floats, deviation: Floats) -> None:
+    def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual, and begin the weighted mean there."""
         super().train(places, mean, deviation)
         self.level[places] = 0.0
