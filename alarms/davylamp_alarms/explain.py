@@ -14,6 +14,7 @@ from davylamp_alarms.book import Facts
 from davylamp_alarms.columns import ALWAYS, NEVER
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import LIMIT_KINDS, WARNING_KINDS, Kind, Priority
+from davylamp_alarms.forewarn import shown
 from davylamp_alarms.groups import count, group_alarms, mode
 from davylamp_alarms.lifecycle import REST
 from davylamp_alarms.lone import Lone
@@ -42,6 +43,8 @@ class Because(StrEnum):
     """Its edge decides it, and said last what it is (decision 0024)."""
     HEARD = "heard"
     """Not stale: it was heard, or counts from a later moment."""
+    RULE_FAILED = "rule_failed"
+    """Its statistical rule is left out, because it failed or takes no such settings; `note` says by what."""
     LINK_LOST = "link_lost"
     """Not stale while its edge's link is lost: the link's own alarm speaks (SAFETY S12)."""
 
@@ -84,7 +87,8 @@ class Explained:
         since_ms: When the condition began to be met, by the edge's clock; None where it is not.
         due_ms: Host time at which the delay that runs is over; None where none runs.
         left_ms: How much of it is left at the moment asked for.
-        note: A vote's mode, "1oo2".
+        note: A vote's mode, "1oo2"; by what a statistical rule failed.
+        evidence: What a statistical rule shows of the tag then, as JSON text (evidence.py).
     """
 
     of: Life
@@ -101,6 +105,7 @@ class Explained:
     on_delay_ms: int
     off_delay_ms: int
     note: str = ""
+    evidence: str = ""
 
 
 def explain(memory: Memory, tag: int, now_ms: int) -> tuple[Explained, ...]:
@@ -117,9 +122,10 @@ def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
     phase, value = Phase(int(layout.rows.phase[row])), float(layout.tags.value[tag])
     since_ms = int(memory.slots.since_ms[slot]) if slot >= 0 and phase is not Phase.NORMAL else None
     due_ms = _due_ms(memory, tag, row, phase, slot)
+    evidence, failure = shown(memory, tag, shared.kind) if shared.kind in WARNING_KINDS else ("", "")
     measured = shared.kind in LIMIT_KINDS or shared.kind in (Kind.COMM, Kind.MASK)
     return Explained(
-        because=_because(memory, tag, row, met, inside),
+        because=Because.RULE_FAILED if failure else _because(memory, tag, row, met, inside),
         met=met,
         value=value if np.isfinite(value) else None,
         quality=int(layout.tags.quality[tag]),
@@ -132,6 +138,8 @@ def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
         on_delay_ms=shared.on_delay_ms,
         off_delay_ms=shared.off_delay_ms,
         of=_life(memory, facts),
+        note=failure,
+        evidence=evidence,
     )
 
 
@@ -186,7 +194,7 @@ def _because(memory: Memory, tag: int, row: int, met: bool, inside: bool) -> Bec
 
 
 def _why_active(memory: Memory, tag: int, kind: Kind, met: bool, inside: bool) -> Because:
-    if met or kind is Kind.STALE:
+    if met or kind is Kind.STALE or kind in WARNING_KINDS:
         return Because.STANDS
     if int(memory.layout.tags.quality[tag]) != GOOD:
         return Because.DOUBT

@@ -22,7 +22,7 @@ from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.samples import NOT_CURRENT, PLAIN, before_of, write_moves
 from davylamp_alarms.steps import Step, What
-from davylamp_alarms.warning import Samples, Verdict
+from davylamp_alarms.warning import Bank, Samples, Verdict
 from davylamp_alarms.warning.rule import Levels, among, indices
 from davylamp_alarms.warning.thin import Stretches
 
@@ -71,19 +71,34 @@ def warn(memory: Memory, seq: int, now_ms: int) -> list[Step]:
 
 
 def evidence_now(memory: Memory, tag: int, kind: Kind) -> str:
-    """Return what a rule shows of a tag now, as JSON text; empty where it shows nothing or fails at it."""
-    held = memory.early.holder(tag, kind)
-    if held is None or held.bank is None:
+    """Return what a rule shows of a tag now, as JSON text; one that fails at it is left out, and nothing is shown."""
+    warner = memory.early.holder(tag, kind)
+    if warner is None or warner.bank is None:
         return ""
-    warner, tags = held, np.array([tag], np.int32)
-    names, prefix = memory.layout.names.values, device_of(memory.layout.names.values[tag])
-    inputs = [full_name(name, prefix) for name in warner.inputs]
-    row, ahead_ms = int(warner.members.find(tags)[0]), int(ahead_of(memory, warner, tags)[0])
     try:
-        return evidence_text(warner.rule, held.bank, row, names[tag], inputs, _limits(memory, tag, kind), ahead_ms)
+        return _evidence(memory, warner, warner.bank, tag)
     except Exception as error:  # the warning itself is told all the same
         warner.fail(error)
         return ""
+
+
+def shown(memory: Memory, tag: int, kind: Kind) -> tuple[str, str]:
+    """Return what a rule shows of a tag now, and what it failed by; nothing changes."""
+    warner = memory.early.holder(tag, kind)
+    if warner is None or warner.bank is None:
+        return "", "" if warner is None else warner.failure
+    try:
+        return _evidence(memory, warner, warner.bank, tag), ""
+    except Exception as error:  # asked once more where it would raise, it says so by its alarm
+        return "", str(error)
+
+
+def _evidence(memory: Memory, warner: Warner, bank: Bank, tag: int) -> str:
+    names, at = memory.layout.names.values, np.array([tag], np.int32)
+    inputs = [full_name(name, device_of(names[tag])) for name in warner.inputs]
+    row, ahead_ms = int(warner.members.find(at)[0]), int(ahead_of(memory, warner, at)[0])
+    limits = _limits(memory, tag, warner.kind)
+    return evidence_text(warner.rule, bank, row, names[tag], inputs, limits, ahead_ms)
 
 
 def _limits(memory: Memory, tag: int, kind: Kind) -> dict[str, float]:

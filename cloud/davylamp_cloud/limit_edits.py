@@ -3,7 +3,7 @@
 | op | says | wants |
 | --- | --- | --- |
 | limits | the tag's limits, all of them | the settings in force with these limits |
-| verify | a kind of limit | the same settings, that limit's source verified by this person (SAFETY S30) |
+| verify | a kind of limit or warning | the same settings, its source verified by this person (SAFETY S30) |
 | accept | a proposal | the proposal's settings |
 
 Whoever edits says which version they saw (`base`): an edit of an older one is refused, not merged.
@@ -78,16 +78,19 @@ def _wanted(seq: int, said: Mapping[str, Any], tag: Tag, proposal: Proposal | No
 
 
 def _verified(seq: int, said: Mapping[str, Any], live: Settings, at_ms: int) -> Settings | Refusal:
-    kind = str(said["kind"])
+    kind, when = str(said["kind"]), datetime.fromtimestamp(at_ms / 1000, UTC).date()
+    seen = {"verified_by": str(said["by"]), "verified_on": when}
     limit = live.limits.get(LimitKind(kind)) if kind in LimitKind.__members__ else None
-    if limit is None:
-        return Refusal(seq, Why.UNKNOWN, f"该位号没有限值 {kind}", f"the tag has no limit {kind}")
-    if limit.source.verified:
-        return live
-    when = datetime.fromtimestamp(at_ms / 1000, UTC).date()
-    source = limit.source.model_copy(update={"verified_by": str(said["by"]), "verified_on": when})
-    kept = {**live.limits, LimitKind(kind): limit.model_copy(update={"source": source})}
-    return live.model_copy(update={"limits": kept})
+    warning = live.warnings.get(kind.lower())
+    if limit is not None:
+        kept = limit.model_copy(update={"source": limit.source.model_copy(update=seen)})
+        limits = {**live.limits, LimitKind(kind): kept}
+        return live if limit.source.verified else live.model_copy(update={"limits": limits})
+    if warning is not None:
+        rule = warning.model_copy(update={"source": warning.source.model_copy(update=seen)})
+        warnings = {**live.warnings, kind.lower(): rule}
+        return live if warning.source.verified else live.model_copy(update={"warnings": warnings})
+    return Refusal(seq, Why.UNKNOWN, f"该位号没有限值 {kind}", f"the tag has no limit {kind}")
 
 
 def _fixed(seq: int, tag: Tag, wanted: Settings) -> Refusal | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, tzinfo
 
 from davylamp_alarms.conditions import Phase
-from davylamp_alarms.definition import FALLING, LIMIT_KINDS, Kind
+from davylamp_alarms.definition import FALLING, LIMIT_KINDS, WARNING_KINDS, Kind
 from davylamp_alarms.explain import Because, Explained
 from davylamp_alarms.transition import Suppression
 from davylamp_wire.profile import Text
@@ -26,6 +26,9 @@ def ending(told: Explained, unit: str = "") -> Text | None:
         return None
     if told.because is Because.AT_EDGE:
         return Text(zh="边缘站测到限内的良好值后恢复", en="a good value inside, measured by its edge, ends it")
+    if told.of.kind in WARNING_KINDS:
+        zh = "规则以良好的新值判定已恢复后结束"
+        return Text(zh=zh, en="its rule ends it, when new good values show it gone")
     if told.of.kind not in LIMIT_KINDS or told.leave is None:
         return Text(zh="收到正常的实时数据后恢复", en="a good live value ends it")
     sign, at, off_s = _back(told.of.kind), _number(told.leave, unit), told.off_delay_ms / SECOND_MS
@@ -122,6 +125,12 @@ def _heard(told: Explained, unit: str) -> Text:
     return Text(zh=f"数据在更新；再静默 {left} 秒才报警", en=f"heard; after {left} s more of silence it alarms")
 
 
+def _rule_failed(told: Explained, unit: str) -> Text:
+    """Say by what a statistical rule failed; what stands because of it goes on standing (SAFETY S4, S14)."""
+    zh = f"该统计规则已停用（{told.note}）：既不报警也不恢复"
+    return Text(zh=zh, en=f"its statistical rule is left out ({told.note}): it neither raises nor clears")
+
+
 def _plain(zh: str, en: str) -> Callable[[Explained, str], Text]:
     return lambda told, unit: Text(zh=zh, en=en)
 
@@ -138,6 +147,7 @@ _WORDS: dict[Because, Callable[[Explained, str], Text]] = {
     Because.NO_VALUE: _plain("尚未收到任何值", "no value has come yet"),
     Because.AT_EDGE: _at_edge,
     Because.HEARD: _heard,
+    Because.RULE_FAILED: _rule_failed,
     Because.LINK_LOST: _plain(
         "网关失联期间不计静默，由失联报警代替",
         "its edge's link is lost and alarms itself; silence is not counted",

@@ -16,11 +16,12 @@ from sqlalchemy import or_, select
 
 from davylamp_cloud.cloud import utc_ms
 from davylamp_cloud.config import CloudConfig, clock_of
+from davylamp_cloud.forecast import forecast
 from davylamp_cloud.looking import looking
 from davylamp_cloud.reasons import ending, hiding, reason
-from davylamp_cloud.register import BY_BIRTH
+from davylamp_cloud.register import BY_BIRTH, Tag
 from davylamp_cloud.replay import TooOld
-from davylamp_cloud.settings import Settings
+from davylamp_cloud.settings import Settings, limit_of, warning_of
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import State
 from davylamp_cloud.telling import EVENTS, KINDS, LEVELS
@@ -113,7 +114,7 @@ def as_dict(found: Why) -> dict[str, Any]:
 
 def _alarm(told: Explained, found: Why) -> dict[str, Any]:
     said, unit = asdict(told), unit_of(told, found)
-    of = said.pop("of")
+    of, evidence, words = said.pop("of"), said.pop("evidence"), forecast_of(told, found.tag)
     end = ending(told, unit)
     return {
         **of,
@@ -124,6 +125,8 @@ def _alarm(told: Explained, found: Why) -> dict[str, Any]:
         "reason": _both(reason(told, unit)),
         "ends_with": _both(end) if end else None,
         "source": source_of(told, found.tag.settings),
+        "evidence": json.loads(evidence) if evidence else None,
+        "forecast": _both(words) if words else None,
     }
 
 
@@ -144,11 +147,20 @@ def unit_of(told: Explained, found: Why) -> str:
 
 def source_of(told: Explained, settings: Settings) -> str:
     """Return where a limit comes from, and that nobody verified it (SAFETY S30); empty where none is."""
-    limit = next((limit for kind, limit in settings.limits.items() if str(kind) == str(told.of.kind)), None)
+    limit = limit_of(settings, told.of.kind) or warning_of(settings, told.of.kind)
     if limit is None:
         return ""
     words = " ".join(part for part in (limit.source.standard, limit.source.edition, limit.source.clause) if part)
     return words if limit.source.verified else f"{words} (unverified / 未核实)"
+
+
+def forecast_of(told: Explained, tag: Tag) -> Text | None:
+    """Return what a statistical rule shows of its tag then, in words."""
+    if not told.evidence:
+        return None
+    evidence, settings = json.loads(told.evidence), tag.settings
+    names = [Text(zh=name, en=name) for name in evidence.get("inputs", ())]
+    return forecast(evidence, warning_of(settings, told.of.kind), settings.unit, names)
 
 
 # for a person
@@ -184,6 +196,8 @@ def _lines_of(told: Explained, found: Why, zone: tzinfo, zh: bool) -> Iterator[s
     yield f"{of.kind} {kind.zh if zh else kind.en} · {level.zh if zh else level.en}  {state} {told.note}".rstrip()
     said = reason(told, unit)
     yield f"  {said.zh if zh else said.en}"
+    if words := forecast_of(told, found.tag):
+        yield f"  {'规则所见' if zh else 'the rule sees'}: {words.zh if zh else words.en}"
     end = ending(told, unit)
     if end:
         yield f"  {'恢复条件' if zh else 'ends with'}: {end.zh if zh else end.en}"

@@ -2,11 +2,15 @@
 
 import json
 import sqlite3
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import pytest
 from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.store import schema
+from davylamp_cloud.why import why
+from davylamp_cloud.why_page import as_dict, lines
 from davylamp_wire.profile import Point
 from sqlalchemy import select
 from support.host import Host, host
@@ -126,3 +130,27 @@ def test_s14_a_rule_set_wrongly_is_an_alarm_of_its_own_and_blinds_nothing(tmp_pa
         (said,) = told(running, "SYSTEM")
         assert said["alarm_id"].endswith("@statistical-rule")
         assert "window_s" in said["comment"]
+
+
+def test_why_says_what_a_rule_sees_now_and_what_would_end_it(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = born(running, tank(level()))
+        fill(running, edge, 4.0, 0.1, 20)
+        found = why(running.log, running.state, "park/edge-1/tank/level", None)
+        told = next(alarm for alarm in as_dict(found)["alarms"] if alarm["kind"] == "TREND")
+        assert told["because"] == "stands"
+        assert told["forecast"]["en"].startswith("reaches HH 9 m in ")
+        assert told["evidence"]["slope_per_min"] == pytest.approx(6, rel=0.01)
+        assert "good values" in told["ends_with"]["en"]
+        assert "unverified" in told["source"]
+        said = "\n".join(lines(found, UTC, "zh"))
+        assert "规则所见: 预计" in said
+
+
+def test_s30_a_person_verifies_a_rule_and_its_settings_stay_verified_until_they_change(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        born(running, tank(level()))
+        running.change("verify", tag="park/edge-1/tank/level", kind="TREND")
+        stored = running.state.limits(0)
+        assert stored is not None
+        assert stored["settings"]["warnings"]["trend"]["source"]["verified_by"] == "li"
