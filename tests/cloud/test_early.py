@@ -143,7 +143,7 @@ def test_why_says_what_a_rule_sees_now_and_what_would_end_it(tmp_path: Path) -> 
         assert told["evidence"]["slope_per_min"] == pytest.approx(6, rel=0.01)
         assert "good values" in told["ends_with"]["en"]
         assert "unverified" in told["source"]
-        said = "\n".join(lines(found, UTC, "zh", str))
+        said = "\n".join(lines(found, UTC, "zh", lambda code, _: str(code)))
         assert "规则所见: 预计" in said
 
 
