@@ -218,7 +218,9 @@ def _fresh(fed: Fed, time_ms: Ints, value: Floats, level: Levels, calm: Bools) -
     if back.any():
         fed.ahead_ms[places] += np.where(back, before_ms - time_ms + SET_BACK_MS, 0)
     fed.fed_ms[places] = time_ms
-    return News(places, Samples(time_ms + fed.ahead_ms[places], value, level, None if calm.all() else ~calm).prepared())
+    samples = Samples(time_ms + fed.ahead_ms[places], value, level, None if calm.all() else ~calm)
+    _ = samples.clock_ms, samples.latest_ms, samples.plain  # found out once, for all rules that get parts of them
+    return News(places, samples)
 
 
 def _thin(stretches: Stretches, every_s: float, news: News) -> News | None:
@@ -229,8 +231,9 @@ def _thin(stretches: Stretches, every_s: float, news: News) -> News | None:
         if not usable.size:
             return None
         places, samples = indices(places)[usable], samples.part(usable)
-    ended, means = stretches.take(every_s, places, samples)
-    return None if means is None else News(among(places, ended), means)
+    with np.errstate(all="ignore"):  # what overflows is unusual, and judged so
+        ended = stretches.take(every_s, places, samples)
+    return None if ended is None else News(among(places, ended.at), ended.means)
 
 
 def _of_warner(warner: Warner, news: News | None) -> News | None:
