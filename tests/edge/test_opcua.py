@@ -16,6 +16,7 @@ from davylamp_edge.datavalue import DataValueDecoder
 from davylamp_edge.deadband import Report, Suppressor
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable
 from davylamp_edge.drivers.opcua import OpcuaDriver, OpcuaRequest
+from davylamp_edge.drivers.opcua_namespaces import Namespaces
 from davylamp_edge.drivers.opcua_session import CHUNK
 from davylamp_edge.reply import Decoded
 from davylamp_wire.profile import Point
@@ -264,6 +265,36 @@ async def test_the_client_is_rebuilt_after_a_loss_with_the_servers_new_namespace
         await driver.connect()
         assert await read_all(driver, points) == {"level": (2.0, GOOD)}
         await driver.close()
+
+
+async def test_an_address_by_number_follows_its_namespace_and_says_so(
+    free_port: Callable[[], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It read whatever had the number after the server's restart, without a word."""
+    port = free_port()
+    async with opcua_plant(port, level=1.0) as running:
+        points = {"level": point(address={"opcua": f"ns={running.namespace};s=level"})}
+        driver = await connected(running.address)
+        assert await read_all(driver, points) == {"level": (1.0, GOOD)}
+    with pytest.raises(DeviceUnreachable):
+        await read_all(driver, points)
+    async with opcua_plant(port, before=("urn:one", "urn:two"), level=2.0):
+        await driver.connect()
+        assert await read_all(driver, points) == {"level": (2.0, GOOD)}
+        await driver.close()
+    assert "namespaces have moved" in capsys.readouterr().out
+
+
+def test_a_namespace_that_gave_its_number_to_another_is_gone_and_one_that_is_called_otherwise_is_not() -> None:
+    namespaces = Namespaces()
+    assert namespaces.learn(["ua", "urn:host-1", "urn:a", "urn:b", "urn:c"]) == []
+    moved = namespaces.learn(["ua", "urn:host-2", "urn:b", "urn:a", "urn:c/v2"])
+    assert moved == ["ns=2 (urn:a): now ns=3", "ns=3 (urn:b): now ns=2"]
+    assert [namespaces.number(at) for at in range(6)] == [0, 1, 3, 2, 4, 5]
+    assert namespaces.learn(["ua", "urn:host-2", "urn:b"]) == [
+        "ns=2 (urn:a): gone",
+    ]
+    assert namespaces.number(3) == 2
 
 
 @in_one_loop

@@ -70,7 +70,8 @@ def node_id(text: str) -> ua.NodeId:
     try:
         return ua.NodeId.from_string(text)
     except (UaError, ValueError):
-        raise ValueError(f"{text!r} is no node id; write nsu=urn:plant:plc;s=Tank1 or ns=2;i=1001") from None
+        en = f"{text!r} is no node id; write nsu=urn:plant:plc;s=Tank1 or ns=2;i=1001"
+        raise ValueError(f"{en}\n{text!r} 不是节点标识，写法例：nsu=urn:plant:plc;s=Tank1") from None
 
 
 async def _walk(session: Session, start: ua.NodeId, depth: int) -> list[_Found]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import structlog
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClientState
@@ -23,11 +24,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from davylamp_wire.config import ConfigError
 
 from davylamp_edge.drivers import DeviceUnreachable
+from davylamp_edge.drivers.opcua_namespaces import Namespaces
 from davylamp_edge.drivers.opcua_trust import TrustFolder, Untrusted, certificate_in, first_in, key_in, uris_of
 from davylamp_edge.opcua_settings import OpcuaSettings
 
 # asyncua logs every lost connection with its traceback; the scanner says once that a device is lost.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+
+log = structlog.get_logger("davylamp_edge.scan")
 
 CHUNK = 250
 """Nodes in one Read: decoding them takes 5 to 8 ms, and other lines wait meanwhile."""
@@ -62,7 +66,7 @@ class Session:
         self._settings = settings
         self._watchdog_s = watchdog_s
         self._client: Client | None = None
-        self._namespaces: dict[str, int] = {}
+        self._namespaces = Namespaces()
         self.trusted_until_ms: int | None = None
         """Until when the certificate that the server showed last is good; None where nothing is secured."""
         self.most_read = CHUNK
@@ -149,8 +153,10 @@ class Session:
         )
 
     async def _learn(self, client: Client) -> None:
-        names = await client.get_namespace_array()
-        self._namespaces = {name: index for index, name in enumerate(names)}
+        moved = self._namespaces.learn(await client.get_namespace_array())
+        if moved:
+            way_out = "write addresses with nsu= instead of ns=, they hold over a restart of this edge, too"
+            log.warning("OPC UA namespaces have moved", server=self.server, moved="; ".join(moved), way_out=way_out)
         read, monitored = await _read(client, [MAX_NODES_PER_READ, MAX_ITEMS_PER_CALL])
         most = _number(read)
         self.most_read = min(CHUNK, most - 1) if most > 1 else CHUNK
@@ -203,16 +209,17 @@ class Session:
 
     def named(self, node: ua.NodeId) -> str:
         """Return a node id as a profile says it, with its namespace's URI."""
-        uris = {index: uri for uri, index in self._namespaces.items()}
         number, text = node.NamespaceIndex, node.to_string()
-        return text.replace(f"ns={number};", f"nsu={uris[number]};") if number and number in uris else text
+        uri = self._namespaces.uri(number)
+        return text.replace(f"ns={number};", f"nsu={uri};") if number and uri is not None else text
 
     def resolved(self, node: ua.NodeId) -> ua.NodeId:
         """Return a node id with this session's number of its namespace; a null id where the server has no such."""
-        uri = getattr(node, "NamespaceUri", None)
-        if uri is None:
-            return node
-        return ua.NodeId(node.Identifier, ua.Int16(self._namespaces[uri])) if uri in self._namespaces else ua.NodeId()
+        uri, said = getattr(node, "NamespaceUri", None), node.NamespaceIndex
+        number = self._namespaces.number(said) if uri is None else self._namespaces.of(uri)
+        if number is None:
+            return ua.NodeId()
+        return node if uri is None and number == said else ua.NodeId(node.Identifier, ua.Int16(number))
 
     async def close(self) -> None:
         """Close the session and the connection, whatever state they are in."""
