@@ -50,7 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[given.command](given)
     except ConfigError as error:
         print(f"{getattr(given, 'file', given.command)}: {error}", file=sys.stderr)
+        print(f"输入有误（{len(error.mistakes)} 处），未执行；以上每行写明在哪里、错在哪里、怎样改", file=sys.stderr)
         return BAD_INPUT
+
+
+def _refused(code: int, en: str, zh: str) -> int:
+    """Say in both languages why nothing was done; return the exit code."""
+    print(f"{en}\n{zh}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,14 +184,17 @@ def _asked_of_server(
     except ImportError as error:
         return _without(error)
     except DeviceUnreachable as error:
-        print(f"{error}; look at address, port and firewall, or at what it refuses", file=sys.stderr)
-        return FAILED
+        en = f"{error}; look at address, port and firewall, or at what it refuses"
+        return _refused(FAILED, en, "服务器没有应答或拒绝了请求：请检查地址、端口、防火墙，以及它拒绝的原因")
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
-        print(f"{error.filename} cannot be written ({error.strerror})", file=sys.stderr)
-        return FAILED
+        return _unwritable(error)
+
+
+def _unwritable(error: OSError) -> int:
+    return _refused(FAILED, f"{error.filename} cannot be written ({error.strerror})", f"无法写入 {error.filename}")
 
 
 async def _browse_with(given: argparse.Namespace, settings: OpcuaSettings) -> int:
@@ -192,10 +202,12 @@ async def _browse_with(given: argparse.Namespace, settings: OpcuaSettings) -> in
 
     _opcua_address(given.address)
     if given.write_profile is not None and given.write_profile.exists():
-        raise ValueError(f"{given.write_profile} exists and is not replaced; name another file")
+        en = f"{given.write_profile} exists and is not replaced; name another file"
+        raise ValueError(f"{en}\n{given.write_profile} 已存在，不会覆盖；请换一个文件名")
     found = await browsed(given.address, settings, under=given.under, depth=given.depth, match=given.match)
     if not found:
-        raise ValueError(f"nothing was found at {given.address}; try another --under or --match, or a greater --depth")
+        en = f"nothing was found at {given.address}; try another --under or --match, or a greater --depth"
+        raise ValueError(f"{en}\n在 {given.address} 没有找到变量；请换 --under 或 --match，或加大 --depth")
     for line in listed(found):
         print(line)
     if given.write_profile is not None:
@@ -212,7 +224,7 @@ def _opcua_address(address: str) -> None:
     from davylamp_edge.drivers.opcua import OpcuaDriver
 
     if wrong := OpcuaDriver.wrong_address(address):
-        raise ValueError(f"{address} {wrong}")
+        raise ValueError(f"{address} {wrong}\n{address} 不是 OPC UA 服务器地址，例：opc.tcp://192.168.1.30:4840")
 
 
 def _add_certificate(command: argparse.ArgumentParser) -> None:
@@ -230,11 +242,10 @@ def _certificate(given: argparse.Namespace) -> int:
     except ImportError as error:
         return _without(error)
     except FileExistsError as error:
-        print(f"{error.filename} exists and is not replaced; name another folder", file=sys.stderr)
-        return BAD_INPUT
+        en = f"{error.filename} exists and is not replaced; name another folder"
+        return _refused(BAD_INPUT, en, f"{error.filename} 已存在，不会覆盖；请换一个文件夹")
     except OSError as error:
-        print(f"{error.filename} cannot be written ({error.strerror})", file=sys.stderr)
-        return FAILED
+        return _unwritable(error)
     for key, file in zip(("certificate_file", "key_file"), files, strict=True):
         print(f'{key} = "{file}"')
     return OK
@@ -242,17 +253,17 @@ def _certificate(given: argparse.Namespace) -> int:
 
 def _without(error: ImportError) -> int:
     """Say which extra a command needs."""
-    print(f"this needs a library that is not installed ({error.name}); pip install 'davylamp[opcua]'", file=sys.stderr)
-    return FAILED
+    way_out = "pip install 'davylamp[opcua]'"
+    en = f"this needs a library that is not installed ({error.name}); {way_out}"
+    return _refused(FAILED, en, f"缺少程序库 {error.name}；请安装：{way_out}")
 
 
 def _probe(given: argparse.Namespace) -> int:
     if given.address.startswith("opc."):
         return _asked_of_server(given, _probe_nodes)
     if len(given.places) > 1:
-        raise ConfigError(
-            [f"one place at a time: {given.places[0]}, and --count for how many; only nodes come in lists"]
-        )
+        en = f"one place at a time: {given.places[0]}, and --count for how many; only nodes come in lists"
+        raise ConfigError([f"{en}（一次一处，个数用 --count；只有节点可列多个）"])
     return _probe_registers(given, given.places[0])
 
 
@@ -275,7 +286,8 @@ def _probe_registers(given: argparse.Namespace, written: str) -> int:
 
     if written.isdigit() and len(written) < len("40001"):
         where = f"{written!r} does not say which registers"
-        raise ConfigError([f"{where}; write holding:{written} (counted from 0), or 40061, which is holding:60"])
+        en = f"{where}; write holding:{written} (counted from 0), or 40061, which is holding:60"
+        raise ConfigError([f"{en}（没有说明哪类寄存器：写 holding:{written}，从 0 起数，或写 40061）"])
     try:
         place = parse_place(modbus_address(written, "", None))
         count = asked_for(place, given.count)
@@ -286,12 +298,13 @@ def _probe_registers(given: argparse.Namespace, written: str) -> int:
     try:
         lines = asyncio.run(probed(given.address, given.unit, place, count, given.timeout))
     except DeviceUnreachable as error:
-        print(f"{error}; look at address, cable, firewall and --unit", file=sys.stderr)
-        return FAILED
+        en = f"{error}; look at address, cable, firewall and --unit"
+        return _refused(FAILED, en, "设备没有应答：请检查地址、线缆、防火墙和站号 --unit")
     except DeviceRefused as error:
-        fewer = "; not all of them are there: ask for one with --count 1" if error.narrower and count > 1 else ""
-        print(f"{error}{fewer}", file=sys.stderr)
-        return FAILED
+        some = error.narrower and count > 1
+        en = f"{error}; not all of them are there: ask for one with --count 1" if some else str(error)
+        zh = "设备拒绝：其中有不存在的，请用 --count 1 逐个读取" if some else "设备拒绝了这次读取"
+        return _refused(FAILED, en, zh)
     for line in lines:
         print(line)
     return OK
@@ -326,8 +339,8 @@ async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile], 
     try:
         agent = Agent(config, profiles, load=lambda: load_edge(file))
     except (JournalBusy, JournalUnreadable, OSError, sqlite3.Error) as error:
-        print(f"journal {config.journal.path} cannot be opened: {error}", file=sys.stderr)
-        return FAILED
+        en = f"journal {config.journal.path} cannot be opened: {error}"
+        return _refused(FAILED, en, f"无法打开缓存文件 {config.journal.path}：请检查磁盘和权限，是否另有程序在用")
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, agent.reloader.asked.set)
     await agent.run(stop)
     return OK

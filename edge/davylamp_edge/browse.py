@@ -56,7 +56,8 @@ def drafted(found: Sequence[Variable], server: str) -> str:
         if each.type:
             points[_name(each, points)] = _point(each)
     if not points:
-        raise ValueError("nothing that can be a tag was found; try --under, --depth or another --match")
+        en = "nothing that can be a tag was found; try --under, --depth or another --match"
+        raise ValueError(f"{en}\n没有找到可作测点的变量；请换 --under、--depth 或 --match")
     return profile_text(("未命名设备", "unnamed device"), REMARK.format(server=server), points)
 
 

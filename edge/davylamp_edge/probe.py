@@ -62,7 +62,7 @@ def asked_for(place: Place, count: int | None) -> int:
         return COUNT if place.bits is None else next(width for width in PARTED if width >= least)
     limit = MAX_BITS if place.area.bits else MAX_REGISTERS
     if not least <= count <= limit:
-        raise ValueError(f"--count: {count} cannot be read at once; give {least} to {limit}")
+        raise ValueError(f"--count: {count} cannot be read at once; give {least} to {limit}（请给 {least} 至 {limit}）")
     return count
 
 

@@ -57,7 +57,7 @@ def _facts(look: Look, now_ms: int) -> Iterator[tuple[str, str]]:
     status = look.reply.StatusCode or ua.StatusCode()
     yield "status", f"{status.name} (0x{status.value:08X})"
     if _unknown(look):
-        yield "", "the server has no such node: davylamp-edge browse lists what it has"
+        yield "", "the server has no such node: davylamp-edge browse lists what it has (没有这个节点)"
         return
     value = value_of(look.reply)
     yield "value", f"{value!r}"[:LONGEST]

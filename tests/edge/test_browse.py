@@ -113,7 +113,9 @@ async def test_the_command_lists_and_writes_and_replaces_nothing(
     assert "(no tag: not a plain value)" in said
     assert '[[devices]] with profile = "tank"' in said
     assert await asyncio.to_thread(main, command) == BAD_INPUT
-    assert "exists and is not replaced" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "exists and is not replaced" in said
+    assert "已存在，不会覆盖" in said
 
 
 @in_one_loop
@@ -124,7 +126,9 @@ async def test_a_pattern_that_fits_nothing_is_said(plant: OpcuaPlant, capsys: py
 
 def test_a_server_that_is_not_there_and_an_address_that_is_none_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["browse", f"opc.tcp://127.0.0.1:{services.free_port()}"]) == FAILED
-    assert "OPC UA server 127.0.0.1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "OPC UA server 127.0.0.1" in said
+    assert "请检查地址、端口、防火墙" in said
     assert main(["browse", "127.0.0.1:4840"]) == BAD_INPUT
     assert "write opc.tcp://host:port/path" in capsys.readouterr().err
     assert main(["browse", "opc.tcp://127.0.0.1:4840", "--policy", "Basic256Sha256"]) == BAD_INPUT

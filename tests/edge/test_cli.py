@@ -50,6 +50,7 @@ def test_five_mistakes_get_one_message_and_exit_2(tmp_path: Path, capsys: pytest
     )
     assert main(["check", str(config)]) == BAD_INPUT
     said = capsys.readouterr().err
+    assert "输入有误（5 处），未执行" in said
     assert "5 mistakes" in said
     for key in ("node", "colour", "broker.port", "journal.max_bytes", "devices.a.profile"):
         assert key in said

@@ -115,8 +115,10 @@ def ask(path: Path, question: str) -> dict[str, Any]:
                 found: dict[str, Any] = json.loads(answers.readline())
                 return found
         except PermissionError:
-            raise NobodyAnswers(f"{path}: not allowed; ask as the agent's user or as root") from None
+            en = f"{path}: not allowed; ask as the agent's user or as root"
+            raise NobodyAnswers(f"{en}\n无权限：请以采集程序的用户或 root 身份执行") from None
         except (OSError, ValueError) as error:
             raise NobodyAnswers(
-                f"{path}: no agent with a beacon answers here ({error}); is it running, with a [beacon]?"
+                f"{path}: no agent with a beacon answers here ({error}); is it running, with a [beacon]?\n"
+                "没有配有声光报警器的采集程序应答：它在运行吗，配置里有 [beacon] 吗"
             ) from None
