@@ -34,6 +34,7 @@ from davylamp_cloud.log import Log
 from davylamp_cloud.monitor import Monitor
 from davylamp_cloud.notify.outbox import Outbox
 from davylamp_cloud.recent import Recent
+from davylamp_cloud.reds import Reds
 from davylamp_cloud.retention import Retention, only_one
 from davylamp_cloud.startup import Startup
 from davylamp_cloud.store.state import State
@@ -114,9 +115,11 @@ class App:
         keep_days = config.historian.keep_days
         feed = Feed(log, historian, now_ms=now_ms, keep_days=keep_days, failed=self.fail, recent=recent)
         age = EngineAge(monitor.lag)
-        monitor.on_commit(age.heard)
+        reds = Reds(state.standing_alarms, lambda: monitor.examine(lambda found: found.register.areas()))
+        for listener in (age.heard, reds.heard):
+            monitor.on_commit(listener)
         ingest = Ingest(
-            config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms, self.fail, age.ms
+            config.host_id, config.broker, config.monitor, log, commits, monitor.lag, now_ms, self.fail, age.ms, reds.of
         )
         monitor.on_set_aside(ingest.ask_again)
         retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))

@@ -58,6 +58,7 @@ class Ingest:
         now_ms: Callable[[], int],
         failed: Callable[[BaseException], None],
         engine_age_ms: Callable[[], int | None] = lambda: None,
+        reds: Callable[[str], Mapping[str, str]] = lambda node: {},
     ) -> None:
         """`failed` is called when time can pass no more for the sessions; the process must stop then."""
         self._failed = failed
@@ -75,7 +76,7 @@ class Ingest:
         self._state_ms = now_ms()
         self._client = _client(host_id, broker)
         self._receiver: threading.Thread | None = None
-        outside = Outside(commits.submit, self._publish, self._pressure, engine_age_ms)
+        outside = Outside(commits.submit, self._publish, self._pressure, engine_age_ms, reds)
         self._intake = Intake(log, outside, now_ms(), self._guarded, now_ms() - _steady_ms())
         self._pulse = threading.Thread(target=self._run, name="ingest-pulse", daemon=True)
 

@@ -26,12 +26,14 @@ from davylamp_wire.payload import (
     HOLE,
     LOCAL_ALARM,
     REBIRTH,
+    RED,
     SENT,
     USED,
     BirthMetric,
     SparkplugType,
     command_payload,
 )
+from davylamp_wire.red import encode_reds
 from davylamp_wire.session import (
     Born,
     Data,
@@ -97,6 +99,8 @@ class Outside:
     pressure: Callable[[], Pressure]
     engine_age_ms: Callable[[], int | None] = lambda: None
     """How long ago the engine moved; None where that is not known."""
+    reds: Callable[[str], Mapping[str, str]] = lambda node: {}
+    """The occurrences of red alarms that stand where an edge node is, by alarm."""
 
 
 @dataclass(slots=True)
@@ -212,15 +216,17 @@ class Intake:
                 self._request_rebirth(node, now_ms)
 
     def _tell_of_engine(self, now_ms: int) -> None:
-        """Tell our edges how long ago the engine moved, each in its own turn."""
+        """Tell our edges how long ago the engine moved, and which reds stand where they are, each in its own turn."""
         gap_ms = max(WORD_MS, len(self.nodes) * SHARE_MS)
         due = [node for node in self.nodes.values() if node.word_due(now_ms - self.apart_ms, gap_ms)]
         age_ms = self._outside.engine_age_ms() if due else None
         if age_ms is None:
             return
-        payload = command_payload([BirthMetric(ENGINE, SparkplugType.INT64, None, age_ms)], now_ms)
         for node in due:
-            self._outside.publish(_ncmd(node), payload)
+            reds = encode_reds(self._outside.reds(node.id))
+            age = BirthMetric(ENGINE, SparkplugType.INT64, None, age_ms)
+            said = command_payload([age, BirthMetric(RED, SparkplugType.STRING, None, reds)], now_ms)
+            self._outside.publish(_ncmd(node), said)
             node.told_ms = now_ms - self.apart_ms
 
     def broker_lost(self, now_ms: int) -> None:

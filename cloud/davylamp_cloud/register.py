@@ -247,6 +247,14 @@ class Register:
         comm = self._comm.get(_device_key(tag))
         return () if comm is None else self.groups_of(tag if comm == tag.idx else self.tags[comm], tag)
 
+    def areas(self) -> dict[str, frozenset[str]]:
+        """Return the hazard sources each edge node guards something of."""
+        found: dict[str, set[str]] = {}
+        for key in self._guards:
+            if len(key) == LINK:
+                found.setdefault(key[1], set()).add(key[0])
+        return {node: frozenset(sources) for node, sources in found.items()}
+
     def _guard_of(self, members: Iterable[str], edited: Tag | None) -> Priority:
         """Return how loud the loudest thing is that some tags guard."""
         known = [edited if edited and edited.tag_id == name else self.find(name) for name in members]

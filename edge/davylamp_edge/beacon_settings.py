@@ -8,6 +8,9 @@ from typing import Annotated, Literal, Self
 from davylamp_wire.config import Section
 from pydantic import Field, model_validator
 
+LEVELS = ("blue", "yellow", "orange", "red")
+"""The monitoring levels, lowest first; the number of each is its place, from 1."""
+
 Bit = Annotated[int, Field(ge=0, le=65535)]
 """A coil or a discrete input, counted from 0 as it goes over the wire."""
 
@@ -54,6 +57,10 @@ class BeaconSettings(Section):
     timeout_s: float = Field(default=1.0, gt=0, le=5)
     coils: BeaconCoils
     buttons: BeaconButtons = BeaconButtons()
+    cloud: Literal["red", "none"] = "red"
+    """Which alarms of the cloud alone are shown: the red ones of this edge's hazard sources, or none."""
+    least: Literal["blue", "yellow", "orange", "red"] = "blue"
+    """The least level of an alarm decided here that is shown."""
     engine: Literal["both", "local", "cloud"] = "both"
     """Which engine must be heard of for the watchdog contact to stay closed."""
     silent_s: float = Field(default=30.0, ge=10, le=60)

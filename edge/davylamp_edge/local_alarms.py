@@ -209,6 +209,10 @@ class LocalAlarms:
             occurrences = self._conditions.occurrences()
         return {f"{name}:{self._life}-{no}": self._priorities[name] for name, no in occurrences.items()}
 
+    def decides(self, alarm: str) -> bool:
+        """Return whether the alarm with this id is decided here."""
+        return alarm in self._priorities
+
     def figures(self) -> dict[str, int]:
         """Return how many stand, and what happened since the start."""
         counts = {"changes_total": self.changes, "failures_total": self.failures}

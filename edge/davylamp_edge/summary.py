@@ -102,7 +102,8 @@ def _of_beacon(config: EdgeConfig, devices: Sequence[Installed]) -> Iterator[str
     yield f"beacon: unit {beacon.unit} at {beacon.address}: lamp {coils.lamp}, {horn}, watchdog {coils.watchdog}"
     yield "    these coils are all that Davylamp ever writes"
     if not any(point.local for device in devices for point in device.points):
-        yield "    warning: no point has local = true: it tells of a silent engine, and of no alarm"
+        others = "of no alarm" if beacon.cloud == "none" else "of red alarms while the cloud says so"
+        yield f"    warning: no point has local = true: it tells of a silent engine, and {others}"
     if coils.horn is None:
         yield "    warning: lamp and horn share a coil: nothing can be silenced, and a silent engine does not flash"
 

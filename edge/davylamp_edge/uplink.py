@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import structlog
 from davylamp_wire.edge_session import BIRTH_EVERY_MS, REBIRTH_GAP_MS, EdgeAction, EdgeSession
 from davylamp_wire.intervals import Intervals
-from davylamp_wire.payload import CONFIRM, ENGINE, REBIRTH, USED, Message, decode
+from davylamp_wire.payload import CONFIRM, ENGINE, REBIRTH, RED, USED, Message, decode
+from davylamp_wire.red import decode_reds
 from davylamp_wire.topic import HostState, MessageType, Topic, host_of, parse_topic
 
 from davylamp_edge.birth import Births
@@ -368,6 +369,9 @@ class Uplink:
         age_ms = message.value(ENGINE)
         if isinstance(age_ms, int):
             self.engine.heard(age_ms, came.at_s)
+        reds = message.value(RED)
+        if isinstance(reds, str):
+            self.engine.reds = decode_reds(reds)
         if message.value(REBIRTH) is True:
             self._act(self._session.rebirth(self._now_ms()))
 

@@ -38,6 +38,9 @@ class Alarms:
     def standing(self) -> dict[str, int]:
         return dict(self.now)
 
+    def decides(self, alarm: str) -> bool:
+        return alarm.startswith("mine")
+
     def stepped_s(self) -> float | None:
         return self.moved_s
 
@@ -460,3 +463,25 @@ async def test_s28_beside_a_beacon_the_plant_gets_reads_and_the_module_its_own_c
         await collector.until(lambda: len(asked) >= 5)
     assert set(asked) <= READS
     assert {each.coil for each in at.module.writes} == {LAMP, HORN, WATCHDOG}
+
+
+async def test_s28_a_red_of_the_cloud_lights_it_until_the_cloud_says_that_it_is_over() -> None:
+    async with bench() as at:
+        at.word.reds = {"store/gas#L2": "o-1", "mine#L2": "o-9"}
+        assert await at.turn() == ON
+        assert at.beacon.press(Event.SILENCE)
+        assert await at.turn(0.1) == LAMP_ONLY
+        assert await at.turn(100.0, lives=False) == {**LAMP_ONLY, "watchdog": False}, "the cloud's silence says nothing"
+        at.word.reds = {"store/gas#L2": "o-2"}
+        assert await at.turn(0.1) == ON, "another occurrence"
+        at.word.reds = {"mine#L2": "o-9"}
+        assert await at.turn(0.1) == CALM, "what is decided here is known by its own name"
+
+
+async def test_a_beacon_can_be_kept_to_what_is_decided_here_from_a_level_on() -> None:
+    async with bench(cloud="none", least="orange") as at:
+        at.word.reds = {"store/gas#L2": "o-1"}
+        at.alarms.now = {"a": 2}
+        assert await at.turn() == CALM
+        at.alarms.now = {"a": 2, "b": 3}
+        assert await at.turn(0.1) == ON

@@ -15,7 +15,7 @@ from davylamp_edge.beacon.asking import LONGEST_PATH, ask, socket_of
 from davylamp_edge.check import load_edge
 from davylamp_simulators.beacon import WATCHDOG, RelayModule
 from davylamp_wire.config import ConfigError
-from davylamp_wire.payload import ENGINE, BirthMetric, SparkplugType
+from davylamp_wire.payload import ENGINE, RED, BirthMetric, SparkplugType
 from davylamp_wire.topic import MessageType, Topic
 from support.cloud_process import CloudProcess
 from support.edge_host import EdgeHost, edge_host
@@ -96,6 +96,16 @@ async def test_s28_the_contact_of_an_agent_that_is_stopped_is_opened_by_it(tmp_p
         assert not at.module.coils[WATCHDOG]
         assert not at.module.writes[-1].closed, "it wrote so itself"
         assert not socket_of(tmp_path / "journal.db").exists()
+
+
+async def test_s28_a_red_that_only_the_cloud_decides_lights_the_beacon_of_the_real_agent(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    async with site(tmp_path, mosquitto) as at:
+        await at.living()
+        for text, is_lit in (('{"store/gas#L2": "o-1"}', True), ("no text", True), ("{}", False)):
+            at.host.command(NODE, BirthMetric(RED, SparkplugType.STRING, None, text))
+            await shows(at.module, lamp=is_lit, horn=is_lit)
 
 
 async def test_the_running_agents_beacon_is_tested_asked_and_silenced_on_its_own_machine(
@@ -312,7 +322,7 @@ def test_the_engine_of_an_edge_that_decides_nothing_is_refused_and_a_beacon_with
     assert (
         main(["check", str(config_of(tmp_path, Broker(tmp_path, 1883), "192.0.2.1", more=beacon("192.0.2.9")))]) == OK
     )
-    assert "it tells of a silent engine, and of no alarm" in capsys.readouterr().out
+    assert "it tells of a silent engine, and of red alarms while the cloud says so" in capsys.readouterr().out
     config = config_of(tmp_path, Broker(tmp_path, 1883), "192.0.2.1", profile=LOCAL, more=alone)
     assert main(["check", str(config)]) == OK
     config.write_text(config.read_text() + "[devices.points.level]\nlocal = false\n")

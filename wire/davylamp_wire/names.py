@@ -22,6 +22,7 @@ USED = "Davylamp/Used"
 """String in an NCMD: a `Confirmation` of numbers that are beyond `SENT` and were here before the birth: the journal is
 an older copy of itself, and must give other numbers."""
 ENGINE = "Davylamp/Engine Age"
+RED = "Davylamp/Red"
 """Int64 milliseconds in an NCMD: how long ago the cloud's engine last moved. An edge's beacon lives by it (S13)."""
 HOLE = "Davylamp/Hole"
 """String in NBIRTH (null) and NDATA: JSON that names a lost stretch of records."""

@@ -13,6 +13,7 @@ import structlog
 
 from davylamp_edge.backoff import Backoff, Jitter
 from davylamp_edge.beacon.hearing import Heard, heard
+from davylamp_edge.beacon.lit import lit
 from davylamp_edge.beacon.panel import Counts, Panel
 from davylamp_edge.beacon.states import TABLE, Event, Seen, Signal, State, at_rest, closed, step
 from davylamp_edge.beacon_settings import BeaconSettings
@@ -179,7 +180,7 @@ class Beacon:
         if settings is None:
             return
         self._hear(heard(self._moved(settings), self._began_s, now_s, settings.silent_s))
-        standing = {} if self._alarms is None else self._alarms.standing()
+        standing = lit(settings, self._alarms, self._word)
         before = self._signal.state
         self._signal = step(self._signal, Seen(standing, bool(self._heard.silent), pressed), now_s)
         if self._signal.state is not before:

@@ -1,0 +1,52 @@
+"""Red alarms that stand are told to the edges of their hazard source, whatever is done in a console."""
+
+from pathlib import Path
+
+from davylamp_cloud.intake import WORD_MS
+from davylamp_cloud.reds import Reds
+from davylamp_wire.payload import RED, decode
+from davylamp_wire.red import decode_reds
+from support.host import Host, host
+from support.speaker import Speaker, gas_point, limit
+
+GAS = "park/edge-1/store/gas"
+
+
+def edges() -> tuple[Speaker, Speaker, Speaker]:
+    """Return two edges of one hazard source, the first with a detector that is red, and one of another."""
+    red = gas_point(limits={"L2": limit(3.0, priority="red")})
+    return Speaker(points={"gas": red}), Speaker(node="edge-2"), Speaker(node="edge-3", hazard_source="tank-farm")
+
+
+def told(running: Host) -> dict[str, dict[str, str]]:
+    """Return what each edge was told last."""
+    running.pass_time(WORD_MS / 1000 + 1)
+    said = [(topic.rpartition("/")[2], decode(payload).value(RED)) for topic, payload in running.sent]
+    return {node: decode_reds(str(text)) for node, text in said if text is not None}
+
+
+def test_s28_a_red_is_told_to_the_edges_of_its_hazard_source_until_it_is_over_acknowledged_or_not(
+    tmp_path: Path,
+) -> None:
+    first, second, other = edges()
+    with host(tmp_path) as running:
+        reds = Reds(running.state.standing_alarms, lambda: running.monitor.examine(lambda e: e.register.areas()))
+        running.monitor.on_commit(reds.heard)
+        running.outside.engine_age_ms, running.outside.reds = lambda: 120, reds.of
+        running.hear(*first.birth(), *second.birth(), *other.birth())
+        running.settle()
+        assert told(running) == {"edge-1": {}, "edge-2": {}, "edge-3": {}}
+        running.hear(first.data([5.0]))
+        running.settle()
+        row = running.standing()["L2 live"]
+        here = {f"{GAS}#L2": row["occurrence"]}
+        assert told(running) == {"edge-1": here, "edge-2": here, "edge-3": {}}
+        running.act("acknowledge", occurrence=row["occurrence"], version=row["version"])
+        assert told(running)["edge-2"] == here
+        again = Reds(running.state.standing_alarms, lambda: {"park/edge-2": frozenset({"cl2-store"})})
+        again.heard(running.committed[-1])
+        assert again.of("park/edge-2") == here, "after a start"
+        first.now_ms = running.now_ms
+        running.hear(first.data([0.1]))
+        running.settle()
+        assert told(running) == {"edge-1": {}, "edge-2": {}, "edge-3": {}}
