@@ -12,6 +12,7 @@ import numpy as np
 from davylamp_wire.quality import GOOD
 
 from davylamp_alarms.batch import Batch
+from davylamp_alarms.columns import NEVER
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import KINDS, AlarmDef, Changes, TagDef, alarm_id
 from davylamp_alarms.edits import redefine
@@ -37,6 +38,14 @@ class Moment(NamedTuple):
     def steady(self, wall_ms: int) -> int:
         """Return what the steady clock said then; never later than now."""
         return self.steady_ms - max(0, self.wall_ms - wall_ms)
+
+
+class Reading(NamedTuple):
+    """What a tag last said, and when on the steady clock."""
+
+    value: float
+    quality: int
+    steady_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,12 @@ class Conditions:
     def occurrences(self) -> dict[str, int]:
         """Return the number of the occurrence that stands, by alarm. The beacon asks ten times a second."""
         return {name: kept.no for name, kept in self._kept.items() if kept.active}
+
+    def readings(self) -> dict[str, Reading]:
+        """Return what each tag last said, by its id; nothing of tags that have said nothing."""
+        tags, names = self._memory.layout.tags, self._memory.layout.names.values
+        read = np.flatnonzero(tags.time_ms[: tags.n] != NEVER).tolist()
+        return {names[at]: Reading(float(tags.value[at]), int(tags.quality[at]), int(tags.time_ms[at])) for at in read}
 
     def keep(self, now: Moment) -> dict[str, Kept]:
         """Return what changed since the last call and must outlive a restart."""

@@ -18,11 +18,10 @@ from davylamp_wire.payload import (
     SparkplugType,
     bd_seq_metric,
 )
-from davylamp_wire.profile import Point
 from davylamp_wire.quality import Reason, bad
 from davylamp_wire.reading import Value
 
-from davylamp_edge.install import Installed, groups_of
+from davylamp_edge.install import Installed, groups_of, measured_alike
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import NODE
 from davylamp_edge.report import Clock, utc_ms
@@ -214,19 +213,10 @@ def _inherit(tags: Tags, before: Tags) -> None:
     places = {alias: place for place, alias in enumerate(before.aliases)}
     for place, alias in enumerate(tags.aliases):
         had = places.get(alias)
-        if had is not None and _measured_alike(tags.installed.points[place], before.installed.points[had]):
+        if had is not None and measured_alike(tags.installed.points[place], before.installed.points[had]):
             tags.values[place] = before.values[had]
             tags.qualities[place] = before.qualities[had]
             tags.times_ms[place] = before.times_ms[had]
-
-
-def _measured_alike(point: Point, before: Point) -> bool:
-    """Return whether a value read under one definition says the same under the other.
-
-    All but limits and warnings must agree.
-    """
-    alike = {"limits": point.limits, "warnings": point.warnings}
-    return point == before or point == before.model_copy(update=alike)
 
 
 def _points(tags: Tags) -> list[BirthMetric]:

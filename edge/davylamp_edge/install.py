@@ -48,6 +48,15 @@ def any_local(devices: Sequence[Installed]) -> bool:
     return any(point.local for device in devices for point in device.points)
 
 
+def measured_alike(point: Point, before: Point) -> bool:
+    """Return whether a value read under one definition says the same under the other.
+
+    All but limits and warnings must agree.
+    """
+    alike = {"limits": point.limits, "warnings": point.warnings}
+    return point == before or point == before.model_copy(update=alike)
+
+
 def address_of(point: Point, driver: str) -> str:
     """Return a point's address in a driver's words; empty where the profile leaves it to the site."""
     return point.address.get(driver, "")

@@ -18,7 +18,7 @@ from hashlib import sha256
 
 import structlog
 from davylamp_alarms.definition import AlarmDef, PointKind, TagDef, alarm_id
-from davylamp_alarms.local import Change, Conditions, Kept, Moment
+from davylamp_alarms.local import Change, Conditions, Kept, Moment, Reading
 from davylamp_alarms.templates import guards_of
 from davylamp_wire.local_alarm import EdgeWord, LocalAlarm, encode_word
 from davylamp_wire.profile import Point
@@ -26,7 +26,7 @@ from davylamp_wire.reading import Value
 
 from davylamp_edge.alarm_memory import KEPT, LEFT, LIFE, RUN
 from davylamp_edge.config import EdgeConfig
-from davylamp_edge.install import Installed
+from davylamp_edge.install import Installed, measured_alike
 from davylamp_edge.journal import Journal
 from davylamp_edge.report import Clock
 
@@ -82,6 +82,10 @@ class LocalAlarms:
         self._memory = {name: _kept(text) for name, text in kept.items()}
         self._conditions = Conditions([], [], {}, now())
         self._untold: dict[str, Untold] = {}
+        self._points: dict[str, Point] = {}
+        self._tags: dict[str, int] = {}
+        self._unread: dict[str, Reading] = {}
+        """What was read before a reload and not since: delays must not wait for a scan that is far off (S3)."""
         self._stepped_s: float | None = None
         self.changes = self.failures = 0
         self._failing: set[str] = set()
@@ -89,11 +93,14 @@ class LocalAlarms:
 
     def follow(self, devices: Iterable[Installed]) -> None:
         """Decide the local limits of these devices from now on, and forget all but the numbers of others."""
-        tags, alarms, places = _installed(devices, self._node)
+        tags, alarms, places, points = _installed(devices, self._node)
         names = {alarm.id for alarm in alarms}
         with self._lock:
             now = self._now()
             known = self._memory | self._conditions.memory(now)
+            read = self._conditions.readings()
+            self._unread = {name: read[name] for name in read if _alike(points.get(name), self._points.get(name))}
+            self._points, self._tags = points, {tag.id: at for at, tag in enumerate(tags)}
             self._memory = {name: kept if name in names else kept.left() for name, kept in known.items()}
             self._conditions = Conditions(tags, alarms, self._memory, now)
             self._places = places
@@ -132,12 +139,23 @@ class LocalAlarms:
         try:
             with self._lock:
                 now = self._now()
-                self._hand_on(self._conditions.tick(now), now)
+                self._hand_on([*self._met_again(now), *self._conditions.tick(now)], now)
             self._recover("")
         except Exception:
             self._fail("")
         if not self._failing:
             self._stepped_s = time.monotonic()
+
+    def _met_again(self, now: Moment) -> list[Change]:
+        """Meet what was read before the reload, where nothing newer was."""
+        unread, self._unread = self._unread, {}
+        newer = self._conditions.readings() if unread else {}
+        again = {self._tags[name]: reading for name, reading in unread.items() if name not in newer}
+        if not again:
+            return []
+        values, qualities = [each.value for each in again.values()], [each.quality for each in again.values()]
+        times = [now.wall(each.steady_ms) for each in again.values()]
+        return self._conditions.take(list(again), values, qualities, times, now)
 
     def keep_anew(self) -> None:
         """Keep everything once more: the wall's clock was set, and what lies on disk has times of before that."""
@@ -285,19 +303,27 @@ def _version(alarm: AlarmDef) -> str:
 Places = dict[str, dict[int, int]]
 
 
-def _installed(devices: Iterable[Installed], node: str) -> tuple[list[TagDef], list[AlarmDef], Places]:
-    """Return the tags and alarms to decide, and the place of each device's points among the tags."""
+def _alike(point: Point | None, before: Point | None) -> bool:
+    return point is not None and before is not None and measured_alike(point, before)
+
+
+def _installed(
+    devices: Iterable[Installed], node: str
+) -> tuple[list[TagDef], list[AlarmDef], Places, dict[str, Point]]:
+    """Return the tags and alarms to decide, the place of each device's points among the tags, and points by tag."""
     tags: list[TagDef] = []
     alarms: list[AlarmDef] = []
     places: Places = {}
+    points: dict[str, Point] = {}
     for device in devices:
         for index, (name, point) in enumerate(zip(device.names, device.points, strict=True)):
             if point.local:
                 tag_id = f"{node}/{device.name}/{name}"
+                points[tag_id] = point
                 places.setdefault(device.name, {})[index] = len(tags)
                 alarms += _alarms(point, tag_id, len(tags), device.config.hazard_source)
                 tags.append(TagDef(tag_id, node, device.config.hazard_source, PointKind(point.kind)))
-    return tags, alarms, places
+    return tags, alarms, places, points
 
 
 def _alarms(point: Point, tag_id: str, tag: int, hazard_source: str) -> Iterator[AlarmDef]:

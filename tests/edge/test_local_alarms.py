@@ -14,7 +14,7 @@ from davylamp_alarms.local import Conditions, Moment
 from davylamp_edge.agent import Agent
 from davylamp_edge.check import mistakes_in
 from davylamp_edge.config import EdgeConfig
-from davylamp_edge.install import install
+from davylamp_edge.install import Installed, install
 from davylamp_edge.journal import Journal
 from davylamp_edge.local_alarms import TRIES, LocalAlarms
 from davylamp_edge.records import JournalClass
@@ -313,13 +313,41 @@ class Told:
         self.kept |= kept
 
 
-def deciding(tell: Told) -> LocalAlarms:
-    """Return local alarms of two points, on a clock that stands."""
+def rig1(**points: Any) -> tuple[Installed, ...]:
+    """Return a device with these points, as it is installed."""
     table = {"node": "edge-1", "broker": {"host": "127.0.0.1", "port": 1}, "devices": [device("127.0.0.1:1")]}
     config = EdgeConfig.model_validate({**table, "journal": {"path": "journal.db", "max_bytes": 1 << 24}})
+    return install(config, {"rig": profile(points)})
+
+
+def deciding(tell: Told) -> LocalAlarms:
+    """Return local alarms of two points, on a clock that stands."""
     alarms = LocalAlarms("davylamp/edge-1", "life", 1, {}, tell, lambda: Moment(1_000, 1_795_500_000_000))
-    alarms.follow(install(config, {"rig": profile({"level": LEVEL, "other": LEVEL})}))
+    alarms.follow(rig1(level=LEVEL, other=LEVEL))
     return alarms
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({}, ["H raised 1"]), ({"scale": 0.5}, [])],
+    ids=["read alike", "read otherwise"],
+)
+def test_s03_a_delay_that_runs_over_a_reload_ends_without_another_reading(
+    change: dict[str, Any], told: list[str]
+) -> None:
+    """A point that is read once a minute waited for that minute; what was scaled otherwise says nothing."""
+    slow = point(**{**LEVEL.model_dump(), "limits": {"H": limit(80, on_delay_s=10)}})
+    clock, tell = [1_000], Told()
+    alarms = LocalAlarms("davylamp/edge-1", "life", 1, {}, tell, lambda: Moment(clock[0], 1_795_500_000_000 + clock[0]))
+    alarms.follow(rig1(level=slow))
+    alarms.see("rig1", [0], [81], [GOOD], [1_795_500_001_000])
+    clock[0] += 5_000
+    alarms.follow(rig1(level=point(**{**slow.model_dump(), **change}), other=LEVEL))
+    alarms.tick()
+    assert tell.alarms == []
+    clock[0] += 5_001
+    alarms.tick()
+    assert words(tell.alarms) == told
 
 
 def test_s26_what_cannot_be_told_at_once_is_told_later_in_its_order() -> None:
