@@ -115,7 +115,7 @@ class App:
         keep_days = config.historian.keep_days
         feed = Feed(log, historian, now_ms=now_ms, keep_days=keep_days, failed=self.fail, recent=recent)
         age = EngineAge(monitor.lag)
-        reds = Reds(state.standing_alarms, lambda: monitor.examine(lambda found: found.register.areas()))
+        reds = Reds(state.standing_reds, lambda: monitor.examine(lambda found: found.register.areas()))
         for listener in (age.heard, reds.heard):
             monitor.on_commit(listener)
         ingest = Ingest(

@@ -30,7 +30,7 @@ def test_s28_a_red_is_told_to_the_edges_of_its_hazard_source_until_it_is_over_ac
 ) -> None:
     first, second, other = edges()
     with host(tmp_path) as running:
-        reds = Reds(running.state.standing_alarms, lambda: running.monitor.examine(lambda e: e.register.areas()))
+        reds = Reds(running.state.standing_reds, lambda: running.monitor.examine(lambda e: e.register.areas()))
         running.monitor.on_commit(reds.heard)
         running.outside.engine_age_ms, running.outside.reds = lambda: 120, reds.of
         running.hear(*first.birth(), *second.birth(), *other.birth())
@@ -43,7 +43,7 @@ def test_s28_a_red_is_told_to_the_edges_of_its_hazard_source_until_it_is_over_ac
         assert told(running) == {"edge-1": here, "edge-2": here, "edge-3": {}}
         running.act("acknowledge", occurrence=row["occurrence"], version=row["version"])
         assert told(running)["edge-2"] == here
-        again = Reds(running.state.standing_alarms, lambda: {"park/edge-2": frozenset({"cl2-store"})})
+        again = Reds(running.state.standing_reds, lambda: {"park/edge-2": frozenset({"cl2-store"})})
         again.heard(running.committed[-1])
         assert again.of("park/edge-2") == here, "after a start"
         first.now_ms = running.now_ms

@@ -79,6 +79,12 @@ class State:
         alarms = schema.ALARMS
         return self.rows(select(alarms).where(alarms.c.letter != "A").order_by(alarms.c.seq.desc()))
 
+    def standing_reds(self) -> list[Row]:
+        """Return the red alarms that are not in state A (normal): no texts, for a storm has many."""
+        t = schema.ALARMS.c
+        columns = (t.alarm_id, t.lane, t.hazard_source, t.priority, t.letter, t.occurrence)
+        return self.rows(select(*columns).where(t.priority == "red", t.letter != "A").order_by(t.seq))
+
     def transitions(
         self, *, after: int = 0, hazard_source: str | None = None, occurrence: str | None = None, limit: int = 100
     ) -> list[Row]:
