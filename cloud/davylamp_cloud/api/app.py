@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from davylamp_cloud.api import (
     alarms,
+    backtests,
     edges,
     edits,
     errors,
@@ -30,6 +31,7 @@ from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.api.gate import Gate, refuse_open_bind
 from davylamp_cloud.api.hub import Hub
 from davylamp_cloud.api.parts import Parts
+from davylamp_cloud.backtest.jobs import Jobs
 from davylamp_cloud.cloud import Cloud
 
 ROUTERS = (
@@ -37,6 +39,7 @@ ROUTERS = (
     edits,
     proposals,
     why,
+    backtests,
     alarms,
     hiding,
     handover,
@@ -91,10 +94,12 @@ def _lifespan(cloud: Cloud) -> Callable[[FastAPI], AbstractAsyncContextManager[N
     async def run(app: FastAPI) -> AsyncIterator[None]:
         catalogue = Catalogue(cloud.state)
         hub = Hub(cloud, catalogue)
-        app.state.parts = Parts(cloud, catalogue, hub)
+        jobs = Jobs(cloud.now_ms)
+        app.state.parts = Parts(cloud, catalogue, hub, jobs)
         try:
             yield
         finally:
+            jobs.close()
             hub.close()
 
     return run

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.api.errors import ErrorBody
 from davylamp_cloud.api.hub import Hub
+from davylamp_cloud.backtest.jobs import Jobs
 from davylamp_cloud.cloud import Cloud
 
 LAST_MS = 253_402_300_799_999
@@ -26,6 +27,7 @@ class Parts:
     cloud: Cloud
     catalogue: Catalogue
     hub: Hub
+    backtests: Jobs
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     REVIEW = "review"
     QUARANTINE = "quarantine"
     EDIT = "edit"
+    BACKTEST = "backtest"
 
 
 _EVERYONE = frozenset(Role)
@@ -37,6 +38,8 @@ PERMISSIONS: dict[Permission, frozenset[Role]] = {
     Permission.REVIEW: frozenset({Role.REGULATOR, Role.ADMINISTRATOR}),
     # What alarms and what does not is the engineer's to say; the duty room only confirms what an edit would end.
     Permission.EDIT: frozenset({Role.ENGINEER, Role.ADMINISTRATOR}),
+    # It changes nothing, and takes a core of the machine for a while.
+    Permission.BACKTEST: _DUTY_ROOM,
     # A quarantined payload may come from any hazard source, so it is for those who mend the plant's configuration.
     Permission.QUARANTINE: frozenset({Role.ENGINEER, Role.ADMINISTRATOR}),
 }

@@ -15,7 +15,7 @@ from davylamp_cloud.backtest.answer import Answer
 from davylamp_cloud.backtest.answer_json import as_dict
 from davylamp_cloud.backtest.csv_file import Progress, Span
 from davylamp_cloud.backtest.csv_trial import over_csv
-from davylamp_cloud.backtest.log_trial import over_log
+from davylamp_cloud.backtest.log_trial import Asked, over_log
 from davylamp_cloud.backtest.options import zone_named
 from davylamp_cloud.backtest.page import clock, lines
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, load_rules
@@ -66,7 +66,7 @@ def _over_log(given: argparse.Namespace, config: CloudConfig) -> Answered:
     os.nice(NICE)
     try:
         with looking(config.data_dir) as (log, state):
-            answer = over_log(log, state, *_rules(given), from_ms, to_ms, _teller(given.quiet))
+            answer = over_log(log, state, Asked(*_rules(given), from_ms, to_ms), _teller(given.quiet))
     except TooOld as error:
         earliest = clock(error.earliest_ms, zone)
         raise ConfigError([f"--from: log and snapshots reach back to {earliest}; name a later time"]) from None

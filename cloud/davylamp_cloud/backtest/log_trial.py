@@ -5,14 +5,13 @@ log has: readings, births, links, ticks, and what persons did. Only reading conn
 beside the cloud.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 from davylamp_alarms.backtest.outcome import Listener, Outcome
 from davylamp_alarms.backtest.run import Said
 from davylamp_alarms.backtest.trial import beside
-from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Condition, Lane
 from davylamp_wire.config import ConfigError
 
@@ -20,7 +19,8 @@ from davylamp_cloud.backtest.answer import Answer
 from davylamp_cloud.backtest.csv_file import Progress
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, unmatched
 from davylamp_cloud.backtest.stored import said_between
-from davylamp_cloud.backtest.tried import Tried, names_of
+from davylamp_cloud.backtest.tried import Sees, Tried, everything, names_of
+from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log
 from davylamp_cloud.replay import moment, slices
@@ -38,23 +38,41 @@ class Stretch:
     to_ms: int
 
 
-def over_log(log: Log, state: State, rules: Rules, against: Rules, from_ms: int, to_ms: int, told: Progress) -> Answer:
-    """Return what rules would have changed; against what the cloud itself did, where no other rules are named.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a log: ``from_ms <= arrival < to_ms``.
+
+    Args:
+        against: The limits before; with `NO_RULES` that is what the cloud itself did.
+        sees: Whose hazard sources are meant and told of.
+    """
+
+    rules: Rules
+    against: Rules
+    from_ms: int
+    to_ms: int
+    sees: Sees = everything
+
+
+def over_log(log: Log, state: State, asked: Asked, told: Progress) -> Answer:
+    """Return what rules would have changed.
 
     Raises:
         ConfigError: A rule is wrong, or nothing happened in that span; the message says what to do.
         TooOld: Neither snapshot nor log reaches back that far.
     """
-    names = {str(row["tag_id"]): names_of(str(row["tag_id"]), str(row["plant_tag"])) for row in state.tags()}
+    rules, against, sees = asked.rules, asked.against, asked.sees
+    tags = [row for row in state.tags() if sees(str(row["hazard_source"]))]
+    names = {str(row["tag_id"]): names_of(str(row["tag_id"]), str(row["plant_tag"])) for row in tags}
     if mistakes := [line for one in (rules, against) for line in unmatched(one, list(names.values()))]:
         raise ConfigError(mistakes)
-    stretch = _stretch(log, state, from_ms, to_ms)
+    stretch = _stretch(log, state, asked.from_ms, asked.to_ms)
     if against is NO_RULES:
-        before, was = _as_it_was(log, state, stretch), None
-        after, tried = _under(log, state, rules, stretch, told)
+        before, was = _as_it_was(log, state, stretch, sees), None
+        after, tried = _under(log, state, rules, stretch, told, sees)
     else:
-        before, was = _under(log, state, against, stretch, lambda done: told(done / 2))
-        after, tried = _under(log, state, rules, stretch, lambda done: told(0.5 + done / 2))
+        before, was = _under(log, state, against, stretch, lambda done: told(done / 2), sees)
+        after, tried = _under(log, state, rules, stretch, lambda done: told(0.5 + done / 2), sees)
     return Answer(
         origin=str(log.path.parent),
         trial=beside(before, after),
@@ -73,22 +91,25 @@ def _stretch(log: Log, state: State, from_ms: int, to_ms: int) -> Stretch:
     raise ConfigError([f"{log.path}: has no records in this span; name another with --from and --to"])
 
 
-def _as_it_was(log: Log, state: State, of: Stretch) -> Outcome:
+def _as_it_was(log: Log, state: State, of: Stretch, sees: Sees) -> Outcome:
     """Return what came of what the cloud said: nothing is evaluated but what stood at the beginning."""
-    listener = Listener(_standing(moment(log, state, Live(), of.start).engine))
-    for said in said_between(state, of.start, of.end):
-        listener.hear(said)
-    return listener.outcome(of.from_ms, of.to_ms)
+    listener = _listener(moment(log, state, Live(), of.start), sees)
+    return _heard(listener, said_between(state, of.start, of.end), of, sees)
 
 
-def _under(log: Log, state: State, rules: Rules, of: Stretch, told: Progress) -> tuple[Outcome, Tried]:
+def _under(log: Log, state: State, rules: Rules, of: Stretch, told: Progress, sees: Sees) -> tuple[Outcome, Tried]:
     """Return what comes of the stretch under rules."""
     evaluator = moment(log, state, Live(), of.start)
-    listener = Listener(_standing(evaluator.engine))
-    tried = Tried(evaluator, rules, of.start, of.from_ms)
-    for said in chain(tried.begun, said_under(tried, log, state, of, told)):
-        listener.hear(said)
-    return listener.outcome(of.from_ms, of.to_ms), tried
+    listener = _listener(evaluator, sees)
+    tried = Tried(evaluator, rules, of.start, of.from_ms, sees)
+    return _heard(listener, chain(tried.begun, said_under(tried, log, state, of, told)), of, sees), tried
+
+
+def _heard(listener: Listener, said: Iterable[Said], of: Stretch, sees: Sees) -> Outcome:
+    for one in said:
+        if sees(one.transition.hazard_source):
+            listener.hear(one)
+    return listener.outcome(of.from_ms, of.to_ms)
 
 
 def said_under(tried: Tried, log: Log, state: State, of: Stretch, told: Progress) -> Iterator[Said]:
@@ -108,6 +129,13 @@ def said_under(tried: Tried, log: Log, state: State, of: Stretch, told: Progress
         told((at - of.start) / (of.end - of.start))
 
 
-def _standing(engine: Engine) -> frozenset[str]:
-    standing = (seen for seen in engine.standing() if seen.lane is Lane.LIVE)
-    return frozenset(seen.alarm for seen in standing if seen.state.condition is Condition.ACTIVE)
+def _listener(evaluator: Evaluator, sees: Sees) -> Listener:
+    """Return who hears what comes, and knows what stands."""
+    standing = (seen for seen in evaluator.engine.standing() if seen.lane is Lane.LIVE)
+    active = (seen.alarm for seen in standing if seen.state.condition is Condition.ACTIVE)
+    return Listener(frozenset(alarm for alarm in active if sees(_source(evaluator, alarm))))
+
+
+def _source(evaluator: Evaluator, alarm: str) -> str:
+    found = evaluator.engine.definition(alarm)
+    return "" if found is None else found.hazard_source

@@ -77,24 +77,29 @@ class Rules:
 NO_RULES = Rules("", {})
 
 
-def load_rules(path: Path) -> Rules:
-    """Return a rules file; every mistake in one `ConfigError`, with file and key."""
+def rules_of(table: Mapping[str, Any], origin: str) -> Rules:
+    """Return rules from a table as a file or a request holds it; every mistake in one `ConfigError`."""
     mistakes: list[str] = []
     found: dict[str, Rule] = {}
-    for pattern, table in read_toml(path).items():
-        where = f'{path}: "{pattern}"'
-        if not isinstance(table, dict):
+    for pattern, said in table.items():
+        where = f'{origin}: "{pattern}"'
+        if not isinstance(said, dict):
             mistakes.append(f'{where}: is no table; write ["{pattern}"] over the keys of the tag')
             continue
         try:
-            found[pattern] = parse(Rule, table, where)
+            found[pattern] = parse(Rule, said, where)
         except ConfigError as error:
             mistakes += error.mistakes
     if not found and not mistakes:
-        mistakes.append(f'{path}: says nothing; write ["tag or pattern"] and under it limits.H = {{ value = 80.0 }}')
+        mistakes.append(f'{origin}: says nothing; write ["tag or pattern"] and under it limits.H = {{ value = 80.0 }}')
     if mistakes:
         raise ConfigError(mistakes)
-    return Rules(str(path), found)
+    return Rules(origin, found)
+
+
+def load_rules(path: Path) -> Rules:
+    """Return a rules file; every mistake in one `ConfigError`, with file and key."""
+    return rules_of(read_toml(path), str(path))
 
 
 def unmatched(rules: Rules, tags: Sequence[Sequence[str]]) -> Iterator[str]:

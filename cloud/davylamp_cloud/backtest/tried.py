@@ -4,7 +4,7 @@ Rules lie over every tag they mean: those there are, those that are born, and th
 that an edge decides is decided here instead where its limits are tried, since its edge knows nothing of them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from davylamp_alarms.backtest.run import Said
@@ -25,6 +25,15 @@ BY, SECOND = "backtest", "rules"
 """Two persons, as an edit that ends a standing alarm needs."""
 
 
+Sees = Callable[[str], bool]
+"""Whether a hazard source is anybody's business who asks."""
+
+
+def everything(hazard_source: str) -> bool:
+    """See every hazard source."""
+    return True
+
+
 class Tried:
     """An evaluator under rules.
 
@@ -34,13 +43,13 @@ class Tried:
         after: Those alarms under the rules.
     """
 
-    def __init__(self, evaluator: Evaluator, rules: Rules, seq: int, at_ms: int) -> None:
+    def __init__(self, evaluator: Evaluator, rules: Rules, seq: int, at_ms: int, sees: Sees = everything) -> None:
         """Lay the rules over the register.
 
         Raises:
             ConfigError: A rule cannot be; the message names the tag.
         """
-        self._evaluator, self._rules = evaluator, rules
+        self._evaluator, self._rules, self._sees = evaluator, rules, sees
         self.readings = 0
         self.before: dict[str, AlarmDef] = {}
         self.after: dict[str, AlarmDef] = {}
@@ -61,7 +70,7 @@ class Tried:
     def _lay(self, tags: Iterable[Tag], seq: int, at_ms: int) -> Iterator[Said]:
         mistakes: list[str] = []
         for tag in tags:
-            if not (rules := meant_by(self._rules, tag)):
+            if not self._sees(tag.settings.hazard_source) or not (rules := meant_by(self._rules, tag)):
                 continue
             try:
                 yield from self._put(tag, rules, seq, at_ms)

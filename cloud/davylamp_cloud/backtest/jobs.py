@@ -1,0 +1,152 @@
+"""Backtests that the API was asked for: one at a time, each in a process of its own that can be ended.
+
+```
+API ── start ──► Jobs ══ a thread reads its lines ══► worker (own process, nice)
+    ◄── state, done, answer ──
+```
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from davylamp_cloud.cores import use_all
+
+COMMAND = (sys.executable, "-m", "davylamp_cloud.backtest.worker")
+KEPT = 20
+"""So many jobs are remembered, the newest ones."""
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(slots=True)
+class Job:
+    """One backtest. `mistakes` say why it failed; `request` is what the worker was asked."""
+
+    id: str
+    by: str
+    at_ms: int
+    request: dict[str, Any]
+    state: JobState = JobState.RUNNING
+    done: float = 0.0
+    answer: dict[str, Any] | None = None
+    mistakes: list[str] = field(default_factory=list)
+    earliest_ms: int | None = None
+    process: "subprocess.Popen[str] | None" = None
+
+
+class Busy(Exception):
+    """Another backtest runs: wait for it, or cancel it."""
+
+
+class Jobs:
+    """The jobs of one cloud, newest last."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._jobs: dict[str, Job] = {}
+        self._threads: list[threading.Thread] = []
+
+    def start(self, by: str, request: dict[str, Any]) -> Job:
+        """Start a backtest.
+
+        Raises:
+            Busy: One runs already.
+        """
+        with self._lock:
+            if any(job.state is JobState.RUNNING for job in self._jobs.values()):
+                raise Busy
+            job = Job(f"backtest-{next(self._numbers)}", by, self._now_ms(), request)
+            self._jobs[job.id] = job
+            for old in list(self._jobs)[:-KEPT]:
+                del self._jobs[old]
+            thread = threading.Thread(target=self._follow, args=(job,), name=job.id, daemon=True)
+            self._threads = [*(one for one in self._threads if one.is_alive()), thread]
+            thread.start()
+        return job
+
+    def find(self, name: str) -> Job | None:
+        """Return a job by its id."""
+        return self._jobs.get(name)
+
+    def all(self) -> list[Job]:
+        """Return the jobs that are remembered, newest first."""
+        with self._lock:
+            return list(reversed(self._jobs.values()))
+
+    def cancel(self, job: Job) -> None:
+        """End a job that runs; one that is over stays as it is."""
+        with self._lock:
+            if job.state is JobState.RUNNING:
+                job.state = JobState.CANCELLED
+                if job.process is not None:
+                    job.process.terminate()
+
+    def close(self) -> None:
+        """End whatever runs, and wait for it."""
+        for job in self.all():
+            self.cancel(job)
+        for thread in self._threads:
+            thread.join()
+
+    def _follow(self, job: Job) -> None:
+        """Start the worker on any core, and read what it says until it is over."""
+        use_all()
+        with tempfile.TemporaryFile() as complaints:
+            with self._lock:
+                if job.state is not JobState.RUNNING:
+                    return
+                job.process = process = subprocess.Popen(
+                    COMMAND, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+                )
+            with process:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                _ask(process.stdin.write, process.stdin.close, job.request)
+                for line in process.stdout:
+                    self._take(job, json.loads(line))
+            complaints.seek(0)
+            self._over(job, process.returncode, complaints.read().decode(errors="replace").strip().splitlines())
+
+    def _over(self, job: Job, code: int, complaints: Sequence[str]) -> None:
+        """Note that a worker ended without a last word."""
+        with self._lock:
+            if job.state is JobState.RUNNING:
+                job.state = JobState.FAILED
+                job.mistakes = [f"the backtest ended with {code}: {complaints[-1] if complaints else 'no word'}"]
+
+    def _take(self, job: Job, said: dict[str, Any]) -> None:
+        with self._lock:
+            if job.state is not JobState.RUNNING:
+                return
+            job.done = said.get("done", job.done)
+            if "answer" in said:
+                job.state, job.done, job.answer = JobState.DONE, 1.0, said["answer"]
+            elif "mistakes" in said or "earliest_ms" in said:
+                job.state, job.mistakes = JobState.FAILED, said.get("mistakes", [])
+                job.earliest_ms = said.get("earliest_ms")
+
+
+def _ask(write: Callable[[str], object], close: Callable[[], None], request: dict[str, Any]) -> None:
+    """Give the worker its request; one that is ended at once reads none."""
+    try:
+        write(json.dumps(request))
+        close()
+    except BrokenPipeError:
+        return

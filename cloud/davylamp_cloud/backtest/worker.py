@@ -1,0 +1,72 @@
+"""A backtest in a process of its own, behind everything else: ``python -m davylamp_cloud.backtest.worker``.
+
+A request comes on stdin as one JSON object. Lines of JSON go to stdout: ``{"done": 0.3}`` now and then, and at the end
+``{"answer": …}``, ``{"mistakes": […]}`` or ``{"earliest_ms": …}`` where the log does not reach back that far.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+from davylamp_wire.config import ConfigError
+
+from davylamp_cloud.backtest.answer_json import as_dict
+from davylamp_cloud.backtest.command import NICE
+from davylamp_cloud.backtest.csv_file import Progress
+from davylamp_cloud.backtest.log_trial import Asked, over_log
+from davylamp_cloud.backtest.rules import NO_RULES, rules_of
+from davylamp_cloud.looking import looking
+from davylamp_cloud.replay import TooOld
+
+EACH_S = 0.5
+
+
+def main() -> None:
+    """Do what stdin asks."""
+    os.nice(NICE)
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    _say(answered(json.loads(sys.stdin.read()), _teller()))
+
+
+def answered(request: dict[str, Any], told: Progress) -> dict[str, Any]:
+    """Return the last line: the answer, or why there is none."""
+    sources = frozenset(request["hazard_sources"])
+
+    def sees(hazard_source: str) -> bool:
+        return not sources or hazard_source in sources
+
+    try:
+        rules = rules_of(request["rules"], "rules")
+        against = rules_of(request["against"], "against") if request["against"] else NO_RULES
+        with looking(Path(request["data_dir"])) as (log, state):
+            asked = Asked(rules, against, request["from_ms"], request["to_ms"], sees)
+            found = over_log(log, state, asked, told)
+    except ConfigError as error:
+        return {"mistakes": error.mistakes}
+    except TooOld as error:
+        return {"earliest_ms": error.earliest_ms}
+    return {"answer": {**as_dict(found), "origin": ""}}
+
+
+def _say(line: dict[str, Any]) -> None:
+    print(json.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def _teller() -> Progress:
+    told_s = time.monotonic()
+
+    def tell(done: float) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= EACH_S:
+            told_s = time.monotonic()
+            _say({"done": round(done, 3)})
+
+    return tell
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Backtests by API, beside a running cloud: a process of its own, watched, cancelled, and for whom it may be seen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from davylamp_cloud.backtest.worker import answered
+from davylamp_cloud.cloud import utc_ms
+from davylamp_cloud.config import TokenConfig
+from support.cloud_process import until
+from support.duty_room import DutyRoom, duty_room
+from support.speaker import Speaker, gas_point, limit
+
+GAS = "park/edge-1/store/gas"
+POINT = gas_point(limits={"L1": limit(1.0, deadband=0.1), "L2": limit(3.0)})
+HIGHER = {GAS: {"limits": {"L1": {"value": 1.5}}}}
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[DutyRoom]:
+    with duty_room(tmp_path / "cloud", Speaker(points={"gas": POINT})) as found:
+        for value in (0.2, 1.2, 1.6, 2.0, 0.3, 1.1, 0.2):
+            found.say(value)
+        yield found
+
+
+def started(url: str, rules: Any, headers: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    now_ms = utc_ms()
+    body = {"rules": rules, "from_ms": now_ms - 3_600_000, "to_ms": now_ms + 60_000, **more}
+    answer = httpx.post(f"{url}/api/v1/backtests", json=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def over(url: str, job: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = httpx.get(f"{url}/api/v1/backtests/{job['id']}", headers=headers).json()
+        return found if found["state"] != "running" else None
+
+    until(lambda: look() is not None, "that the backtest is over")
+    found = look()
+    assert found is not None
+    return found
+
+
+def test_one_runs_at_a_time_can_be_cancelled_and_answers_what_would_have_changed(room: DutyRoom) -> None:
+    first = started(room.url, HIGHER)
+    assert (first["state"], first["by"]) == ("running", "local operator")
+    body = {"rules": HIGHER, "from_ms": 0, "to_ms": 1}
+    busy = httpx.post(f"{room.url}/api/v1/backtests", json=body)
+    assert (busy.status_code, busy.json()["error"]) == (409, "busy")
+    assert httpx.delete(f"{room.url}/api/v1/backtests/{first['id']}").json()["state"] == "cancelled"
+    second = started(room.url, HIGHER)
+    found = over(room.url, second)
+    assert (found["state"], found["done"]) == ("done", 1.0)
+    assert [one["alarm"] for one in found["answer"]["gone"]] == [f"{GAS}#L1"]
+    assert [one["alarm"] for one in found["answer"]["later"]] == [f"{GAS}#L1"]
+    listed = httpx.get(f"{room.url}/api/v1/backtests").json()
+    assert [(one["id"], one["state"]) for one in listed] == [(second["id"], "done"), (first["id"], "cancelled")]
+    assert not any("answer" in one for one in listed)
+
+
+def asked(room: DutyRoom, rules: Any, sources: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Ask the worker without a process of its own."""
+    request = {"rules": rules, "against": {}, "from_ms": 0, "to_ms": utc_ms(), "hazard_sources": sources}
+    return answered({**request, "data_dir": str(room.running.log.path.parent)}, lambda done: None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ({"park/*/gaz": {"limits": {"L1": {"value": 1}}}}, "means no tag"),
+        ({GAS: {"limits": {"L1": {"value": 8}}}}, "lies above limits.L2"),
+        ({GAS: {"without": ["H"]}}, "there is no limit H"),
+    ],
+)
+def test_a_wrong_rule_is_named(room: DutyRoom, rules: Any, says: str) -> None:
+    assert says in "".join(asked(room, rules)["mistakes"])
+
+
+def test_what_is_nobodys_business_is_not_told(room: DutyRoom) -> None:
+    assert asked(room, HIGHER, ("cl2-store",)) == asked(room, HIGHER)
+    assert "means no tag; there are 0" in "".join(asked(room, HIGHER, ("lpg",))["mistakes"])
+
+
+def test_what_cannot_be_a_request_is_refused_at_once(room: DutyRoom) -> None:
+    for body, status in (
+        ({"rules": {}, "from_ms": 0, "to_ms": 1}, 422),
+        ({"rules": {GAS: {"limit": {}}}, "from_ms": 0, "to_ms": 1}, 422),
+        ({"rules": HIGHER, "from_ms": 5, "to_ms": 5}, 422),
+    ):
+        assert httpx.post(f"{room.url}/api/v1/backtests", json=body).status_code == status
+    assert httpx.get(f"{room.url}/api/v1/backtests/backtest-9").status_code == 404
+
+
+def test_each_sees_what_is_their_business_only(tmp_path: Path) -> None:
+    tokens = []
+    for name, role, sources in (
+        ("all", "engineer", ()),
+        ("here", "operator", ("cl2-store",)),
+        ("there", "operator", ("lpg",)),
+        ("reader", "viewer", ()),
+    ):
+        (tmp_path / name).write_text(name)
+        tokens.append(TokenConfig(name=name, role=role, token_file=tmp_path / name, hazard_sources=sources))  # type: ignore[arg-type]  # a word of the config
+    with duty_room(tmp_path / "cloud", Speaker(points={"gas": POINT}), tuple(tokens)) as room:
+        for value in (0.2, 1.2, 0.2):
+            room.say(value)
+        headers = {name: {"Authorization": f"Bearer {name}"} for name in ("all", "here", "there", "reader")}
+        mine = started(room.url, HIGHER, headers["here"])
+        address = f"{room.url}/api/v1/backtests"
+        assert httpx.get(f"{address}/{mine['id']}", headers=headers["here"]).status_code == 200
+        assert httpx.get(f"{address}/{mine['id']}", headers=headers["there"]).status_code == 404
+        assert httpx.delete(f"{address}/{mine['id']}", headers=headers["all"]).status_code == 200
+        whole = started(room.url, HIGHER, headers["all"])
+        assert httpx.delete(f"{address}/{whole['id']}", headers=headers["here"]).status_code == 404
+        assert [one["id"] for one in httpx.get(address, headers=headers["all"]).json()] == [whole["id"], mine["id"]]
+        assert [one["id"] for one in httpx.get(address, headers=headers["here"]).json()] == [mine["id"]]
+        assert httpx.get(address, headers=headers["reader"]).status_code == 403
