@@ -18,7 +18,7 @@ Clients = Callable[[str], httpx.Client]
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("permission", list(Permission))
 def test_every_role_and_permission_is_decided(role: Role, permission: Permission) -> None:
-    acts = {Permission.ACKNOWLEDGE, Permission.RESET, Permission.SHELVE}
+    acts = {Permission.ACKNOWLEDGE, Permission.RESET, Permission.SHELVE, Permission.BACKTEST}
     duty_room = role in (Role.OPERATOR, Role.ENGINEER, Role.ADMINISTRATOR)
     mends = role in (Role.ENGINEER, Role.ADMINISTRATOR)
     parks = role in (Role.REGULATOR, Role.ADMINISTRATOR)
