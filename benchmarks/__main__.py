@@ -23,6 +23,7 @@ BENCHMARKS = {
     "restart": "benchmarks.restart",
     "performance": "benchmarks.performance",
     "storm": "benchmarks.storm",
+    "backtest": "benchmarks.backtest",
     "warning": "benchmarks.warning",
 }
 """Benchmark by name, imported on first use: a module with `run(**options) -> Report`, and `add_options(parser)` where

@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from davylamp_alarms.backtest.compare import in_alarm_ms
+from davylamp_alarms.backtest.envelope import Envelope
 from davylamp_alarms.backtest.outcome import Figures, Outcome
 from davylamp_alarms.backtest.trial import Trial
 from davylamp_alarms.definition import AlarmDef
 from davylamp_wire.profile import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Courses:
+    """The course of some tags, for pictures; row by row of the envelope."""
+
+    tag_ids: tuple[str, ...]
+    envelope: Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,7 @@ class Answer:
         before: The alarms there were, by id.
         after: The alarms the tried rules make, by id.
         notes: What makes the answer less than it seems.
+        courses: Of the tags the rules are about, where pictures are wanted.
     """
 
     origin: str
@@ -29,6 +39,7 @@ class Answer:
     before: Mapping[str, AlarmDef]
     after: Mapping[str, AlarmDef]
     notes: tuple[Text, ...] = ()
+    courses: Courses | None = None
 
     def name(self, alarm: str) -> str:
         """Return an alarm as people call it: the name of its tag, and the kind."""

@@ -14,10 +14,11 @@ from davylamp_wire.config import ConfigError
 from davylamp_cloud.backtest.answer import Answer
 from davylamp_cloud.backtest.answer_json import as_dict
 from davylamp_cloud.backtest.csv_file import Progress, Span
-from davylamp_cloud.backtest.csv_trial import over_csv
+from davylamp_cloud.backtest.csv_trial import AskedOfCsv, over_csv
 from davylamp_cloud.backtest.log_trial import Asked, over_log
 from davylamp_cloud.backtest.options import zone_named
 from davylamp_cloud.backtest.page import clock, lines
+from davylamp_cloud.backtest.plot import Look, draw
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, load_rules
 from davylamp_cloud.cloud import utc_ms
 from davylamp_cloud.config import CloudConfig, clock_of
@@ -47,13 +48,17 @@ def backtest(given: argparse.Namespace, load: Callable[[Path], CloudConfig]) -> 
         raise ConfigError(["backtest: name either a cloud's config or --csv FILE"])
     answer, zone, language = _over_csv(given) if given.file is None else _over_log(given, load(given.file))
     print(json.dumps(as_dict(answer), ensure_ascii=False) if given.json else "\n".join(lines(answer, zone, language)))
+    if given.plots is not None:
+        paths = draw(answer, given.plots, Look(given.plot_format, zone, language))
+        print(f"backtest: {given.plots}: {len(paths)} pictures (曲线图)", file=sys.stderr)
     return 0
 
 
 def _over_csv(given: argparse.Namespace) -> Answered:
     zone = zone_named(given.timezone or "Asia/Shanghai")
     span = Span(*_times(given, zone))
-    answer = over_csv(given.csv, zone, span, *_rules(given), _teller(given.quiet))
+    asked = AskedOfCsv(given.csv, zone, span, *_rules(given), courses=given.plots is not None)
+    answer = over_csv(asked, _teller(given.quiet))
     return answer, zone, given.language or "zh"
 
 
@@ -66,7 +71,8 @@ def _over_log(given: argparse.Namespace, config: CloudConfig) -> Answered:
     os.nice(NICE)
     try:
         with looking(config.data_dir) as (log, state):
-            answer = over_log(log, state, Asked(*_rules(given), from_ms, to_ms), _teller(given.quiet))
+            asked = Asked(*_rules(given), from_ms, to_ms, courses=given.plots is not None)
+            answer = over_log(log, state, asked, _teller(given.quiet))
     except TooOld as error:
         earliest = clock(error.earliest_ms, zone)
         raise ConfigError([f"--from: log and snapshots reach back to {earliest}; name a later time"]) from None

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
+import numpy as np
+from davylamp_alarms.backtest.envelope import Envelope
 from davylamp_alarms.backtest.ticks import with_ticks
 from davylamp_alarms.backtest.trial import Both
 from davylamp_alarms.batch import Batch
@@ -13,10 +15,10 @@ from davylamp_wire.config import ConfigError
 from davylamp_wire.profile import MAX_SILENCE_S, Text
 
 from davylamp_cloud.backtest import csv_long, csv_wide
-from davylamp_cloud.backtest.answer import Answer
+from davylamp_cloud.backtest.answer import Answer, Courses
 from davylamp_cloud.backtest.csv_file import CsvFile, Doubts, Progress, Span, look_at
 from davylamp_cloud.backtest.plant import Column, name_of, register_of
-from davylamp_cloud.backtest.rules import Rules, unmatched
+from davylamp_cloud.backtest.rules import NO_RULES, Rules, unmatched
 
 Moments = Callable[[Sequence[str]], Iterator[Batch]]
 """Of some tags, their readings moment by moment."""
@@ -24,12 +26,14 @@ Moments = Callable[[Sequence[str]], Iterator[Batch]]
 
 @dataclass(slots=True)
 class Met:
-    """What was met on the way: when the first and the last reading was, and how many there were."""
+    """What was met on the way: when the first and the last reading was, how many there were, and of how many tags the
+    course is wanted."""
 
     first_ms: int = 0
     last_ms: int = 0
     readings: int = 0
     doubts: Doubts = field(default_factory=Doubts)
+    envelope: Envelope | None = None
 
     def count(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Let batches pass."""
@@ -37,35 +41,51 @@ class Met:
             self.last_ms = int(batch.time_ms[0])
             self.first_ms = self.first_ms or self.last_ms
             self.readings += len(batch)
+            if self.envelope is not None:
+                self.envelope.take(batch)
             yield batch
 
 
-def over_csv(path: Path, zone: tzinfo, span: Span, rules: Rules, against: Rules, told: Progress) -> Answer:
+@dataclass(frozen=True, slots=True)
+class AskedOfCsv:
+    """What is asked of a CSV. `courses`: whether pictures are wanted."""
+
+    path: Path
+    zone: tzinfo
+    span: Span
+    rules: Rules
+    against: Rules = NO_RULES
+    courses: bool = False
+
+
+def over_csv(asked: AskedOfCsv, told: Progress) -> Answer:
     """Return what rules would have changed over a CSV, against others, or against none at all.
 
     Raises:
         ConfigError: The file or a rule is wrong; the message says where, and what to do.
     """
-    file, met = look_at(path, zone), Met()
-    columns, moments = _long(file, span, told, met) if file.long else _wide(file, span, told, met)
-    columns = _meant(columns, rules, against)
-    before, after = register_of(columns, against), register_of(columns, rules)
+    file, met = look_at(asked.path, asked.zone), Met()
+    columns, moments = _long(file, asked.span, told, met) if file.long else _wide(file, asked.span, told, met)
+    columns = _meant(columns, asked.rules, asked.against)
+    before, after = register_of(columns, asked.against), register_of(columns, asked.rules)
+    met.envelope = Envelope(np.arange(len(columns))) if asked.courses else None
     try:
         both = Both(before, after)
     except ValueError as error:
-        raise ConfigError([f"{rules.origin}: {error}"]) from None
+        raise ConfigError([f"{asked.rules.origin}: {error}"]) from None
     for record in with_ticks(sorted({column.node for column in columns}), met.count(moments(_names(columns)))):
         both.take(record)
     if not met.readings:
-        raise ConfigError([f"{path}: has no reading of these tags in this span; widen --from and --to"])
+        raise ConfigError([f"{asked.path}: has no reading of these tags in this span; widen --from and --to"])
     return Answer(
-        origin=path.name,
+        origin=asked.path.name,
         trial=both.end(met.first_ms, met.last_ms + 1),
         readings=met.readings,
         names={column.tag_id: name_of(column.tag_id) for column in columns},
         before={alarm.id: alarm for alarm in before.alarms},
         after={alarm.id: alarm for alarm in after.alarms},
         notes=tuple(_notes(columns, after, met)),
+        courses=None if met.envelope is None else Courses(tuple(c.tag_id for c in columns), met.envelope),
     )
 
 

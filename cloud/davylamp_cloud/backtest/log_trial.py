@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+import numpy as np
+from davylamp_alarms.backtest.envelope import Envelope
 from davylamp_alarms.backtest.outcome import Listener, Outcome
 from davylamp_alarms.backtest.run import Said
 from davylamp_alarms.backtest.trial import beside
 from davylamp_alarms.transition import Condition, Lane
 from davylamp_wire.config import ConfigError
 
-from davylamp_cloud.backtest.answer import Answer
+from davylamp_cloud.backtest.answer import Answer, Courses
 from davylamp_cloud.backtest.csv_file import Progress
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, unmatched
 from davylamp_cloud.backtest.stored import said_between
@@ -45,6 +47,7 @@ class Asked:
     Args:
         against: The limits before; with `NO_RULES` that is what the cloud itself did.
         sees: Whose hazard sources are meant and told of.
+        courses: Whether pictures are wanted, of the tags the rules mean.
     """
 
     rules: Rules
@@ -52,6 +55,7 @@ class Asked:
     from_ms: int
     to_ms: int
     sees: Sees = everything
+    courses: bool = False
 
 
 def over_log(log: Log, state: State, asked: Asked, told: Progress) -> Answer:
@@ -61,18 +65,20 @@ def over_log(log: Log, state: State, asked: Asked, told: Progress) -> Answer:
         ConfigError: A rule is wrong, or nothing happened in that span; the message says what to do.
         TooOld: Neither snapshot nor log reaches back that far.
     """
-    rules, against, sees = asked.rules, asked.against, asked.sees
-    tags = [row for row in state.tags() if sees(str(row["hazard_source"]))]
+    tags = [row for row in state.tags() if asked.sees(str(row["hazard_source"]))]
     names = {str(row["tag_id"]): names_of(str(row["tag_id"]), str(row["plant_tag"])) for row in tags}
-    if mistakes := [line for one in (rules, against) for line in unmatched(one, list(names.values()))]:
+    if mistakes := [line for one in (asked.rules, asked.against) for line in unmatched(one, list(names.values()))]:
         raise ConfigError(mistakes)
-    stretch = _stretch(log, state, asked.from_ms, asked.to_ms)
-    if against is NO_RULES:
-        before, was = _as_it_was(log, state, stretch, sees), None
-        after, tried = _under(log, state, rules, stretch, told, sees)
+    runs = _Runs(log, state, _stretch(log, state, asked.from_ms, asked.to_ms), asked.sees)
+    meant = {int(row["idx"]): str(row["tag_id"]) for row in tags if asked.rules.of(*names[str(row["tag_id"])])}
+    courses = Courses(tuple(meant.values()), Envelope(np.array(list(meant)))) if asked.courses else None
+    envelope = None if courses is None else courses.envelope
+    if asked.against is NO_RULES:
+        before, was = runs.as_it_was(), None
+        after, tried = runs.under(asked.rules, told, envelope)
     else:
-        before, was = _under(log, state, against, stretch, lambda done: told(done / 2), sees)
-        after, tried = _under(log, state, rules, stretch, lambda done: told(0.5 + done / 2), sees)
+        before, was = runs.under(asked.against, lambda done: told(done / 2))
+        after, tried = runs.under(asked.rules, lambda done: told(0.5 + done / 2), envelope)
     return Answer(
         origin=str(log.path.parent),
         trial=beside(before, after),
@@ -80,6 +86,7 @@ def over_log(log: Log, state: State, asked: Asked, told: Progress) -> Answer:
         names={tag_id: called[0] for tag_id, called in names.items()},
         before=tried.before if was is None else was.after,
         after=tried.after,
+        courses=courses,
     )
 
 
@@ -91,25 +98,34 @@ def _stretch(log: Log, state: State, from_ms: int, to_ms: int) -> Stretch:
     raise ConfigError([f"{log.path}: has no records in this span; name another with --from and --to"])
 
 
-def _as_it_was(log: Log, state: State, of: Stretch, sees: Sees) -> Outcome:
-    """Return what came of what the cloud said: nothing is evaluated but what stood at the beginning."""
-    listener = _listener(moment(log, state, Live(), of.start), sees)
-    return _heard(listener, said_between(state, of.start, of.end), of, sees)
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Runs through one stretch of a log."""
 
+    log: Log
+    state: State
+    of: Stretch
+    sees: Sees
 
-def _under(log: Log, state: State, rules: Rules, of: Stretch, told: Progress, sees: Sees) -> tuple[Outcome, Tried]:
-    """Return what comes of the stretch under rules."""
-    evaluator = moment(log, state, Live(), of.start)
-    listener = _listener(evaluator, sees)
-    tried = Tried(evaluator, rules, of.start, of.from_ms, sees)
-    return _heard(listener, chain(tried.begun, said_under(tried, log, state, of, told)), of, sees), tried
+    def as_it_was(self) -> Outcome:
+        """Return what came of what the cloud said: nothing is evaluated but what stood at the beginning."""
+        listener = _listener(moment(self.log, self.state, Live(), self.of.start), self.sees)
+        return self._heard(listener, said_between(self.state, self.of.start, self.of.end))
 
+    def under(self, rules: Rules, told: Progress, envelope: Envelope | None = None) -> tuple[Outcome, Tried]:
+        """Return what comes of the stretch under rules; the envelope takes its readings."""
+        evaluator = moment(self.log, self.state, Live(), self.of.start)
+        listener = _listener(evaluator, self.sees)
+        tried = Tried(evaluator, rules, self.of.start, self.of.from_ms, self.sees)
+        tried.envelope = envelope
+        said = said_under(tried, self.log, self.state, self.of, told)
+        return self._heard(listener, chain(tried.begun, said)), tried
 
-def _heard(listener: Listener, said: Iterable[Said], of: Stretch, sees: Sees) -> Outcome:
-    for one in said:
-        if sees(one.transition.hazard_source):
-            listener.hear(one)
-    return listener.outcome(of.from_ms, of.to_ms)
+    def _heard(self, listener: Listener, said: Iterable[Said]) -> Outcome:
+        for one in said:
+            if self.sees(one.transition.hazard_source):
+                listener.hear(one)
+        return listener.outcome(self.of.from_ms, self.of.to_ms)
 
 
 def said_under(tried: Tried, log: Log, state: State, of: Stretch, told: Progress) -> Iterator[Said]:

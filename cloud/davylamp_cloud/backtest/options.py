@@ -22,6 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="TIME", help="likewise; to the end, if not given")
     parser.add_argument("--timezone", help="of times without an offset; the config's, or Asia/Shanghai")
     parser.add_argument("--language", choices=("zh", "en"), help="of the answer; the config's, or zh")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="a picture of each tag goes there (曲线图)")
+    parser.add_argument("--plot-format", choices=("svg", "png"), default="svg", help="of the pictures")
     parser.add_argument("--json", action="store_true", help="the whole answer for programs, one JSON object")
     parser.add_argument("--quiet", action="store_true", help="tell no progress (不显示进度)")
 

@@ -7,6 +7,7 @@ that an edge decides is decided here instead where its limits are tried, since i
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from davylamp_alarms.backtest.envelope import Envelope
 from davylamp_alarms.backtest.run import Said
 from davylamp_alarms.definition import AlarmDef
 from davylamp_alarms.transition import Refusal
@@ -41,6 +42,7 @@ class Tried:
         begun: What was said when the rules were laid over what stood.
         before: The alarms of the tags they mean, as they were; by id.
         after: Those alarms under the rules.
+        envelope: Takes the readings, where somebody wants their course.
     """
 
     def __init__(self, evaluator: Evaluator, rules: Rules, seq: int, at_ms: int, sees: Sees = everything) -> None:
@@ -51,6 +53,7 @@ class Tried:
         """
         self._evaluator, self._rules, self._sees = evaluator, rules, sees
         self.readings = 0
+        self.envelope: Envelope | None = None
         self.before: dict[str, AlarmDef] = {}
         self.after: dict[str, AlarmDef] = {}
         self.begun = list(self._lay(evaluator.register.tags, seq, at_ms))
@@ -59,7 +62,10 @@ class Tried:
         """Yield what records lead to."""
         for part in _cut(records):
             work = self._evaluator.take(part)
-            self.readings += sum(len(slice_.batch) for slice_ in work.readings)
+            for readings in work.readings:
+                self.readings += len(readings.batch)
+                if self.envelope is not None and len(readings.batch):
+                    self.envelope.take(readings.batch)
             yield from (Said(step.transition, step.at_ms) for step in work.steps)
             if work.register_changed:
                 edited = {decision.after.idx for decision in work.decisions}

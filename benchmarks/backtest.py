@@ -1,0 +1,99 @@
+"""A backtest over a wide CSV, beginning to end: how many times faster than the plant it is, with both sets of rules.
+
+1,000 tags report each second. They wander slowly and noisily between their limits, four of which each has; one in
+fifty goes over its high limit every ten minutes, and comes back. Reading the file, both engines, spans, floods and
+figures are in the time; writing the file is not. Times are CPU time of the process.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from davylamp_alarms.backtest.run import run as run_engine
+from davylamp_alarms.backtest.ticks import with_ticks
+from davylamp_alarms.batch import Batch, Floats
+from davylamp_cloud.backtest import csv_wide
+from davylamp_cloud.backtest.csv_file import Doubts, Span, look_at
+from davylamp_cloud.backtest.csv_trial import AskedOfCsv, over_csv
+from davylamp_cloud.backtest.plant import Column, register_of
+from davylamp_cloud.backtest.rules import Rules, rules_of
+
+from benchmarks.report import Figure, Report, at_least
+from benchmarks.timing import Machine
+
+T = TypeVar("T")
+
+TAGS, SECONDS, TARGET = 1_000, 1_800, 1_000.0
+START_S = 1_760_000_000
+UPSET_S, UPSET_OVER_S, ONE_IN = 600, 60, 50
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` takes."""
+    parser.add_argument("--tags", type=int, default=TAGS)
+    parser.add_argument(
+        "--seconds", type=int, default=SECONDS, help="of the plant; 86400 is a day, and a file of 0.6 GB"
+    )
+
+
+def run(tags: int = TAGS, seconds: int = SECONDS) -> Report:
+    """Measure the whole, and its parts alone."""
+    report, machine = Report("backtest"), Machine()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plant.csv"
+        _write(path, tags, seconds)
+        before, after = _rules(80.0), _rules(85.0)
+        spent_s, answer = _cpu_s(lambda: over_csv(AskedOfCsv(path, UTC, Span(), after, before), lambda done: None))
+        report.add(at_least(f"{tags:,} tags: real time", seconds / spent_s, "times faster", TARGET))
+        report.add(Figure("alarms before", len(answer.trial.before.spans), "times"))
+        report.add(Figure("alarms after", len(answer.trial.after.spans), "times"))
+        read_s, batches = _cpu_s(lambda: list(_batches(path, tags)))
+        report.add(Figure("reading the file alone", seconds / read_s, "times faster"))
+        register = register_of([Column(_name(tag), 1.0) for tag in range(tags)], after)
+        engine_s, _ = _cpu_s(lambda: list(run_engine(register, with_ticks(["csv/csv"], iter(batches)))))
+        report.add(Figure("one engine alone", seconds / engine_s, "times faster"))
+    report.notes.append(f"{seconds:,} s of the plant; the machine was {machine.busy():.0f} % busy")
+    return report
+
+
+def _cpu_s(step: Callable[[], T]) -> tuple[float, T]:
+    start_s = time.process_time()
+    found = step()
+    return time.process_time() - start_s, found
+
+
+def _batches(path: Path, tags: int) -> Iterator[Batch]:
+    return csv_wide.moments(
+        look_at(path, UTC), [_name(tag) for tag in range(tags)], Span(), lambda done: None, Doubts()
+    )
+
+
+def _rules(high: float) -> Rules:
+    limits = {"LL": {"value": 5}, "L": {"value": 10}, "H": {"value": high, "deadband": 2}, "HH": {"value": 95}}
+    return rules_of({"TT-*": {"limits": limits}}, "rules")
+
+
+def _name(tag: int) -> str:
+    return f"TT-{tag:04}"
+
+
+def _write(path: Path, tags: int, seconds: int) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(",".join(["time", *map(_name, range(tags))]) + "\n")
+        for second, values in enumerate(_rows(tags, seconds)):
+            file.write(",".join([str(START_S + second), *(f"{value:.2f}" for value in values.tolist())]) + "\n")
+
+
+def _rows(tags: int, seconds: int) -> Iterator[Floats]:
+    random = np.random.default_rng(5)
+    level = np.full(tags, 50.0)
+    upset = np.arange(tags) % ONE_IN == 0
+    for second in range(seconds):
+        level += 0.001 * (50.0 - level) + random.normal(0, 0.2, tags)
+        over = upset & ((second + np.arange(tags)) % UPSET_S < UPSET_OVER_S)
+        yield level + random.normal(0, 0.5, tags) + np.where(over, 40.0, 0.0)

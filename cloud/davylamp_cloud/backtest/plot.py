@@ -1,0 +1,172 @@
+"""A picture of each tag: its course, its limits before and after, and below when its alarms stood. Needs matplotlib.
+
+Where no font on the machine has Chinese characters, a PNG is labelled in English; an SVG leaves fonts to its reader.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from davylamp_alarms.backtest.spans import Span
+from davylamp_alarms.definition import LIMIT_KINDS, AlarmDef
+from davylamp_wire.config import ConfigError
+
+from davylamp_cloud.backtest.answer import Answer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Format = Literal["svg", "png"]
+
+FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Serif CJK SC",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "SimHei",
+)
+SIZE_INCHES, DPI = (11.0, 5.0), 100
+DAY_MS = 86_400_000
+GAP = 5
+"""Times the usual distance: what is farther apart is drawn as a gap."""
+
+BEFORE, AFTER, COURSE = "#9a6700", "#0b57d0", "#444444"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How pictures are made: in which form, by which clock, in which language."""
+
+    form: Format
+    zone: tzinfo
+    language: str
+
+
+def draw(answer: Answer, folder: Path, look: Look) -> list[Path]:
+    """Write a picture of every tag whose course is known into a folder; return them.
+
+    Raises:
+        ConfigError: matplotlib is not there, or the folder cannot be written.
+    """
+    look = _set_up(look)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return list(_pictures(answer, folder, look))
+    except OSError as error:
+        raise ConfigError([f"--plots: {folder} cannot be written ({error.strerror}); name another folder"]) from None
+
+
+def _set_up(look: Look) -> Look:
+    """Return the look this machine can give."""
+    try:
+        from matplotlib import font_manager
+    except ImportError:
+        raise ConfigError(["--plots: needs matplotlib: pip install 'davylamp[backtest]'"]) from None
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    if look.form == "png" and look.language == "zh" and not there.intersection(FONTS):
+        return replace(look, language="en")
+    return look
+
+
+def _pictures(answer: Answer, folder: Path, look: Look) -> Iterator[Path]:
+    from matplotlib import font_manager, rc_context
+
+    assert answer.courses is not None
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    family = [*(name for name in FONTS if name in there), "DejaVu Sans", "sans-serif"]
+    with rc_context({"font.family": family, "svg.fonttype": "none", "svg.hashsalt": "davylamp"}):
+        for row, tag_id in enumerate(answer.courses.tag_ids):
+            path = folder / f"{file_name(tag_id)}.{look.form}"
+            _picture(answer, row, tag_id, path, look)
+            yield path
+
+
+def file_name(tag_id: str) -> str:
+    """Return a tag's id as a file may be named."""
+    return re.sub(r"[^\w.-]+", "_", tag_id)
+
+
+def _picture(answer: Answer, row: int, tag_id: str, path: Path, look: Look) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    _course(above, answer, row)
+    _limits(above, answer, tag_id, look)
+    _stood(below, answer, tag_id, look)
+    of = answer.trial.after
+    above.set_title(answer.names.get(tag_id, tag_id))
+    below.set_xlim(_days(of.from_ms), _days(of.to_ms))
+    locator = AutoDateLocator(tz=look.zone)
+    below.xaxis.set_major_locator(locator)
+    below.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=look.zone))
+    metadata: dict[str, Any] = {"Date": None} if look.form == "svg" else {}
+    figure.savefig(path, format=look.form, metadata=metadata)
+
+
+def _course(axes: "Axes", answer: Answer, row: int) -> None:
+    """Draw from the lowest to the highest of each stretch; a longer gap than usual stays one."""
+    assert answer.courses is not None
+    of = answer.courses.envelope
+    there = np.flatnonzero(np.isfinite(of.lows[row]))
+    if not there.size:
+        return
+    apart = np.diff(there, prepend=there[0])
+    breaks = np.flatnonzero(apart > GAP * max(1.0, float(np.median(apart[1:])) if there.size > 1 else 1.0))
+    times, lows, highs = of.times_ms()[there] / DAY_MS, of.lows[row][there], of.highs[row][there]
+    times = np.insert(times, breaks, times[breaks])
+    lows, highs = np.insert(lows, breaks, np.nan), np.insert(highs, breaks, np.nan)
+    axes.fill_between(times, lows, highs, color=COURSE, linewidth=0.8)
+
+
+def _limits(axes: "Axes", answer: Answer, tag_id: str, look: Look) -> None:
+    """Draw the limits before and after; those that stay as they are once."""
+    zh = look.language == "zh"
+    before, after = _of(answer.before, tag_id), _of(answer.after, tag_id)
+    for kind in sorted(before.keys() | after.keys()):
+        was, now = before.get(kind), after.get(kind)
+        if was is not None and was != now:
+            axes.axhline(was, color=BEFORE, linestyle="--", label=f"{kind} {was:g} {'原' if zh else 'before'}")
+        if now is not None:
+            said = "" if was == now else " 新" if zh else " after"
+            axes.axhline(now, color=AFTER, linewidth=1.0, label=f"{kind} {now:g}{said}")
+    if before or after:
+        axes.legend(loc="upper left", fontsize="small")
+
+
+def _of(alarms: Mapping[str, AlarmDef], tag_id: str) -> dict[str, float]:
+    return {
+        str(alarm.kind): alarm.limit
+        for name, alarm in alarms.items()
+        if name.partition("#")[0] == tag_id and alarm.kind in LIMIT_KINDS
+    }
+
+
+def _stood(axes: "Axes", answer: Answer, tag_id: str, look: Look) -> None:
+    """Draw when each alarm stood: above before, below it after."""
+    sides = (answer.trial.before.spans, answer.trial.after.spans)
+    mine = [[span for span in spans if span.alarm.partition("#")[0] == tag_id] for spans in sides]
+    kinds = sorted({_kind(span) for spans in mine for span in spans})
+    words = ("原", "新") if look.language == "zh" else ("before", "after")
+    labels = [f"{kind} {word}" for kind in kinds for word in words]
+    for place, kind in enumerate(kinds):
+        for side, (spans, colour) in enumerate(zip(mine, (BEFORE, AFTER), strict=True)):
+            bars = [(_days(one.from_ms), _days(one.to_ms) - _days(one.from_ms)) for one in spans if _kind(one) == kind]
+            axes.broken_barh(bars, (2 * place + side - 0.4, 0.8), color=colour)
+    axes.set_yticks(range(len(labels)), labels, fontsize="small")
+    axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
+
+
+def _kind(span: Span) -> str:
+    return span.alarm.partition("#")[2]
+
+
+def _days(time_ms: int) -> float:
+    """Return a time as matplotlib counts it, in days since 1970."""
+    return time_ms / DAY_MS
