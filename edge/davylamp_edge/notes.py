@@ -8,12 +8,24 @@ from davylamp_wire.owed import owed
 
 from davylamp_edge.install import Installed
 
+SHOWN = 5
+"""Most points or limits of one device that are named for the same cause: a point list brings hundreds."""
+
 
 def over_ceiling(device: Installed) -> Iterator[str]:
     """Yield a warning for every level of a gas detector above GB/T 50493's ceiling."""
     for name, point in zip(device.names, device.points, strict=True):
         for line in below(f"devices.{device.name}.points.{name}", above_ceiling(point)):
             yield f"    warning: {line}; lower it, or the site decides and says why (高于标准上限)"
+
+
+def by_number(device: Installed) -> Iterator[str]:
+    """Yield a warning where addresses name a namespace by the number it happens to have now."""
+    names = [want.name for want in device.wanted() if want.address.startswith("ns=")]
+    if device.config.driver == "opcua" and names:
+        listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        yield f"    warning: addresses with ns= ({listed}): a server may number its namespaces anew; write nsu=, as"
+        yield "        `davylamp-edge browse` does (命名空间编号可能变化，请改用 nsu=)"
 
 
 def notes(devices: Sequence[Installed]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from davylamp_edge.bus_load import BUSY, Load, load_of, loads
 from davylamp_edge.config import BrokerConfig, EdgeConfig, opcua_files
 from davylamp_edge.expiry import DAY_MS, WARN_DAYS, end_in
 from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, install_self
-from davylamp_edge.notes import notes, over_ceiling
+from davylamp_edge.notes import SHOWN, by_number, notes, over_ceiling
 from davylamp_edge.opcua_settings import DEPRECATED
 from davylamp_edge.report import utc_ms
 from davylamp_edge.tls import files_of as broker_files
@@ -33,9 +33,6 @@ BIRTH_LIMIT = 100_000
 
 ALARM_BYTES = 180
 """What a birth takes to say where one local alarm stands."""
-
-SHOWN = 5
-"""Most limits of one device that are named for the same omission: a point list brings hundreds."""
 
 
 def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[str]:
@@ -136,6 +133,7 @@ def _of_device(device: Installed) -> Iterator[str]:
     yield from _unsecured(device)
     yield from _unsaid(device)
     yield from over_ceiling(device)
+    yield from by_number(device)
     yield from _thinned(device)
     yield from _unseen(device)
     if size > BIRTH_LIMIT:

@@ -53,6 +53,14 @@ def test_alarms_without_a_first_action_are_counted_and_listed() -> None:
     assert lines[at + 1 :] == ["    rig1/gas/L1"]
 
 
+def test_addresses_by_a_namespaces_number_are_warned_of() -> None:
+    server = device("opc.tcp://127.0.0.1:4840", driver="opcua")
+    points = {"level": point(address={"opcua": "ns=2;s=level"}), "flow": point(address={"opcua": "nsu=urn:a;s=flow"})}
+    lines = list(summarise(edge_config(server), {"rig": profile(points)}))
+    (at,) = [at for at, line in enumerate(lines) if "addresses with ns= (level)" in line]
+    assert "请改用 nsu=" in lines[at + 1]
+
+
 def test_a_level_above_the_ceiling_is_warned_of_under_its_device() -> None:
     (line,) = [line for line in said({"gas": gas("holding:0", action=ACTION)}) if "limits.L1: 30" in line]
     assert "devices.rig1.points.gas.limits.L1: 30 is above 25 %LEL (GB/T 50493-2019" in line
