@@ -7,13 +7,16 @@ Times are CPU time of the thread, the mean over whole rounds of what a rule does
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from davylamp_alarms.batch import Floats, Ints
+from davylamp_alarms.definition import AlarmDef, Kind, Priority, alarm_id, said_rule
+from davylamp_alarms.engine import Engine
 from davylamp_alarms.warning import Bank, Samples, Suite, bank
 
+from benchmarks import engine
 from benchmarks.report import Figure, Report, at_most
 from benchmarks.timing import Machine, median_s
 
@@ -60,6 +63,7 @@ def run(tags: list[int] | None = None) -> Report:
     report, machine = Report("rules"), Machine()
     sizes = tags or list(SIZES)
     _each(report, sizes[0])
+    _live(report, min(sizes[0], 100_000))
     for size in sizes:
         _full_set(report, size)
         report.add(Figure(f"{size:,} doubles: copied in the same run", _copy_gb_s(size), "GB/s"))
@@ -119,6 +123,29 @@ def _full_set(report: Report, size: int) -> None:
         limit, said = LIMITS_NS.get(size), f"{size:,} tags: full set{name}"
         report.add(at_most(said, nanoseconds, "ns a tag", limit) if limit else Figure(said, nanoseconds, "ns a tag"))
         report.add(at_most(f"{said}, memory", memory, "bytes a tag", 1200))
+
+
+def _live(report: Report, size: int) -> None:
+    """Measure the live engine's tick with the full set beside four limits, slow rules on means of ten seconds."""
+    known = engine.register(size)
+    warnings = (
+        AlarmDef(alarm_id(tag.id, kind), at, kind, Priority.BLUE, tag.hazard_source, rule=rule)
+        for at, tag in enumerate(known.tags)
+        for kind, rule in _said()
+    )
+    live, plant, spent_ns = Engine(replace(known, alarms=(*known.alarms, *warnings))), engine.Plant(size), 0
+    for step in range(WARM + STEPS):
+        live.apply(plant.next())
+        now_ms, start_ns = START_MS + plant.step * 1000, time.thread_time_ns()
+        live.tick(plant.step * 1_000_000 + 999_999, now_ms + 50, plant.step * 1000, "boot", {})
+        spent_ns += time.thread_time_ns() - start_ns if step >= WARM else 0
+    _add(report, f"{size:,} tags: full set in the live engine, a tick", spent_ns / STEPS / size, live.nbytes / size)
+
+
+def _said() -> list[tuple[Kind, str]]:
+    """Return the full set as definitions say it; each tag's level is what is usual for it."""
+    usual = {"ewma": {"mean": LEVEL, "deviation": 1.0}, "cusum": {"mean": LEVEL, "deviation": 1.0}}
+    return [(Kind(rule.upper()), said_rule(_thinned(rule, 10.0) | usual.get(rule, {}))) for rule in FULL]
 
 
 def _thinned(rule: str, every_s: float) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from davylamp_alarms.memory import Memory
 from davylamp_alarms.samples import NOT_CURRENT, PLAIN, before_of, write_moves
 from davylamp_alarms.steps import Step, What
 from davylamp_alarms.warning import Bank, Samples, Verdict
+from davylamp_alarms.warning.masks import every, some
 from davylamp_alarms.warning.rule import Levels, among, indices
 from davylamp_alarms.warning.thin import Stretches
 
@@ -195,7 +196,8 @@ def _news(memory: Memory) -> News | None:
     if not fed.n:
         return None
     where = _tight(fed.tag[: fed.n].astype(np.intp))
-    level = (tags.quality[where] >> 8).astype(np.uint8)
+    quality = tags.quality[where]
+    level = (quality >> 8).astype(np.uint8) if some(quality) else np.zeros(fed.n, np.uint8)
     calm = tags.current[where] == PLAIN
     news = _fresh(fed, tags.time_ms[where], tags.value[where], level, calm)
     if news is not None:
@@ -208,17 +210,19 @@ def _fresh(fed: Fed, time_ms: Ints, value: Floats, level: Levels, calm: Bools) -
     """Return the rows whose time is another than they were fed up to; a rule's own clock never goes back."""
     fresh = time_ms != fed.fed_ms[: fed.n]
     places: Places = slice(0, fed.n)
-    if not fresh.all():
+    if not every(fresh):
         places = np.flatnonzero(fresh)
         if not places.size:
             return None
         time_ms, value, level, calm = time_ms[places], value[..., places], level[..., places], calm[places]
     before_ms = fed.fed_ms[places]
     back = time_ms < before_ms
-    if back.any():
+    if some(back):
         fed.ahead_ms[places] += np.where(back, before_ms - time_ms + SET_BACK_MS, 0)
     fed.fed_ms[places] = time_ms
-    samples = Samples(time_ms + fed.ahead_ms[places], value, level, None if calm.all() else ~calm)
+    ahead_ms = fed.ahead_ms[places]
+    own_ms = time_ms + ahead_ms if some(ahead_ms) else time_ms.copy()
+    samples = Samples(own_ms, value, level, None if every(calm) else ~calm)
     _ = samples.clock_ms, samples.latest_ms, samples.plain  # found out once, for all rules that get parts of them
     return News(places, samples)
 
