@@ -74,6 +74,7 @@ class Ingest:
         self._lost_ms: int | None = None
         self._away_told = False
         self._state_ms = now_ms()
+        self._began_ms = _steady_ms()
         self._client = _client(host_id, broker)
         self._receiver: threading.Thread | None = None
         outside = Outside(commits.submit, self._publish, self._pressure, engine_age_ms, reds)
@@ -176,12 +177,16 @@ class Ingest:
         return now_ms
 
     def _pressure(self) -> Pressure:
-        """Return how far behind the cloud is; what still waits for the disk counts as well as what is on it."""
+        """Return how far behind the cloud is; what still waits for the disk counts as well as what is on it.
+
+        What waited while no cloud ran is no lag of this one: it would refuse the first alarms after a long stop.
+        """
         lag, bounds = self._lag(), self._bounds
         waiting = lag.records + self._commits.queued
-        if waiting > FULL * bounds.max_lag_records or lag.ms > FULL * bounds.max_lag_s * 1000:
+        waited_s = min(lag.ms, _steady_ms() - self._began_ms) / 1000
+        if waiting > FULL * bounds.max_lag_records or waited_s > FULL * bounds.max_lag_s:
             return Pressure.FULL
-        behind = waiting > bounds.max_lag_records or lag.ms > bounds.max_lag_s * 1000
+        behind = waiting > bounds.max_lag_records or waited_s > bounds.max_lag_s
         return Pressure.HOLD if behind else Pressure.NONE
 
     def _guarded(self, work: Callable[[], None]) -> None:

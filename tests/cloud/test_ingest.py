@@ -11,7 +11,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from davylamp_cloud.config import BrokerConfig, MonitorConfig
 from davylamp_cloud.ingest import Ingest
-from davylamp_cloud.log import RecordKind
+from davylamp_cloud.intake import Pressure
+from davylamp_cloud.log import NewRecord, RecordKind
 from davylamp_cloud.outcomes import Committed
 from davylamp_wire.decode import decode
 from davylamp_wire.payload import CONFIRM, REBIRTH
@@ -182,6 +183,36 @@ def test_s14_a_monitor_far_behind_stops_confirmations_and_shows_its_lag(
         held.set()
         until(lambda: ingest.status()["pressure"] == "none", "the monitor's return")
         assert host.monitor.status()["lag_records"] <= 1
+
+
+def test_s14_what_waited_while_no_cloud_ran_is_no_lag_of_this_one(tmp_path: Path, mosquitto: Broker) -> None:
+    stopped_ms = utc_ms() - 3_600_000
+    with ingesting(tmp_path, mosquitto) as (host, ingest), stood_still(host) as go_on:
+        host.log.append([NewRecord(RecordKind.CHANGE, b'{"op": "shifts", "shifts_ms": []}', stopped_ms)])
+        assert host.monitor.lag().ms > 3_000_000
+        assert ingest._pressure() is Pressure.NONE
+        ingest._began_ms -= 60_000
+        assert ingest._pressure() is Pressure.FULL, "a minute of this cloud's own it did not get on"
+        go_on.set()
+
+
+@contextmanager
+def stood_still(host: Host) -> Iterator[threading.Event]:
+    """Let the monitor stand still until the event is set."""
+    standing, go_on = threading.Event(), threading.Event()
+
+    def stand_still(_: object) -> None:
+        standing.set()
+        go_on.wait(20)
+
+    staller = threading.Thread(target=host.monitor.look, args=(stand_still,))
+    staller.start()
+    try:
+        assert standing.wait(20)
+        yield go_on
+    finally:
+        go_on.set()
+        staller.join()
 
 
 def test_a_topic_that_is_no_text_does_not_end_the_thread_that_receives(tmp_path: Path) -> None:
