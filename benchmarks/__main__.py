@@ -20,6 +20,7 @@ BENCHMARKS = {
     "beacon": "benchmarks.beacon",
     "cloud": "benchmarks.cloud",
     "latency": "benchmarks.latency",
+    "backlog": "benchmarks.backlog",
     "restart": "benchmarks.restart",
     "performance": "benchmarks.performance",
     "storm": "benchmarks.storm",

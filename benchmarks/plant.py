@@ -2,6 +2,7 @@
 
 It says its ports at once. ``freeze`` stops all values; then it says how many changed readings it has ever served.
 ``count`` says so while they move.
+``silence`` ends all answers; then it says how many readings it has ever served, changed or not.
 ``lift N`` puts device N's first point far above all others and says when, ``lower N`` lets it be.
 """
 
@@ -12,8 +13,10 @@ import sys
 import time
 
 from davylamp_simulators.fleet import Counter
+from davylamp_simulators.line import Line
 from davylamp_simulators.modbus import ModbusServer, Unit
 from davylamp_simulators.registers import Area, Block, Told
+from davylamp_simulators.scenario import LineMode, LineState
 
 LIFTED = 20_000.0
 """Above every other value of a fleet's counter."""
@@ -28,7 +31,7 @@ class Meter:
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
         self._before: dict[int, bytes] = {}
-        self.changed = 0
+        self.changed = self.served = 0
         self.lifted = False
 
     def read(self, area: Area, start: int, count: int) -> bytes | None:
@@ -39,6 +42,7 @@ class Meter:
         if found is not None and found != self._before.get(start):
             self._before[start] = found
             self.changed += count // 2
+        self.served += count // 2 if found is not None else 0
         return found
 
     def block(self, area: Area, start: int, count: int) -> Block:
@@ -54,7 +58,8 @@ async def serve(devices: int, points: int) -> None:
     """Serve until standard input ends."""
     counter = Counter(points)
     meters = [Meter(counter) for _ in range(devices)]
-    servers = [ModbusServer({1: Unit(f"d{n}", meter, None)}) for n, meter in enumerate(meters)]
+    cable = Line()
+    servers = [ModbusServer({1: Unit(f"d{n}", meter, None)}, cable) for n, meter in enumerate(meters)]
     for server in servers:
         await server.start("127.0.0.1", 0)
     _say(ports=[server.port for server in servers])
@@ -67,6 +72,9 @@ async def serve(devices: int, points: int) -> None:
                 moving.cancel()
                 await asyncio.sleep(2.0)  # two scans: whatever moved last has been asked for
                 _say(served=sum(meter.changed for meter in meters))
+            case ["silence"]:
+                cable.move(LineState(mode=LineMode.DEAD), 0.0)
+                _say(served=sum(meter.served for meter in meters))
             case ["lift" | "lower" as what, device]:
                 meters[int(device)].lifted = what == "lift"
                 _say(at_ms=time.time_ns() // 1_000_000)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
+from davylamp_edge.config import GIB
 from davylamp_simulators.stage import toml
 from support.services import Broker, broker, free_port, stop, wait_for_port
 
@@ -153,10 +154,13 @@ class Stage:
         return {**told, "priorities": ["red", "orange", "yellow", "blue"]}, notices
 
 
-def edge_on(site: Stage, places: Sequence[int | str], profile: str, *, driver: str = "modbus") -> tuple[Part, str]:
-    """Start an edge on a plant's devices, all of one profile; return it and its page of counters.
+def edge_config(
+    site: Stage, places: Sequence[int | str], profile: str, *, driver: str = "modbus", max_bytes: int = GIB, **more: Any
+) -> tuple[str, str]:
+    """Write the config of an edge on a plant's devices, all of one profile; return it and its page of counters.
 
-    ``places`` are their ports on this machine, or their whole addresses.
+    ``places`` are their ports on this machine, or their whole addresses; ``max_bytes`` are the journal's, ``more`` are
+    keys of the node.
     """
     profiles = site.folder / "profiles" / "bench"
     profiles.mkdir(parents=True)
@@ -169,13 +173,24 @@ def edge_on(site: Stage, places: Sequence[int | str], profile: str, *, driver: s
     ]
     config = site.write(
         "edge.toml",
-        {"node": "edge-1", "report": "changes", "profiles": str(profiles.parent)},
+        {"node": "edge-1", "report": "changes", "profiles": str(profiles.parent), **more},
         broker={"host": site.broker.host, "port": site.broker.port},
-        journal={"path": str(site.folder / "journal.db")},
+        journal={"path": str(site.folder / "journal.db"), "max_bytes": max_bytes},
         status={"port": port},
         devices=devices,
     )
-    return site.begin("edge", "davylamp_edge", "run", config, sampled=True), f"http://127.0.0.1:{port}/metrics"
+    return config, f"http://127.0.0.1:{port}/metrics"
+
+
+def edge_on(site: Stage, places: Sequence[int | str], profile: str, *, driver: str = "modbus") -> tuple[Part, str]:
+    """Start an edge on a plant's devices, as `edge_config` says; return it and its page of counters."""
+    config, url = edge_config(site, places, profile, driver=driver)
+    return run_edge(site, config), url
+
+
+def run_edge(site: Stage, config: str) -> Part:
+    """Start an edge."""
+    return site.begin("edge", "davylamp_edge", "run", config, sampled=True)
 
 
 def online(url: str) -> bool:

@@ -330,6 +330,7 @@ class Agent:
             unfit=self._unfit,
             in_flight=self.uplink.in_flight,
             resent=self.uplink.resent,
+            backlog_rate=self.uplink.backlog_rate,
             clock_offset_ms=self.uplink.clock.ms,
             clock_wrong=self.boot_clock.wrong,
             certificates=self.uplink.certificates.days(self._now_ms()),

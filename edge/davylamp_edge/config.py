@@ -161,8 +161,8 @@ class EdgeConfig(Section):
     report: Literal["changes", "every"] = "changes"
     one_way: bool = False
     repeats: int = Field(default=3, ge=1, le=100)
-    backlog_rate: float = Field(default=500.0, gt=0)
-    """Records a second sent from the backlog, so that it never crowds out live data."""
+    backlog_rate: float = Field(default=6000.0, gt=0)
+    """Most records (of 512 bytes) a second sent from the backlog; fewer where live data would have to wait for them."""
     status: StatusConfig | None = None
     self_monitoring: SelfMonitoring | None = None
     beacon: BeaconSettings | None = None

@@ -1,4 +1,4 @@
-"""What to send next: live first, then what was lost on the way, then the backlog; bounded, rate limited. Pure.
+"""What to send next: live first, then what was lost on the way, then the backlog; bounded, at a `Pace`. Pure.
 
     offered ─► live ─────────────┐
     resend  ─► fetch ─► ready ───┼─► Send ─► in flight ─► confirmed, or due again
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from davylamp_wire.intervals import Intervals
 
 from davylamp_edge.confirm import forgotten_from
+from davylamp_edge.pace import Pace
 from davylamp_edge.records import JournalClass, Record
 
 GRAVEST_FIRST = tuple(sorted((kind for kind in JournalClass if kind is not JournalClass.CONFIRMED), reverse=True))
@@ -92,16 +93,15 @@ class Pass:
 class Outgoing:
     """The state of one session's sending.
 
-    `rate` is backlog records per second. With `repeats` nobody confirms: a record is settled once it has been sent
-    that often.
+    `rate` is the most backlog records per second. With `repeats` nobody confirms: a record is settled once it has been
+    sent that often.
     """
 
     def __init__(self, rate: float, repeats: int | None = None) -> None:
         self._rate = rate
         self._repeats = repeats
         self._settled: list[int] = []
-        self._tokens = 0.0
-        self._tokens_ms = 0
+        self._pace = Pace(rate)
         self._live: dict[JournalClass, deque[Record]] = {kind: deque() for kind in GRAVEST_FIRST}
         self._live_bytes = 0
         self._flights: dict[int, Flight] = {}
@@ -118,6 +118,11 @@ class Outgoing:
     def in_flight(self) -> int:
         """Records sent and not confirmed."""
         return len(self._flights)
+
+    @property
+    def backlog_rate(self) -> float:
+        """Backlog records a second that the way takes now."""
+        return self._pace.rate
 
     @property
     def live_waits(self) -> bool:
@@ -137,7 +142,7 @@ class Outgoing:
         """Start anew after a birth: everything on disk that is unconfirmed is backlog."""
         self.__init__(self._rate, self._repeats)  # type: ignore[misc]  # a birth forgets everything: the constructor says all of it
         self._confirmed = confirmed
-        self._tokens_ms = now_ms
+        self._pace = Pace(self._rate, now_ms)
         self._born_upto = last_record
         self._walk(0, last_record)
 
@@ -177,7 +182,7 @@ class Outgoing:
         """Leave the journal alone for a second: it could not be read. What was asked for is asked for again."""
         if isinstance(choice, Fetch):
             self._resend.extendleft(reversed(choice.numbers))
-        self._tokens = -self._rate
+        self._pace.pause()
 
     def sent(self, record: Record, now_ms: int) -> None:
         """Note that a record is on its way."""
@@ -203,7 +208,7 @@ class Outgoing:
         settled, self._settled = self._settled, []
         return settled
 
-    def confirm(self, confirmed: Intervals, last_record: int) -> None:
+    def confirm(self, confirmed: Intervals, last_record: int, now_ms: int) -> None:
         """Take the cloud's set: settle what it covers, send again what it passed over, walk again what it forgot.
 
         Records travel and are committed in the order they were sent, so one that was sent before a confirmed one and
@@ -214,20 +219,26 @@ class Outgoing:
         self._confirmed = confirmed
         if forgotten is not None:
             self._walk(forgotten - 1, last_record)
-        self._again(number for number in self._settle(confirmed) if self._flights[number].tries == 1)
+        self._again(number for number in self._settle(confirmed, now_ms) if self._flights[number].tries == 1)
 
-    def _settle(self, confirmed: Intervals) -> list[int]:
+    def _settle(self, confirmed: Intervals, now_ms: int) -> list[int]:
         """Forget what is confirmed; return what was sent before the last of it and is not."""
         waiting: list[int] = []
         lost: list[int] = []
+        youngest_ms: int | None = None
         for number in list(self._flights):
             if confirmed.covers(number):
-                tries = self._flights.pop(number).tries
-                if tries == 1 and number > self._born_upto:
+                flight = self._flights.pop(number)
+                if flight.tries > 1:
+                    continue
+                youngest_ms = flight.due_ms - RESEND_MS
+                if number > self._born_upto:
                     lost += waiting
                     waiting.clear()
             else:
                 waiting.append(number)
+        if youngest_ms is not None:
+            self._pace.confirmed(youngest_ms, now_ms)
         return lost
 
     def _again(self, numbers: Iterable[int]) -> None:
@@ -257,10 +268,8 @@ class Outgoing:
         for queue in self._live.values():
             if queue:
                 return self._send_live(queue)
-        self._refill(now_ms)
-        if self._tokens < 1:
-            more_ms = now_ms + int(1000 * (1 - self._tokens) / self._rate) + 1
-            return Rest(more_ms if self._has_backlog(now_ms) else self._next_due_ms)
+        if wait_ms := self._pace.wait_ms(now_ms):
+            return Rest(now_ms + wait_ms if self._has_backlog(now_ms) else self._next_due_ms)
         return self._choose_backlog(now_ms)
 
     def _send_live(self, queue: deque[Record]) -> Send:
@@ -273,8 +282,9 @@ class Outgoing:
         while self._ready and self._confirmed.covers(self._ready[0].number):
             self._ready.popleft()
         if self._ready:
-            self._tokens -= 1
-            return Send(self._ready.popleft(), historical=True)
+            record = self._ready.popleft()
+            self._pace.spend(record.size)
+            return Send(record, historical=True)
         if self._resend:
             count = min(len(self._resend), READ_LIMIT)
             return Fetch(tuple(self._resend.popleft() for _ in range(count)))
@@ -297,9 +307,3 @@ class Outgoing:
         self._again([number for number, flight in self._flights.items() if flight.due_ms <= now_ms])
         waiting = [flight.due_ms for flight in self._flights.values() if not flight.queued]
         self._next_due_ms = min(waiting, default=None)
-
-    def _refill(self, now_ms: int) -> None:
-        """Give tokens for the time that has passed, a tenth of a second's worth at most."""
-        gained = (now_ms - self._tokens_ms) * self._rate / 1000
-        self._tokens = min(self._tokens + gained, max(1.0, self._rate / 10))
-        self._tokens_ms = now_ms

@@ -49,6 +49,8 @@ class Snapshot:
     unfit: int
     in_flight: int
     resent: int
+    backlog_rate: float
+    """Records a second that the way to the cloud takes now."""
     clock_offset_ms: int | None
     clock_wrong: bool
     certificates: Mapping[str, float]
@@ -191,6 +193,7 @@ def _lines(now: Snapshot) -> Iterator[str]:
         "config_refused": int(bool(now.reloads.mistakes)),
         "uplink_in_flight": now.in_flight,
         "uplink_resent": now.resent,
+        "uplink_backlog_rate": round(now.backlog_rate),
         "uplink_online": int(now.state == "online"),
         **{f"uplink_{name}_total": value for name, value in asdict(now.uplink).items()},
         **{f"local_alarms_{name}": value for name, value in now.local_alarms.items()},

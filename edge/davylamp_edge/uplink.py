@@ -158,6 +158,11 @@ class Uplink:
         return self._outgoing.in_flight
 
     @property
+    def backlog_rate(self) -> float:
+        """Backlog records a second that the way to the cloud takes now."""
+        return self._outgoing.backlog_rate
+
+    @property
     def resent(self) -> int:
         """Records sent again since the last birth."""
         return self._outgoing.resent
@@ -383,7 +388,7 @@ class Uplink:
         self.counters.confirmations += 1
         self._journal.confirm(confirmed)
         if self._session.may_send:
-            self._outgoing.confirm(confirmed, self._journal.last_record)
+            self._outgoing.confirm(confirmed, self._journal.last_record, int(time.monotonic() * 1000))
         if (confirmed.highest or 0) > self._journal.last_record:
             self._move_on_from(confirmed.highest or 0)
         self._tell_deaths()

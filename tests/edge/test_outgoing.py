@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from davylamp_edge.outgoing import RESEND_MS, Fetch, Outgoing, Read, Rest, Send
+from davylamp_edge.pace import FIRST
 from davylamp_edge.records import JournalClass, Record
 from davylamp_wire.intervals import Intervals
+
+NOW = 2_000
+"""When a confirmation comes, where that decides nothing."""
 
 
 def record(number: int, kind: JournalClass = JournalClass.LIVE) -> Record:
@@ -87,10 +91,10 @@ def test_a_record_that_a_confirmation_passed_over_is_sent_again_at_once_and_once
     outgoing = born()
     outgoing.offered([record(n) for n in (1, 2, 3)])
     sendings(outgoing, 0)
-    outgoing.confirm(Intervals.parse("1,3"), 3)
-    outgoing.confirm(Intervals.parse("1,3"), 3)
+    outgoing.confirm(Intervals.parse("1,3"), 3, NOW)
+    outgoing.confirm(Intervals.parse("1,3"), 3, NOW)
     assert sendings(outgoing, 500, [record(2)]) == [(2, True)]
-    outgoing.confirm(Intervals.parse("1,3"), 3)
+    outgoing.confirm(Intervals.parse("1,3"), 3, NOW)
     assert sendings(outgoing, 1000, [record(2)]) == []
 
 
@@ -99,11 +103,11 @@ def test_a_record_that_had_come_before_the_cut_proves_no_loss_of_what_was_sent_a
     outgoing = born(last=3)
     stored = [record(n) for n in (1, 2, 3)]
     assert sendings(outgoing, 1000, stored) == [(1, True), (2, True), (3, True)]
-    outgoing.confirm(Intervals.parse("3"), 3)
+    outgoing.confirm(Intervals.parse("3"), 3, NOW)
     assert sendings(outgoing, 1500, stored) == []
     outgoing.offered([record(4)])
     sendings(outgoing, 2000)
-    outgoing.confirm(Intervals.parse("1,3-4"), 4)
+    outgoing.confirm(Intervals.parse("1,3-4"), 4, NOW)
     assert sendings(outgoing, 2500, stored) == [(2, True)], "the first sending of 4 does prove it"
 
 
@@ -111,7 +115,7 @@ def test_what_was_sent_after_the_newest_confirmed_record_is_not_lost_yet() -> No
     outgoing = born()
     outgoing.offered([record(n) for n in (1, 2, 3)])
     sendings(outgoing, 0)
-    outgoing.confirm(Intervals.parse("1"), 3)
+    outgoing.confirm(Intervals.parse("1"), 3, NOW)
     assert sendings(outgoing, 500, [record(2), record(3)]) == []
 
 
@@ -128,7 +132,7 @@ def test_silence_resends_after_30_s_then_waits_twice_as_long() -> None:
 def test_s27_a_confirmed_set_that_shrinks_sends_what_it_forgot_again() -> None:
     outgoing = born(confirmed="1-10")
     stored = [record(n) for n in range(1, 11)]
-    outgoing.confirm(Intervals.parse("1-6"), 10)
+    outgoing.confirm(Intervals.parse("1-6"), 10, NOW)
     assert sendings(outgoing, 1000, stored[6:]) == [(7, True), (8, True), (9, True), (10, True)]
 
 
@@ -145,7 +149,7 @@ def test_a_full_live_queue_leaves_the_rest_to_a_later_pass() -> None:
     outgoing = born()
     big = [Record(n, "pump", JournalClass.LIVE, n, bytes(1024 * 1024)) for n in range(1, 13)]
     outgoing.offered(big)
-    sent = sendings(outgoing, 1000, big)
+    sent = [each for now_ms in range(1000, RESEND_MS, 500) for each in sendings(outgoing, now_ms, big)]
     assert {number for number, _ in sent} == set(range(1, 13))
     assert sent[0] == (6, False)
     assert (1, True) in sent
@@ -160,12 +164,24 @@ def test_what_the_journal_no_longer_has_is_not_waited_for() -> None:
 
 
 def test_backlog_waits_while_the_cloud_does_not_confirm() -> None:
-    outgoing = born(rate=1e9, last=20_000)
-    stored = [record(n) for n in range(1, 20_001)]
-    sent = len(sendings(outgoing, 1000, stored))
+    outgoing = born(last=6_000)
+    stored = [record(n) for n in range(1, 6_001)]
+    sent = sum(len(sendings(outgoing, now_ms, stored)) for now_ms in range(0, 15_000, 100))
     assert 5_000 <= sent < 5_100
-    outgoing.confirm(Intervals.parse("1-5000"), 20_000)
-    assert len(sendings(outgoing, 2000, [r for r in stored if r.number > 5000])) >= 4_900
+    outgoing.confirm(Intervals.parse("1-5000"), 6_000, 15_000)
+    assert sendings(outgoing, 15_100, stored[5_000:])
+
+
+def test_the_backlog_goes_faster_only_while_confirmations_come_soon() -> None:
+    outgoing = born(last=1)
+    sendings(outgoing, 1000, [record(1)])
+    outgoing.confirm(Intervals.parse("1"), 1, 1050)
+    faster = outgoing.backlog_rate
+    outgoing.offered([record(2)])
+    sendings(outgoing, 2000)
+    outgoing.confirm(Intervals.parse("1-2"), 2, 3000)
+    assert faster > FIRST
+    assert outgoing.backlog_rate == faster / 2
 
 
 def test_a_one_way_link_sends_each_record_so_often_and_settles_it() -> None:
