@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import pytest
+from davylamp_cloud import intake
+from davylamp_cloud.app import App
+from davylamp_cloud.config import BrokerConfig, CloudConfig, HttpConfig
 from davylamp_cloud.intake import WORD_MS
 from davylamp_cloud.reds import Reds
 from davylamp_wire.payload import RED, decode
 from davylamp_wire.red import decode_reds
+from support.cloud_process import JournalingEdge, until
 from support.host import Host, host
+from support.services import Broker
 from support.speaker import Speaker, gas_point, limit
 
 GAS = "park/edge-1/store/gas"
@@ -50,3 +56,24 @@ def test_s28_a_red_is_told_to_the_edges_of_its_hazard_source_until_it_is_over_ac
         running.hear(first.data([0.1]))
         running.settle()
         assert told(running) == {"edge-1": {}, "edge-2": {}, "edge-3": {}}
+
+
+def test_s28_a_real_edge_hears_from_the_real_cloud_of_a_red_that_it_does_not_decide(
+    tmp_path: Path, mosquitto: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "WORD_MS", 100)
+    app = App(
+        CloudConfig(data_dir=tmp_path / "cloud", broker=BrokerConfig(port=mosquitto.port), http=HttpConfig(port=0))
+    )
+    app.start()
+    edge = JournalingEdge(tmp_path, mosquitto)
+    try:
+        until(lambda: edge.uplink.engine.moved_s is not None, "a word of the engine")
+        assert edge.uplink.engine.reds == {}
+        edge.read(cl2_1=9.0)
+        until(lambda: any(alarm.endswith("/cl2_1#L2") for alarm in edge.uplink.engine.reds), "the red")
+        edge.read(cl2_1=0.0)
+        until(lambda: edge.all_confirmed(), "the return")
+    finally:
+        edge.close()
+        app.stop()
