@@ -154,7 +154,7 @@ class Warner:
 
     def fail(self, error: Exception) -> None:
         """Leave the rule out: its columns may be half written, and what stands goes on standing (SAFETY S4)."""
-        self.failure, self.bank = f"{self.rule}: {error}"[:400], None
+        self.failure, self.bank = (str(error) or repr(error))[:400], None
 
     def add(self, tags: Indices) -> None:
         """Add rows with an empty memory."""
@@ -322,9 +322,13 @@ class Early:
                 rows, state = warner.members.find(tags[mine]), warner.bank.state
                 state.high[rows], state.low[rows] = high[mine], low[mine]
 
-    def failures(self) -> tuple[str, ...]:
-        """Return what each rule that is left out failed by."""
-        return tuple(warner.failure for warner in self if warner.failure)
+    def failures(self) -> dict[str, str]:
+        """Return what each rule that is left out somewhere failed by."""
+        found: dict[str, str] = {}
+        for warner in self:
+            if warner.failure:
+                found[warner.rule] = "; ".join(filter(None, (found.get(warner.rule), warner.failure)))
+        return found
 
     def look_again(self) -> None:
         """Have each warner see anew where its rows lie, and which of its alarms are at rest."""

@@ -162,8 +162,8 @@ class Engine:
         """Return by how much the host's clock was set at the last tick, and by how much it is behind most edges."""
         return self._memory.clock.jump_ms, host_error_ms(self._memory)
 
-    def failures(self) -> tuple[str, ...]:
-        """Return what each statistical rule that is left out failed by (SAFETY S14)."""
+    def failures(self) -> dict[str, str]:
+        """Return what each statistical rule that is left out somewhere failed by (SAFETY S14)."""
         return self._memory.early.failures()
 
     def groups(self) -> dict[str, GroupDef]:

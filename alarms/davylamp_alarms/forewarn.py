@@ -309,7 +309,7 @@ def ahead_of(memory: Memory, warner: Warner, tags: Indices) -> Ints:
 
 def _tell(memory: Memory, kind: Kind, seq: int, tag: int, row: int, index: int, moves: Moves, seen: Evidence) -> Step:
     column = memory.layout.tags
-    said = (float(column.value[tag]), int(column.quality[tag]), not bool(seen.live[index]))
+    said = (float(column.value[tag]), int(column.quality[tag]))
     if moves.cleared[index]:
         return Step(seq, tag, KIND_NUMBER[kind], What.CLEARED, int(seen.time_ms[index]), None, *said)
     raised_ms, due_ms = int(moves.raised_ms[index]), None

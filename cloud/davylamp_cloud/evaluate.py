@@ -17,6 +17,7 @@ from davylamp_alarms.engine import Engine
 from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.persons import actor_of
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
+from davylamp_alarms.warning import RULES
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.acts import AUDITED, HIDING, Act, act_of, command_of, subject_of
@@ -320,10 +321,13 @@ class Evaluator:
 
     def _failing(self, record: Record) -> list[Transition]:
         """Say which statistical rules are left out because they failed (SAFETY S14)."""
-        failures = self.engine.failures()
-        if not failures and self.engine.definition(system_alarm_id(RULE)) is None:
-            return []
-        return self._report(record, {"name": RULE, "active": bool(failures), "comment": "; ".join(failures)[:500]})
+        failures, told = self.engine.failures(), list[Transition]()
+        for rule in RULES:
+            name = f"{RULE}-{rule}"
+            if rule in failures or self.engine.definition(system_alarm_id(name)) is not None:
+                said = {"name": name, "active": rule in failures, "comment": failures.get(rule, "")[:500]}
+                told += self._report(record, said)
+        return told
 
     def _command(self, record: Record, work: Work) -> None:
         command = command_of(record.body)

@@ -57,7 +57,7 @@ LATCHED = frozenset({ASIDE, LISTENER, HOST_CLOCK})
 
 
 RULE = "statistical-rule"
-"""Name of the alarm that statistical rules failed and are left out (SAFETY S14); it ends when all of them work."""
+"""Begins the name of the alarm that a statistical rule failed and is left out (SAFETY S14); it ends when it works."""
 
 REVIEW_LATE = "break-glass-review"
 """Name of the alarm that nobody reviewed in time what one person did alone (SAFETY S15)."""

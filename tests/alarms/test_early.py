@@ -168,12 +168,12 @@ def test_s14_a_rule_that_fails_is_left_out_and_named_and_nothing_else_is_silent(
         site = plant(TREND, RATE)
         told = fill(site, 40, 0.5, 110)
         assert events(told) == ["RATE raised B", "TREND raised B", "H raised B", "HH raised B"]
-        assert site.engine.failures() == ("rate: no such number",)
+        assert site.engine.failures() == {"rate": "no such number"}
         assert site.letters()["RATE"] == "B", "what stood goes on standing"
         site.restart(1)
-        assert site.engine.failures() == ("rate: no such number",)
+        assert site.engine.failures() == {"rate": "no such number"}
         site.engine.begin_run(site.seq, "b")
-        assert site.engine.failures() == ()
+        assert site.engine.failures() == {}
         fill(site, 5, 0, 2)
         assert "RATE" not in site.letters() or site.letters()["RATE"] == "D"
     finally:
@@ -183,11 +183,17 @@ def test_s14_a_rule_that_fails_is_left_out_and_named_and_nothing_else_is_silent(
 def test_s14_settings_that_no_rule_takes_fail_alone() -> None:
     site = Plant([LEVEL, OTHER], [HH, H, RATE, warning(OTHER, 1, Kind.RATE, {"window_s": 3, "limit": -60})])
     assert events(fill(site, 0, 2.0, 6)) == ["RATE raised B"]
-    (failure,) = site.engine.failures()
-    assert "limit" in failure
+    assert "limit" in site.engine.failures()["rate"]
     mended = warning(OTHER, 1, Kind.RATE, {"window_s": 3, "limit": 60})
     site.edit(mended, by="li")
-    assert site.engine.failures() == ()
+    assert site.engine.failures() == {}
+
+
+def test_a_doubtful_value_warns_and_is_not_told_as_backlog() -> None:
+    site = plant(RATE)
+    told = fill(site, 0, 2.0, 6, quality=uncertain(Reason.CLOCK))
+    assert events(told) == ["RATE raised B"]
+    assert not told[0].late
 
 
 def test_tags_of_one_profile_share_their_rows_and_rows_are_found_wherever_tags_came_in() -> None:

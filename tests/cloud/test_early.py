@@ -128,7 +128,8 @@ def test_s14_a_rule_set_wrongly_is_an_alarm_of_its_own_and_blinds_nothing(tmp_pa
         fill(running, edge, 4.0, 0.1, 60)
         assert {"TREND raised B", "H raised B", "HH raised B", "SYSTEM raised B"} <= set(running.events())
         (said,) = told(running, "SYSTEM")
-        assert said["alarm_id"].endswith("@statistical-rule")
+        assert said["alarm_id"].endswith("@statistical-rule-rate")
+        assert "limit alarms are not affected" in said["consequence"]["en"]
         assert "window_s" in said["comment"]
 
 

@@ -21,7 +21,8 @@ def general(kind: Kind, point: PointKind = PointKind.PROCESS, name: str = "") ->
     if kind in LIMIT_KINDS:
         return LIMITS[point][kind]
     if kind is Kind.SYSTEM:
-        return SYSTEM.get(name, SYSTEM_DEFAULT)
+        own = "statistical-rule" if name.startswith("statistical-rule-") else name
+        return SYSTEM.get(own, SYSTEM_DEFAULT)
     return KINDS[kind]
 
 
