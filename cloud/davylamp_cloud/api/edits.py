@@ -23,6 +23,7 @@ from davylamp_cloud.api.edit_bodies import (
     DifferenceView,
     EditLimits,
     EditPreviewView,
+    FindingView,
     LimitsView,
     TouchedView,
     Verify,
@@ -90,6 +91,12 @@ def limits_view(parts: Parts, entry: Entry) -> LimitsView:
     row, settings = in_force(parts, entry)
     who = (entry.index, entry.tag, entry.name, entry.plant_tag, entry.hazard_source, entry.unit)
     return LimitsView(*who, int(row["version"]), str(row["accepted_by"]), dict(settings.limits), settings.local)
+
+
+def findings_in_force(parts: Parts, entry: Entry) -> list[FindingView]:
+    """Return what is odd about a tag's limits as they are in force."""
+    _, settings = in_force(parts, entry)
+    return shown(point_in_force(parts, entry, settings), settings.limits)
 
 
 def edit_said(parts: Parts, actor: Actor, entry: Entry, body: WantedLimits) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from davylamp_cloud.api.edits import (
     Index,
     edited,
     entry_at,
+    findings_in_force,
     limits_view,
     previewed_limits,
     verified,
@@ -90,10 +91,15 @@ async def decide(
 @router.get("/console/tags/{index}/limits", response_class=HTMLResponse)
 def limits_dialog(request: Request, parts: CloudParts, actor: Editor, index: Index) -> HTMLResponse:
     """Show the limits of a tag, to be edited."""
-    shown = limits_view(parts, entry_at(parts, actor, index))
-    absent = [str(kind) for kind in LimitKind if kind not in shown.limits]
-    reader = reader_of(request, parts)
-    html = reader.render("parts/limits.html", tag=shown, absent=absent, priorities=[p.word for p in Priority])
+    entry = entry_at(parts, actor, index)
+    tag = limits_view(parts, entry)
+    values = {
+        "tag": tag,
+        "absent": [str(kind) for kind in LimitKind if kind not in tag.limits],
+        "priorities": [priority.word for priority in Priority],
+        "findings": findings_in_force(parts, entry),
+    }
+    html = reader_of(request, parts).render("parts/limits.html", **values)
     return HTMLResponse(html)
 
 

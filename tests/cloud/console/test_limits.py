@@ -106,6 +106,7 @@ def test_the_linter_refuses_what_cannot_work_and_shows_what_is_odd_before_saving
     words = WORDS[locale]
     page = sign_in(room, chromium, "li", locale)
     edit(page, "0.9", words)
+    expect(page.locator("form.limits > .odd")).to_contain_text(shown)
     expect(page.locator("#edit-preview .odd")).to_contain_text(shown)
     expect(page.get_by_role("button", name=words["save"])).to_have_count(1)
     page.locator("[name='L1.value']").fill("0")
