@@ -18,6 +18,7 @@ from davylamp_alarms.backtest.run import run as run_engine
 from davylamp_alarms.backtest.ticks import with_ticks
 from davylamp_alarms.batch import Batch, Floats
 from davylamp_cloud.backtest import csv_wide
+from davylamp_cloud.backtest.answer import Answer
 from davylamp_cloud.backtest.csv_file import Doubts, Span, look_at
 from davylamp_cloud.backtest.csv_trial import AskedOfCsv, over_csv
 from davylamp_cloud.backtest.plant import Column, register_of
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 TAGS, SECONDS, TARGET = 1_000, 1_800, 1_000.0
 START_S = 1_760_000_000
+BEGINNING_S = 60
 UPSET_S, UPSET_OVER_S, ONE_IN = 600, 60, 50
 
 
@@ -47,18 +49,28 @@ def run(tags: int = TAGS, seconds: int = SECONDS) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plant.csv"
         _write(path, tags, seconds)
-        before, after = _rules(80.0), _rules(85.0)
-        spent_s, answer = _cpu_s(lambda: over_csv(AskedOfCsv(path, UTC, Span(), after, before), lambda done: None))
-        report.add(at_least(f"{tags:,} tags: real time", seconds / spent_s, "times faster", TARGET))
+        begin_s, _ = _cpu_s(lambda: _whole(path, BEGINNING_S))
+        spent_s, answer = _cpu_s(lambda: _whole(path, seconds))
+        ratio = (seconds - BEGINNING_S) / (spent_s - begin_s)
+        report.add(at_least(f"{tags:,} tags: real time", ratio, "times faster", TARGET))
+        report.add(Figure(f"before that: rules, engines, the first {BEGINNING_S} s", begin_s, "s"))
+        report.add(Figure("both together", seconds / spent_s, "times faster"))
         report.add(Figure("alarms before", len(answer.trial.before.spans), "times"))
         report.add(Figure("alarms after", len(answer.trial.after.spans), "times"))
-        read_s, batches = _cpu_s(lambda: list(_batches(path, tags)))
-        report.add(Figure("reading the file alone", seconds / read_s, "times faster"))
-        register = register_of([Column(_name(tag), 1.0) for tag in range(tags)], after)
+        part = min(seconds, SECONDS)  # held in memory
+        read_s, batches = _cpu_s(lambda: list(_batches(path, tags, part)))
+        report.add(Figure("reading the file alone", part / read_s, "times faster"))
+        register = register_of([Column(_name(tag), 1.0) for tag in range(tags)], _rules(85.0))
         engine_s, _ = _cpu_s(lambda: list(run_engine(register, with_ticks(["csv/csv"], iter(batches)))))
-        report.add(Figure("one engine alone", seconds / engine_s, "times faster"))
+        report.add(Figure("one engine alone", part / engine_s, "times faster"))
     report.notes.append(f"{seconds:,} s of the plant; the machine was {machine.busy():.0f} % busy")
     return report
+
+
+def _whole(path: Path, seconds: int) -> Answer:
+    """Do a whole backtest of the first so many seconds."""
+    span = Span(None, (START_S + seconds) * 1000)
+    return over_csv(AskedOfCsv(path, UTC, span, _rules(85.0), _rules(80.0)), lambda done: None)
 
 
 def _cpu_s(step: Callable[[], T]) -> tuple[float, T]:
@@ -67,7 +79,7 @@ def _cpu_s(step: Callable[[], T]) -> tuple[float, T]:
     return time.process_time() - start_s, found
 
 
-def _batches(path: Path, tags: int) -> Iterator[Batch]:
+def _batches(path: Path, tags: int, seconds: int) -> Iterator[Batch]:
     return csv_wide.moments(
         look_at(path, UTC), [_name(tag) for tag in range(tags)], Span(), lambda done: None, Doubts()
     )

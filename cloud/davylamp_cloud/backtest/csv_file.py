@@ -8,10 +8,11 @@ wide: time,LT-1101,PT-1102        long: time,tag,value,quality
 
 import csv
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -73,31 +74,52 @@ class CsvFile:
         with self.path.open(encoding=self.encoding, newline="") as file:
             found = csv.reader(file, delimiter=self.delimiter)
             next(found)
-            yield CsvRows(self, file, found, self.path.stat().st_size)
+            yield CsvRows(self, file, found, self.path.stat().st_size, found.line_num)
 
 
 @dataclass(slots=True)
 class CsvRows:
-    """The lines of an open file; what went wrong with one names it."""
+    """The lines of an open file; what went wrong with one names it. `line` is the number of the one read last."""
 
     of: CsvFile
     file: TextIO
     lines: Any  # csv.reader's type has no public name
     size: int
+    line: int
     last: tuple[str, int] = ("", 0)
 
     def __iter__(self) -> Iterator[list[str]]:
         """Yield each line with as many cells as the header has; empty lines are none."""
+        yield from self._rows(self.lines, 0)
+
+    def blocks(self, lines: int) -> Iterator[list[str]]:
+        """Yield lines as they are written, so many at a time; none of a cell that goes over several is cut off."""
+        try:
+            while block := list(islice(self.file, lines)):
+                while sum(line.count('"') for line in block) % 2 and (more := self.file.readline()):
+                    block.append(more)
+                before = self.line
+                yield block
+                self.line = before + len(block)
+        except UnicodeDecodeError as error:
+            raise self._unreadable(error) from None
+
+    def rows_in(self, block: Iterable[str]) -> Iterator[list[str]]:
+        """Yield each line of a block with as many cells as the header has; empty lines are none."""
+        yield from self._rows(csv.reader(block, delimiter=self.of.delimiter), self.line)
+
+    def _rows(self, lines: Any, before: int) -> Iterator[list[str]]:
         cells = len(self.of.header)
         try:
-            for row in self.lines:
+            for row in lines:
+                self.line = before + lines.line_num
                 if len(row) != cells:
                     if not row:
                         continue
                     raise self.mistake(f"has {len(row)} cells, the header has {cells}; mend the line, or the header")
                 yield row
         except (csv.Error, UnicodeDecodeError) as error:
-            raise self.mistake(f"cannot be read ({error}); save the file as UTF-8, one reading or row a line") from None
+            raise self._unreadable(error) from None
 
     def time(self, cell: str) -> int:
         """Return a time; the same text as before is not read again."""
@@ -120,10 +142,8 @@ class CsvRows:
         """Return what is wrong with the line read last."""
         return ConfigError([f"{self.of.path}: line {self.line}: {what}"])
 
-    @property
-    def line(self) -> int:
-        """Number of the line read last."""
-        return int(self.lines.line_num)
+    def _unreadable(self, error: Exception) -> ConfigError:
+        return self.mistake(f"cannot be read ({error}); save the file as UTF-8, one reading or row a line")
 
 
 @dataclass(slots=True)
@@ -158,6 +178,8 @@ def look_at(path: Path, zone: tzinfo) -> CsvFile:
     if len(header) < 2:
         way = "write a header: time and one column per tag, or time,tag,value and if need be quality"
         raise ConfigError([f"{path}: line 1: names no tags; {way}"])
+    if twice := [name for place, name in enumerate(header) if name in header[:place]]:
+        raise ConfigError([f"{path}: line 1: names {twice[0]!r} twice; give each column a name of its own"])
     return CsvFile(path, zone, encoding, delimiter, header)
 
 

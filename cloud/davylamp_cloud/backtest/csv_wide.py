@@ -1,8 +1,8 @@
 """The wide CSV: a row a moment, a column a tag. It is read as it goes, and never held whole."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from operator import itemgetter
 
 import numpy as np
 from davylamp_alarms.batch import Batch, Codes, Floats, Indices
@@ -15,8 +15,8 @@ from davylamp_cloud.backtest.periods import period_s
 FIRST_ROWS = 200
 """So many rows tell how often a tag reports."""
 
-TOLD_EACH = 64
-Pick = Callable[[list[str]], Sequence[str]]
+BLOCK = 64
+"""Lines that are turned into numbers together."""
 
 
 def names(file: CsvFile) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def periods_s(file: CsvFile, span: Span) -> list[float]:
     """Return how far apart the readings of each tag usually are."""
     times: list[list[int]] = [[] for _ in names(file)]
     with file.rows() as rows:
-        for at_ms, row in islice(_wanted(rows, span), FIRST_ROWS):
+        for at_ms, row in islice(_timed(rows, span), FIRST_ROWS):
             for place, cell in enumerate(row[1:]):
                 if cell:
                     times[place].append(at_ms)
@@ -41,44 +41,79 @@ def moments(file: CsvFile, tags: Sequence[str], span: Span, told: Progress, doub
     Raises:
         ConfigError: A line cannot be read, or its time lies before that of the line above it.
     """
-    pick = _picker([file.header.index(tag, 1) for tag in tags])
+    places = [file.header.index(tag, 1) for tag in tags]
     numbers, good = np.arange(len(tags), dtype=np.int32), np.full(len(tags), GOOD, np.uint16)
     with file.rows() as rows:
-        for count, (at_ms, row) in enumerate(_wanted(rows, span)):
-            cells = pick(row)
-            try:
-                value = np.fromiter(map(float, cells), np.float64, len(tags))
-                plain = bool(np.isfinite(value).all())
-            except ValueError:
-                plain = False
-            if plain:
-                yield _batch(at_ms, numbers, value, good)
-            elif (found := _careful(cells, tags, rows.line, at_ms, doubts)) is not None:
-                yield found
-            if count % TOLD_EACH == 0:
-                told(rows.done)
+        order = _Order(rows)
+        for block in rows.blocks(BLOCK):
+            told(rows.done)
+            values = _numbers_in(block, file, places)
+            found: Iterator[tuple[str, Floats | list[str]]]
+            if values is None:
+                found = ((row[0], [row[place] for place in places]) for row in rows.rows_in(block))
+            else:
+                found = zip(_times_in(rows, block), values, strict=True)
+            for cell, row in found:
+                at_ms = order.time(cell)
+                if span.after(at_ms):
+                    return
+                if not span.has(at_ms):
+                    continue
+                if isinstance(row, list):
+                    batch = _careful(row, tags, rows.line, at_ms, doubts)
+                    if batch is not None:
+                        yield batch
+                else:
+                    yield _batch(at_ms, numbers, row, good)
 
 
-def _wanted(rows: CsvRows, span: Span) -> Iterator[tuple[int, list[str]]]:
-    before_ms, before = None, ""
+@dataclass(slots=True)
+class _Order:
+    """Reads times, each of which must not lie before the last."""
+
+    rows: CsvRows
+    before_ms: int | None = None
+    before: str = ""
+
+    def time(self, cell: str) -> int:
+        at_ms = self.rows.time(cell)
+        if self.before_ms is not None and at_ms < self.before_ms:
+            raise self.rows.mistake(f"{cell} comes after {self.before}; sort the lines by time, the oldest first")
+        self.before_ms, self.before = at_ms, cell
+        return at_ms
+
+
+def _numbers_in(block: Sequence[str], file: CsvFile, places: Sequence[int]) -> Floats | None:
+    """Return some columns of lines in which each cell is a plain number; None where one is not, or a line is odd.
+
+    This is most of most files, and three times faster than cell by cell.
+    """
+    between = len(file.header) - 1
+    if any('"' in line or line.count(file.delimiter) != between for line in block):
+        return None
+    try:
+        found = np.loadtxt(block, delimiter=file.delimiter, usecols=places, comments=None, ndmin=2)
+    except ValueError:
+        return None
+    return found if len(found) == len(block) and bool(np.isfinite(found).all()) else None
+
+
+def _times_in(rows: CsvRows, block: Sequence[str]) -> Iterator[str]:
+    """Yield the time of each line, and count the lines."""
+    for line in block:
+        rows.line += 1
+        yield line[: line.index(rows.of.delimiter)]
+
+
+def _timed(rows: CsvRows, span: Span) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a span with their times."""
+    order = _Order(rows)
     for row in rows:
-        at_ms = rows.time(row[0])
-        if before_ms is not None and at_ms < before_ms:
-            raise rows.mistake(f"{row[0]} comes after {before}; sort the lines by time, the oldest first")
-        before_ms, before = at_ms, row[0]
+        at_ms = order.time(row[0])
         if span.after(at_ms):
             return
         if span.has(at_ms):
             yield at_ms, row
-
-
-def _picker(places: list[int]) -> Pick:
-    if len(places) == 1:
-        place = places[0]
-        return lambda row: (row[place],)
-    if places == list(range(1, len(places) + 1)):
-        return lambda row: row[1 : len(places) + 1]
-    return itemgetter(*places)
 
 
 def _careful(cells: Sequence[str], tags: Sequence[str], line: int, at_ms: int, doubts: Doubts) -> Batch | None:

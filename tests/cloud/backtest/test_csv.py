@@ -79,6 +79,12 @@ def test_the_long_form_in_any_order_says_the_same(tmp_path: Path, capsys: pytest
     assert {**one, "origin": ""} == {**other, "origin": ""}
 
 
+def test_cell_by_cell_says_the_same_as_block_by_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = answered(capsys, wide(tmp_path, RAMP * 3))
+    assert quick == answered(capsys, wide(tmp_path, [f'"{value}"' for value in RAMP * 3]))
+    assert quick == answered(capsys, wide(tmp_path, [f" {value}.0 " for value in RAMP * 3]))
+
+
 def test_the_backtest_is_the_live_engine(tmp_path: Path) -> None:
     """The same readings and ticks, given to an engine as the cloud's monitor gives them, make the same transitions."""
     register = register_of([Column("LT-1101", 1.0)], load_rules(written(tmp_path, "old.toml", OLD)))
@@ -153,6 +159,9 @@ def test_a_wrong_rule_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("text", "words"),
     [
         ("LT-1101\n", "names no tags; write a header"),
+        ("time,LT-1101,LT-1101\n2026-11-02,1,1\n", "line 1: names 'LT-1101' twice"),
+        ("time,LT-1101\n1760000000,1\n1760000001,2\n\nlater,3\n", "line 5: 'later' is no time"),
+        ('time,"LT\n1101"\n1760000000,1\nlater,3\n', "line 4: 'later' is no time"),
         ("time,LT-1101\nyesterday,1\n", "line 2: 'yesterday' is no time"),
         ("time,LT-1101\n2026-11-01T00:00:00,1,2\n", "line 2: has 3 cells, the header has 2"),
         ("time,LT-1101\n2026-11-02,1\n2026-11-01,1\n", "line 3: 2026-11-01 comes after 2026-11-02"),
