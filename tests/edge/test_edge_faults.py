@@ -227,6 +227,8 @@ async def test_s26_kills_at_random_moments_lose_nothing(tmp_path: Path, mosquitt
                     edge.kill()
                     edge.start()
             highest = host.stored.highest or 0
+            # The last life has begun: until it listens for a signal, one just ends it.
+            await came(host, lambda: (host.stored.highest or 0) > highest, "a record of the last life")
             await asyncio.to_thread(host.wait, lambda: not host.stored.missing(1, highest), "every number", 60.0)
             assert await edge.terminate() == 0
         plant.cancel()
