@@ -139,8 +139,8 @@ def ramp(start: float, slope: float, tag: int) -> list[tuple[str, Any]]:
 
 
 ramps = st.builds(ramp, st.sampled_from([20.0, 55.0, 70.0]), st.sampled_from([-4.0, 0.0, 1.5, 4.0]), st.integers(0, 1))
-logs = st.lists(st.one_of(records.map(lambda record: [record]), ramps), min_size=1, max_size=30).map(
-    lambda parts: [record for part in parts for record in part][:150]
+logs = st.lists(st.one_of(records.map(lambda record: [record]), ramps), min_size=1, max_size=25).map(
+    lambda parts: [record for part in parts for record in part][:70]
 )
 
 
@@ -243,7 +243,7 @@ class Run:
 
 
 @settings(max_examples=200, deadline=None)
-@given(logs, st.sets(st.integers(0, 150)), st.sets(st.integers(0, 150), max_size=4))
+@given(logs, st.sets(st.integers(0, 70)), st.sets(st.integers(0, 70), max_size=4))
 def test_cuts_and_restarts_change_nothing(log: list[tuple[str, Any]], cuts: set[int], saves: set[int]) -> None:
     one = Run(Engine(REGISTER))
     whole = one.play(log, set(), set())

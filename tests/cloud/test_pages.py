@@ -17,7 +17,7 @@ from davylamp_cloud.store import schema
 from sqlalchemy import select
 from support.duty_room import DutyRoom, duty_room
 from support.host import host
-from support.speaker import Speaker, gas_point, group
+from support.speaker import SOURCE, Speaker, gas_point, group
 
 DOCS = Path(__file__).parents[2] / "docs"
 WEBHOOKS = (DOCS / "webhooks.md").read_text(encoding="utf-8")
@@ -43,12 +43,17 @@ def cell(page: str, row: str) -> set[str]:
 
 def test_the_page_for_regulators_names_every_field_of_a_notice_and_no_other(tmp_path: Path) -> None:
     with host(tmp_path, receivers=[REGULATOR]) as running:
-        edge = Speaker(now_ms=running.now_ms)
-        running.hear(*edge.birth(), edge.data([5.0]))
-        running.settle()
-        sent = json.loads(running.state.rows(select(schema.OUTBOX))[0]["body"])
-    assert sent.keys() == {"type", "timestamp", "data"}
-    assert named(rows(WEBHOOKS, "| field | is |")) == sent["data"].keys()
+        edge = Speaker(now_ms=running.now_ms, points={"gas": gas_point(warnings={"rate": RATE})})
+        running.hear(*edge.birth())
+        for value in (0.1, 0.4, 0.7, 5.0):
+            edge.now_ms = running.now_ms = running.now_ms + 1000
+            running.hear(edge.data([value]))
+            running.settle()
+        warned, limit = (json.loads(row["body"]) for row in running.state.rows(select(schema.OUTBOX))[:2])
+    assert limit.keys() == {"type", "timestamp", "data"}
+    fields = named(rows(WEBHOOKS, "| field | is |"))
+    assert fields == warned["data"].keys()
+    assert fields - {"forecast", "evidence"} == limit["data"].keys()
 
 
 def test_the_page_for_regulators_names_every_field_of_a_sign_of_life_and_no_other() -> None:
@@ -59,6 +64,9 @@ def test_the_page_for_regulators_names_every_field_of_a_sign_of_life_and_no_othe
 def test_the_page_for_regulators_names_every_event_and_every_reason_to_hide() -> None:
     assert cell(WEBHOOKS, "event") == set(Event)
     assert cell(WEBHOOKS, "suppressions") == set(Suppression)
+
+
+RATE = {"settings": {"window_s": 1, "limit": 10}, "priority": "orange", "source": SOURCE}
 
 
 @pytest.fixture
