@@ -101,11 +101,16 @@ def _wide(file: CsvFile, span: Span, told: Progress, met: Met) -> tuple[list[Col
 
 
 def _meant(columns: Sequence[Column], *of: Rules) -> list[Column]:
-    """Return the columns that any rule is about; a pattern that means none is a mistake."""
+    """Return the columns that any rule is about or looks at; a pattern that means none is a mistake."""
     names = [(column.name, column.tag_id) for column in columns]
     if mistakes := [line for rules in of for line in unmatched(rules, names)]:
         raise ConfigError(mistakes)
-    return [column for column in columns if any(rules.of(column.name, column.tag_id) for rules in of)]
+    inputs = frozenset[str]().union(*(rules.inputs for rules in of))
+    return [column for column in columns if _is_meant(column, of) or inputs.intersection((column.name, column.tag_id))]
+
+
+def _is_meant(column: Column, of: Sequence[Rules]) -> bool:
+    return any(rules.of(column.name, column.tag_id) for rules in of)
 
 
 def _names(columns: Sequence[Column]) -> list[str]:

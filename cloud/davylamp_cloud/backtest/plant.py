@@ -7,7 +7,8 @@ from typing import Any
 from davylamp_alarms.definition import AlarmDef, Register, TagDef
 from davylamp_wire.config import ConfigError
 
-from davylamp_cloud.backtest.rules import FIXED, Rule, Rules, limits_with, sound_point
+from davylamp_cloud.backtest.overlay import Guards, guards_under, sound_point
+from davylamp_cloud.backtest.rules import FIXED, Rule, Rules
 from davylamp_cloud.settings import Settings, alarm_defs, settings_of, tag_def, templates_of
 
 POSITION = "csv"
@@ -66,8 +67,8 @@ def _settings(column: Column, rules: Rules) -> Settings:
     said = [rule for _, rule in rules.of(column.name, column.tag_id)]
     where = f"{rules.origin}: {column.name}"
     fixed = _fixed(said)
-    limits = limits_with({}, said, where)
-    point = sound_point({"zh": column.name, "en": column.name, "unit": "", **fixed}, limits, where)
+    guards = guards_under(Guards(), said, where)
+    point = sound_point({"zh": column.name, "en": column.name, "unit": "", **fixed}, guards, where)
     settings = settings_of(point, SOURCE)
     if point.max_silence_s is not None or settings.silence_s >= column.period_s:
         return settings

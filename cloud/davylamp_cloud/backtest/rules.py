@@ -5,28 +5,24 @@
 kind = "process"               # what a profile's point says: kind, unit, gas, range, max_silence_s
 range = [0.0, 20.0]
 limits.H = { value = 16.0, deadband = 0.2, on_delay_s = 5 }
-without = ["HH"]               # limits that go
+warnings.rate.settings = { window_s = 60, limit = 2.0 }
+without = ["HH", "trend"]      # limits and statistical rules that go
 ```
 
-Of a limit that is there already, only the keys that are given change. Where several patterns mean a tag, they hold in
+Of what is there already, only the keys that are given change. Where several patterns mean a tag, they hold in
 the order of the file, the last one last.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from davylamp_wire.config import ConfigError, Section, parse, read_toml
-from davylamp_wire.finding import below
-from davylamp_wire.lint import unworkable
-from davylamp_wire.profile import Limit, LimitKind, Point, Priority, Source, Text
+from davylamp_wire.profile import LimitKind, Priority, Source, Text
 from pydantic import Field
-
-TRIED: Mapping[str, str] = {"standard": "backtest", "basis": "proposal"}
-"""The source of a limit that is only tried. One that goes into force needs its own (SAFETY S30)."""
 
 FIXED = ("kind", "unit", "gas", "range", "max_silence_s")
 """What a tag keeps for life: only a CSV, which knows nothing of its tags, is told."""
@@ -48,6 +44,22 @@ class TriedLimit(Section):
     respond_s: float | None = Field(default=None, gt=0)
 
 
+class TriedWarning(Section):
+    """A profile's statistical rule, of which nothing needs to be said but what is different."""
+
+    settings: dict[str, float | str] | None = None
+    inputs: tuple[str, ...] | None = None
+    towards: tuple[LimitKind, ...] | None = None
+    on_delay_s: float | None = Field(default=None, ge=0)
+    off_delay_s: float | None = Field(default=None, ge=0)
+    priority: Priority | None = None
+    action: Text | None = None
+    source: Source | None = None
+    cause: Text | None = None
+    consequence: Text | None = None
+    respond_s: float | None = Field(default=None, gt=0)
+
+
 class Rule(Section):
     """What is said of the tags that one pattern means."""
 
@@ -57,7 +69,8 @@ class Rule(Section):
     range: tuple[float, float] | None = None
     max_silence_s: float | None = Field(default=None, gt=0)
     limits: dict[LimitKind, TriedLimit] = Field(default_factory=dict)
-    without: tuple[LimitKind, ...] = ()
+    warnings: dict[str, TriedWarning] = Field(default_factory=dict)
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,12 @@ class Rules:
 
     origin: str
     by_pattern: Mapping[str, Rule]
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The tags that statistical rules look at beside their own."""
+        rules = self.by_pattern.values()
+        return frozenset(name for rule in rules for one in rule.warnings.values() for name in one.inputs or ())
 
     def of(self, *names: str) -> list[tuple[str, Rule]]:
         """Return what is said of a tag by any of its names, in order, each with its pattern."""
@@ -110,42 +129,3 @@ def unmatched(rules: Rules, tags: Sequence[Sequence[str]]) -> Iterator[str]:
         if not any(fnmatchcase(name, pattern) for name in names):
             near = difflib.get_close_matches(pattern, usual, 3, 0.5) or usual[:3]
             yield f'{rules.origin}: "{pattern}": means no tag; there are {len(tags)}, such as {", ".join(near)}'
-
-
-def limits_with(limits: Mapping[LimitKind, Limit], rules: Iterable[Rule], where: str) -> dict[LimitKind, Limit]:
-    """Return a tag's limits with those of some rules laid over them.
-
-    Raises:
-        ConfigError: A limit is taken away that is not there, or a new one has no value; `where` names the tag.
-    """
-    found: dict[LimitKind, dict[str, Any]] = {kind: limit.model_dump() for kind, limit in limits.items()}
-    mistakes = []
-    for rule in rules:
-        for kind in rule.without:
-            if found.pop(kind, None) is None:
-                mistakes.append(f"{where}.without: there is no limit {kind}")
-        for kind, tried in rule.limits.items():
-            found[kind] = _over(found.get(kind, {"source": TRIED}), tried)
-    mistakes += [f"{where}.limits.{kind}.value: is missing" for kind, limit in found.items() if "value" not in limit]
-    if mistakes:
-        raise ConfigError(mistakes)
-    return {kind: parse(Limit, limit, f"{where}.limits.{kind}") for kind, limit in found.items()}
-
-
-def _over(limit: Mapping[str, Any], tried: TriedLimit) -> dict[str, Any]:
-    """Return a limit with what is tried of it. Its source vouches for its value: with another value it is gone."""
-    said = tried.model_dump(exclude_unset=True, exclude_none=True)
-    moved = "value" in said and said["value"] != limit.get("value")
-    return {**limit, **({"source": TRIED} if moved else {}), **said}
-
-
-def sound_point(said: Mapping[str, Any], limits: Mapping[LimitKind, Limit], where: str) -> Point:
-    """Return the point that tried limits belong to, judged as a profile's is.
-
-    Raises:
-        ConfigError: A limit cannot be, or could never work.
-    """
-    point = parse(Point, {**said, "limits": limits}, where)
-    if mistakes := list(below(where, unworkable(point))):
-        raise ConfigError(mistakes)
-    return point

@@ -13,7 +13,8 @@ from davylamp_alarms.definition import AlarmDef
 from davylamp_alarms.transition import Refusal
 from davylamp_wire.config import ConfigError
 
-from davylamp_cloud.backtest.rules import FIXED, Rule, Rules, limits_with, sound_point
+from davylamp_cloud.backtest.overlay import Guards, guards_under, sound_point
+from davylamp_cloud.backtest.rules import FIXED, Rule, Rules
 from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.log import Record, RecordKind
 from davylamp_cloud.register import Tag
@@ -112,10 +113,10 @@ def names_of(tag_id: str, plant_tag: str) -> tuple[str, ...]:
 
 
 def settings_under(rules: Sequence[Rule], tag: Tag, where: str) -> Settings:
-    """Return a tag's settings with the limits of some rules.
+    """Return a tag's settings under some rules.
 
     Raises:
-        ConfigError: A limit cannot be, or the rules say what the cloud knows itself.
+        ConfigError: A limit or a rule cannot be, or the rules say what the cloud knows itself.
     """
     known = [name for name in FIXED if any(getattr(rule, name) is not None for rule in rules)]
     if known:
@@ -123,12 +124,14 @@ def settings_under(rules: Sequence[Rule], tag: Tag, where: str) -> Settings:
             [f"{where}.{name}: is only said for a CSV, of a tag it is known; leave it out" for name in known]
         )
     settings = tag.settings
-    limits = limits_with(settings.limits, rules, where)
-    if limits == settings.limits:
+    had = Guards(settings.limits, settings.warnings)
+    guards = guards_under(had, rules, where)
+    if guards == had:
         return settings
     said = {"zh": tag.text.zh, "en": tag.text.en, "unit": settings.unit, "kind": settings.kind, "range": settings.range}
-    sound_point(said, limits, where)
-    return settings.model_copy(update={"limits": limits, "local": False})
+    sound_point(said, guards, where)
+    local = settings.local and guards.limits == settings.limits
+    return settings.model_copy(update={"limits": guards.limits, "warnings": guards.warnings, "local": local})
 
 
 def _cut(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -108,6 +108,26 @@ def _reading(at_ms: int, value: float) -> Batch:
     return Batch.of([0], [0], [at_ms], [value], [GOOD], [False], [at_ms])
 
 
+def test_a_statistical_rule_warns_before_the_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filling = wide(tmp_path, [50 + at * 0.1 for at in range(500)])
+    trend = 'warnings.trend = { towards = ["H"], settings = { samples = 60, horizon_s = 120 }, on_delay_s = 5 }'
+    said = answered(capsys, filling, f'["LT-1101"]\nlimits.H.value = 90\n{trend}\n', '["*"]\nlimits.H.value = 90\n')
+    (warned,) = said["added"]
+    assert warned["name"] == "LT-1101 TREND"
+    before_s = (BEGIN.timestamp() + 400) - warned["from_ms"] / 1000
+    assert 60 < before_s < 130
+    assert said["same"] == 1
+
+
+def test_a_rule_over_several_tags_looks_at_those_it_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    apart = wide(
+        tmp_path, [f"{value},{50 if at < 100 else 80}" for at, value in enumerate([50] * 200)], "time,LT-1,LT-2"
+    )
+    rule = '["LT-1"]\nwarnings.deviation = { inputs = ["LT-1", "LT-2"], settings = { limit = 10 } }\n'
+    said = answered(capsys, apart, rule, '["LT-1"]\nlimits.H.value = 90\n')
+    assert [one["name"] for one in said["added"]] == ["LT-1 DEVIATION"]
+
+
 def test_an_empty_cell_is_silence_and_a_word_a_bad_reading(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     silent = [70.0] * 10 + [""] * 400 + [70.0] * 5 + ["Bad Input"] * 5 + [70.0] * 5
     said = answered(capsys, wide(tmp_path, silent))
@@ -147,6 +167,10 @@ def test_both_languages_say_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ('["QT*"]\nlimits.H.value = 1\n', '"QT*": means no tag; there are 1, such as LT-1101'),
         ('["LT-1101"]\nlimits.H.deadband = 1\n', "LT-1101.limits.H.value: is missing"),
         ('["LT-1101"]\nwithout = ["L"]\n', "LT-1101.without: there is no limit L"),
+        ('["LT-1101"]\nwithout = ["trend"]\n', "LT-1101.without: there is no statistical rule trend"),
+        ('["LT-1101"]\nwarnings.trned.settings = {}\n', "there is no such rule"),
+        ('["LT-1101"]\nwarnings.trend.towards = ["HH"]\n', "the point has no limit HH"),
+        ('["LT-1101"]\nwarnings.rate.settings = { windw_s = 5 }\n', "windw_s"),
         ('["LT-1101"]\nlimits = { L = { value = 9 }, H = { value = 8 } }\n', "lies above limits.H"),
         ('["LT-1101"]\nlimit.H.value = 9\n', "limit: is not a known key"),
     ],

@@ -113,6 +113,14 @@ def test_a_higher_limit_comes_later_and_another_never(told: Told, capsys: pytest
     assert said["readings"] == len(LEAK)
 
 
+def test_a_statistical_rule_is_tried_over_the_log(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    leak(told)
+    rate = "warnings.rate = { settings = { window_s = 20, limit = 1.0, per_s = 60 } }"
+    said = answered(told, capsys, f'["{GAS}"]\n{rate}\n')
+    assert {one["alarm"] for one in said["added"]} == {f"{GAS}#RATE"}
+    assert said["gone"] == []
+
+
 def test_what_stands_when_it_begins_stands_before_and_after(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     leak(told)
     standing_ms = say(told, 3.5)

@@ -1,0 +1,96 @@
+"""What rules make of what guards a tag: its limits and statistical rules, with those that are tried laid over them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from davylamp_alarms.early import settings_of
+from davylamp_wire.config import ConfigError, Section, mistakes_of, parse
+from davylamp_wire.finding import below
+from davylamp_wire.lint import unworkable
+from davylamp_wire.lint_warnings import unwarning
+from davylamp_wire.profile import EarlyWarning, Limit, LimitKind, Point
+from pydantic import ValidationError
+
+from davylamp_cloud.backtest.rules import Rule
+
+TRIED: Mapping[str, str] = {"standard": "backtest", "basis": "proposal"}
+"""The source of what is only tried. What goes into force needs its own (SAFETY S30)."""
+
+ACTION = {"zh": "回测", "en": "backtest"}
+"""Of a statistical rule that is only tried: nobody hears it."""
+
+Table = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """The limits and the statistical rules of a tag."""
+
+    limits: Mapping[LimitKind, Limit] = field(default_factory=dict)
+    warnings: Mapping[str, EarlyWarning] = field(default_factory=dict)
+
+
+def guards_under(guards: Guards, rules: Sequence[Rule], where: str) -> Guards:
+    """Return what guards a tag with some rules laid over it.
+
+    Raises:
+        ConfigError: What is not there is taken away, or a new limit has no value; `where` names the tag.
+    """
+    limits: Table = {str(kind): limit.model_dump() for kind, limit in guards.limits.items()}
+    warnings: Table = {name: warning.model_dump() for name, warning in guards.warnings.items()}
+    mistakes = [line for rule in rules for line in _laid(rule, limits, warnings, where)]
+    mistakes += [f"{where}.limits.{kind}.value: is missing" for kind, limit in limits.items() if "value" not in limit]
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Guards(
+        {LimitKind(kind): parse(Limit, limit, f"{where}.limits.{kind}") for kind, limit in limits.items()},
+        {name: parse(EarlyWarning, said, f"{where}.warnings.{name}") for name, said in warnings.items()},
+    )
+
+
+def sound_point(said: Mapping[str, Any], guards: Guards, where: str) -> Point:
+    """Return the point that tried guards belong to, judged as a profile's is.
+
+    Raises:
+        ConfigError: A limit or a rule cannot be, or could never work.
+    """
+    point = parse(Point, {**said, "limits": guards.limits, "warnings": guards.warnings}, where)
+    mistakes = list(below(where, (*unworkable(point), *unwarning(point))))
+    for name, warning in guards.warnings.items():
+        mistakes += _unsettled(name, warning, f"{where}.warnings.{name}.settings")
+    if mistakes:
+        raise ConfigError(mistakes)
+    return point
+
+
+def _unsettled(name: str, warning: EarlyWarning, where: str) -> list[str]:
+    """Return what is wrong with the settings of a statistical rule; nothing of one that does not exist."""
+    try:
+        settings_of(name, warning.settings, warning.inputs)
+    except ValidationError as error:
+        return mistakes_of(error, where)
+    except LookupError:
+        pass
+    return []
+
+
+def _laid(rule: Rule, limits: Table, warnings: Table, where: str) -> Iterator[str]:
+    """Lay a rule over limits and statistical rules; yield one line per mistake."""
+    for name in rule.without:
+        table = limits if name in LimitKind.__members__ else warnings
+        if table.pop(name, None) is None:
+            yield f"{where}.without: there is no {'limit' if table is limits else 'statistical rule'} {name}"
+    for kind, limit in rule.limits.items():
+        limits[kind] = _over(limits.get(kind, {"source": TRIED}), limit, ("value",))
+    for name, warning in rule.warnings.items():
+        known = warnings.get(name, {"source": TRIED, "action": ACTION})
+        settings = {**known.get("settings", {}), **(warning.settings or {})}
+        warnings[name] = {**_over(known, warning, ("settings", "towards")), "settings": settings}
+
+
+def _over(known: Mapping[str, Any], tried: Section, vouched: Iterable[str]) -> dict[str, Any]:
+    """Return what is known with what is tried of it. A source vouches for some keys: where one moves, it is gone."""
+    said = tried.model_dump(exclude_unset=True, exclude_none=True)
+    moved = any(name in said and said[name] != known.get(name) for name in vouched)
+    return {**known, **({"source": TRIED} if moved else {}), **said}
