@@ -51,24 +51,37 @@ class News:
 def warn(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Feed every rule what is new, and move the warnings. A rule that fails is left out and says so (SAFETY S14)."""
     steps: list[Step] = []
-    if not memory.early.warners:
-        return steps
-    news = _news(memory)
-    for warner in memory.early:
-        if warner.bank is None:
-            continue
+    at_work = [warner for warner in memory.early if warner.bank is not None]
+    news = _shared(memory, [warner for warner in at_work if warner.own is None])
+    for warner in at_work:
+        judged = _judged(memory, warner, news, now_ms)
+        if judged is not None:
+            steps += _move(memory, warner, seq, *judged)
+    return steps
+
+
+def _shared(memory: Memory, warners: list[Warner]) -> News | None:
+    """Return what watched tags said since the last tick; what fails there fails all rules over one tag."""
+    try:
+        return _news(memory) if warners else None
+    except Exception as error:  # the limits go on (SAFETY S14)
+        for warner in warners:
+            warner.fail(error)
+        return None
+
+
+def _judged(memory: Memory, warner: Warner, news: News | None, now_ms: int) -> tuple[News, Verdict] | None:
+    """Return what a warner was fed and says of it; None where nothing is new, or where it fails."""
+    if warner.bank is None:
+        return None
+    try:
         if warner.seen.version != memory.register_version:
             warner.seen = _look(memory, warner)
         fed = _several(memory, warner, now_ms) if warner.own is not None else _of_warner(warner, news)
-        if fed is None:
-            continue
-        try:
-            verdict = warner.bank.step(fed.samples, fed.places)
-        except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
-            warner.fail(error)
-        else:
-            steps += _move(memory, warner, seq, fed, verdict)
-    return steps
+        return None if fed is None else (fed, warner.bank.step(fed.samples, fed.places))
+    except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
+        warner.fail(error)
+        return None
 
 
 def evidence_now(memory: Memory, tag: int, kind: Kind) -> str:
