@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from davylamp_alarms.backtest.envelope import Envelope
 from davylamp_alarms.backtest.run import Said
-from davylamp_alarms.definition import AlarmDef
+from davylamp_alarms.definition import AlarmDef, Changes, GroupDef
 from davylamp_alarms.transition import Refusal
 from davylamp_wire.config import ConfigError
 
@@ -57,7 +57,7 @@ class Tried:
         self.envelope: Envelope | None = None
         self.before: dict[str, AlarmDef] = {}
         self.after: dict[str, AlarmDef] = {}
-        self.begun = list(self._lay(evaluator.register.tags, seq, at_ms))
+        self.begun = self._lay(evaluator.register.tags, seq, at_ms)
 
     def take(self, records: Sequence[Record]) -> Iterator[Said]:
         """Yield what records lead to."""
@@ -74,32 +74,56 @@ class Tried:
                 tags = self._evaluator.register.tags
                 yield from self._lay((tags[idx] for idx in sorted(edited)), work.seq, work.at_ms)
 
-    def _lay(self, tags: Iterable[Tag], seq: int, at_ms: int) -> Iterator[Said]:
+    def _lay(self, tags: Iterable[Tag], seq: int, at_ms: int) -> list[Said]:
+        """Lay the rules over tags, all in one edit: of thousands each would take its milliseconds."""
         mistakes: list[str] = []
+        found: list[Changes] = []
         for tag in tags:
             if not self._sees(tag.settings.hazard_source) or not (rules := meant_by(self._rules, tag)):
                 continue
             try:
-                yield from self._put(tag, rules, seq, at_ms)
+                found += self._put(tag, rules, at_ms)
             except ConfigError as error:
                 mistakes += error.mistakes
         if mistakes:
             raise ConfigError(mistakes)
+        if not found:
+            return []
+        answer = self._evaluator.engine.redefine(seq, _merged(found, at_ms, self._rules.origin))
+        if isinstance(answer, Refusal):
+            raise ConfigError([f"{self._rules.origin}: {answer.en} / {answer.zh}"])
+        return [Said(step, at_ms) for step in answer]
 
-    def _put(self, tag: Tag, rules: Sequence[Rule], seq: int, at_ms: int) -> list[Said]:
-        where = f"{self._rules.origin}: {tag.tag_id}"
-        settings = settings_under(rules, tag, where)
-        register, engine = self._evaluator.register, self._evaluator.engine
+    def _put(self, tag: Tag, rules: Sequence[Rule], at_ms: int) -> list[Changes]:
+        """Put a tag's settings under rules in force in the register; return what the engine must change for it."""
+        settings = settings_under(rules, tag, f"{self._rules.origin}: {tag.tag_id}")
+        register = self._evaluator.register
         self.before.update((alarm.id, alarm) for alarm in register.alarms_of(tag))
         self.after.update((alarm.id, alarm) for alarm in register.alarms_of(replace(tag, settings=settings)))
         if settings == tag.settings:
             return []
-        changes = replace(register.acceptance(tag, settings, at_ms), by=BY, second=SECOND, comment=self._rules.origin)
-        answer = engine.redefine(seq, changes)
-        if isinstance(answer, Refusal):
-            raise ConfigError([f"{where}: {answer.en} / {answer.zh}"])
+        changes = register.acceptance(tag, settings, at_ms)
         register.put(replace(tag, settings=settings))
-        return [Said(step, at_ms) for step in answer]
+        return [changes]
+
+
+def _merged(found: Iterable[Changes], at_ms: int, comment: str) -> Changes:
+    """Return edits that follow each other as one: of an alarm the last word counts."""
+    alarms: dict[str, AlarmDef | None] = {}
+    groups: dict[str, GroupDef] = {}
+    for one in found:
+        alarms.update((alarm.id, alarm) for alarm in one.alarms)
+        alarms.update((name, None) for name in one.removed)
+        groups.update((group.id, group) for group in one.groups)
+    return Changes(
+        at_ms,
+        alarms=tuple(alarm for alarm in alarms.values() if alarm is not None),
+        removed=tuple(name for name, alarm in alarms.items() if alarm is None),
+        groups=tuple(groups.values()),
+        by=BY,
+        second=SECOND,
+        comment=comment,
+    )
 
 
 def meant_by(rules: Rules, tag: Tag) -> list[Rule]:
