@@ -80,9 +80,8 @@ def _cpu_s(step: Callable[[], T]) -> tuple[float, T]:
 
 
 def _batches(path: Path, tags: int, seconds: int) -> Iterator[Batch]:
-    return csv_wide.moments(
-        look_at(path, UTC), [_name(tag) for tag in range(tags)], Span(), lambda done: None, Doubts()
-    )
+    names, span = [_name(tag) for tag in range(tags)], Span(None, (START_S + seconds) * 1000)
+    return csv_wide.moments(look_at(path, UTC), names, span, lambda done: None, Doubts())
 
 
 def _rules(high: float) -> Rules:
