@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_why(commands.add_parser("why", help="why a tag alarmed or did not, at a moment (为什么报警或不报警)"))
     _add_backtest(commands.add_parser("backtest", help="what other limits would have changed (规则回测)"))
     _add_train(commands.add_parser("train", help="let statistical rules learn from a window of history (训练)"))
+    _add_trained(
+        commands.add_parser("trained", help="what a training holds, and whether it is what it was (查看训练结果)")
+    )
     commands.add_parser("token", help="make a token and its hash (生成令牌)").set_defaults(act=_token)
     _add_grafana(commands.add_parser("grafana", help="dashboards for Grafana (仪表盘)"))
     return parser
@@ -98,6 +101,13 @@ def _add_train(train: argparse.ArgumentParser) -> None:
 
     command.add_options(train)
     train.set_defaults(act=lambda given: command.train(given, load))
+
+
+def _add_trained(trained: argparse.ArgumentParser) -> None:
+    from davylamp_cloud.training import trained as command
+
+    command.add_options(trained)
+    trained.set_defaults(act=command.trained)
 
 
 def _add_grafana(grafana: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ import pytest
 from davylamp_alarms.batch import Floats
 from davylamp_alarms.warning import Bank, bank
 from davylamp_alarms.warning.calibrate import largest_limit, return_limit, rms_limit, run, usual
+from davylamp_alarms.warning.independent import independent_rows, widening
 
 TAGS, ROWS, BLOCK = 8, 1_500, 50
 TIME_MS = 1_764_000_000_000 + 1000 * np.arange(ROWS)
@@ -49,6 +50,24 @@ def test_the_return_limit_is_passed_about_as_often_as_asked() -> None:
     maxima = np.abs(again).reshape(ROWS // BLOCK, BLOCK, TAGS).max(axis=1)
     passed = int((maxima >= return_limit(shift, BLOCK, 10)).sum())
     assert 8 <= passed <= 45, "one block in ten, of 240"
+
+
+def test_rows_that_know_of_each_other_are_worth_fewer() -> None:
+    random = np.random.default_rng(7)
+    lone = random.standard_normal((4_000, 1))
+    known = process(5, memory=0.9)
+    assert independent_rows(lone)[0] == pytest.approx(4_000, rel=0.1)
+    assert independent_rows(known).mean() == pytest.approx(ROWS / 19, rel=0.3), "(1 + 0.9) / (1 - 0.9)"
+    assert independent_rows(np.cumsum(lone, axis=0))[0] < 40, "what only wanders tells next to nothing"
+    holes = lone.copy()
+    holes[::3] = np.nan
+    assert independent_rows(holes)[0] == pytest.approx(2_667, rel=0.1)
+    assert independent_rows(np.ones((50, 1)))[0] == 1
+
+
+def test_a_limit_is_the_wider_the_fewer_rows_tell_of_it() -> None:
+    wider = widening(np.array([1, 2, 3, 5, 11, 31, 1_000, 1e9]))
+    assert wider == pytest.approx([103, 103, 7.23, 2.32, 1.34, 1.10, 1.0, 1.0], rel=0.01)
 
 
 def test_too_little_training_is_refused() -> None:

@@ -92,6 +92,19 @@ def test_limits_are_learnt_from_the_history_alone() -> None:
     assert stands([shifts()], wild, history) == [[0, 1, 1, 1]]
 
 
+def test_a_value_that_wanders_gets_a_wider_limit_where_independent_rows_count() -> None:
+    random = np.random.default_rng(3)
+    value = np.column_stack([np.cumsum(random.normal(size=400)), random.normal(size=400)])
+    plant = Plant(("wanders", "stays"), (), np.arange(400) * 1000, value, 1.0)
+    wider = []
+    for counting in ("rows", "independent"):
+        ready = trained(shifts(limit={"times": 1.0, "counting": counting}), plant)
+        assert ready is not None
+        wider.append(ready.bank.state.limit[:2])
+    assert (wider[1] / wider[0])[0] > 2
+    assert (wider[1] / wider[0])[1] < 1.05
+
+
 def test_no_limit_is_tighter_than_the_floor() -> None:
     history = recorded([100, 100.1, 99.9, 100.1, 99.9, 100])
     watches = [shifts(limit={"times": 2.0, "floor": 0.01})]

@@ -1,12 +1,15 @@
 """`davylamp-cloud train --csv`: readings from anywhere, wide or long, without any cloud."""
 
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from davylamp_alarms.warning import bank
 from davylamp_alarms.watching.artefact import Artefact, load
 from davylamp_cloud.__main__ import BAD_INPUT, FAILED, OK, main
+from davylamp_wire.profile import EarlyWarning
 
 ROWS, START_S = 600, 1_764_028_800
 TAGS = ("LT-1101", "PT-1102")
@@ -110,3 +113,36 @@ def test_a_line_that_cannot_be_read_is_named(path: Path, capsys: pytest.CaptureF
 def test_neither_config_nor_csv_is_nothing_to_learn_from(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--out", str(out(path))]) == BAD_INPUT
     assert "one of them" in capsys.readouterr().err
+
+
+def test_a_training_is_shown_and_one_that_was_changed_is_refused(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained(path, wide(), "--by", "li")
+    capsys.readouterr()
+    assert main(["trained", str(out(path)), "--language", "en"]) == OK
+    said = capsys.readouterr().out
+    assert "trained by li at " in said
+    assert "far_from_its_ways (ewma): 2 tags" in said
+    out(path).write_text(out(path).read_text().replace('"made_by": "li"', '"made_by": "wang"'), encoding="utf-8")
+    assert main(["trained", str(out(path)), "--json"]) == FAILED
+    assert "内容与其校验值不符" in capsys.readouterr().err
+
+
+def test_a_profile_takes_what_was_learnt_of_its_points(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = trained(path, wide()).watch("far_from_its_ways")
+    capsys.readouterr()
+    assert main(["trained", str(out(path)), "--profile", "--tags", "PT*"]) == OK
+    written = tomllib.loads(capsys.readouterr().out)
+    assert list(written["points"]) == ["PT-1102"]
+    table = written["points"]["PT-1102"]["warnings"]["ewma"]
+    of = one.of("PT-1102")
+    assert table["settings"] == {**one.settings, **{name: of[name] for name in ("mean", "deviation", "limit")}}
+    assert table["source"]["clause"].startswith("SHA-256 ")
+    action = {"zh": "查看", "en": "look"}
+    taken = EarlyWarning.model_validate({**table, "action": action})
+    settings = dict(taken.settings)
+    mean = settings.pop("mean")
+    settings.pop("deviation")
+    assert mean == of["mean"]
+    bank("ewma", settings, 1)

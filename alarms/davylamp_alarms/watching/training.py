@@ -13,6 +13,7 @@ from davylamp_alarms.batch import Bools, Floats, Ints
 from davylamp_alarms.warning import RULES, bank, load, unit_training
 from davylamp_alarms.warning.bank import Bank
 from davylamp_alarms.warning.calibrate import largest_limit, rms_limit, run, usual
+from davylamp_alarms.warning.independent import independent_rows, widening
 from davylamp_alarms.warning.unit import UnitState
 from davylamp_alarms.watching.watch import Calibration, Watch, in_seconds, matching
 
@@ -147,6 +148,8 @@ def _calibrate(rule: str, rows: Bank, limit: Calibration, time_ms: Ints, value: 
     shift = statistic(run(rows, time_ms, value, names))
     warm = min(int((time_ms - time_ms[0] < limit.skip_s * 1000).sum()), len(time_ms) // 2)
     found = (rms_limit if limit.of == "rms" else largest_limit)(shift, limit.times, warm)
+    if limit.counting == "independent":
+        found = found * widening(independent_rows(shift[warm:]))
     rows.state.limit[:] = np.maximum(found, limit.floor * np.abs(mean) / deviation)
 
 

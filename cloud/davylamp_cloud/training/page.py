@@ -58,7 +58,8 @@ def refusals_as_dict(refusals: Sequence[Refusal]) -> dict[str, Any]:
 def lines(found: Artefact, path: Path, zone: tzinfo, language: str) -> Iterator[str]:
     """Yield what was learnt, and from what."""
     zh = language == "zh"
-    yield f"{path}: {'训练完成' if zh else 'trained'}"
+    made = clock(found.made_ms, zone)
+    yield f"{path}：{found.made_by} 于 {made} 训练" if zh else f"{path}: trained by {found.made_by} at {made}"
     from_, to, tags = clock(found.from_ms, zone), clock(found.to_ms, zone), len(found.seen)
     if zh:
         yield f"  时段 {from_} 至 {to}，间隔 {found.every_s:g} 秒，{found.rows} 行，{tags} 个位号"
