@@ -295,8 +295,11 @@ def clock_alarm_id(node: str, hazard_source: str) -> str:
 
 
 def guarded_priority(alarms: Iterable[AlarmDef]) -> Priority:
-    """Return the priority of losing sight of what these alarms guard: the highest among them (SAFETY S12)."""
-    return max((a.priority for a in alarms if a.kind not in BLIND_KINDS), default=Priority.YELLOW)
+    """Return the priority of losing sight of what these alarms guard: the highest among them (SAFETY S12).
+
+    A warning guards nothing, and makes no blindness quieter where nothing else is there.
+    """
+    return max((a.priority for a in alarms if a.kind not in BLIND_KINDS | WARNING_KINDS), default=Priority.YELLOW)
 
 
 def said_rule(settings: Mapping[str, Any], inputs: Iterable[str] = (), towards: Iterable[str] = ()) -> str:

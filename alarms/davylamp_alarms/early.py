@@ -144,11 +144,10 @@ class Warner:
         self.failure, self.seen = "", Seen()
         try:
             self.bank = Bank(load(self.rule), settings_of(self.rule, self.settings, self.inputs))
+            self.every_s, self.bank.every_s = self.bank.every_s, 0.0  # what thins is shared by all rules of a tag
+            self.bank.extend(len(self))
         except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
             self.fail(error)
-            return
-        self.every_s, self.bank.every_s = self.bank.every_s, 0.0  # what thins is shared by all rules of a tag
-        self.bank.extend(len(self))
         if self.own is not None:
             self.own.fed_ms[: len(self)], self.own.ahead_ms[: len(self)] = NEVER, 0
 
@@ -159,11 +158,16 @@ class Warner:
     def add(self, tags: Indices) -> None:
         """Add rows with an empty memory."""
         order = self.members.insert(tags)
-        if self.bank is not None:
-            self.bank.extend(len(tags))
-            if order is not None:
-                self.bank.keep(order)
         self.seen.version = -1
+        if self.bank is None:
+            return
+        try:
+            self.bank.extend(len(tags))
+        except Exception as error:  # figures too large, too little memory
+            self.fail(error)
+            return
+        if order is not None:
+            self.bank.keep(order)
 
     def remove(self, tag: int) -> None:
         """Take a tag's row away."""
@@ -174,13 +178,13 @@ class Warner:
         self.seen.version = -1
 
     def give(self, tags: Indices, wanted: Wanted) -> None:
-        """Write what a definition gives the rows of tags: their limits, and what training found."""
+        """Write what a definition gives the rows of tags: their limits, said or not, and what training found."""
         if self.bank is None:
             return
         state, rows = self.bank.state, self.members.find(tags)
+        settings = settings_of(self.rule, wanted.settings, wanted.inputs)
         for name in state.GIVEN:
-            if name in wanted.settings:
-                getattr(state, name)[..., rows] = wanted.settings[name]
+            getattr(state, name)[..., rows] = getattr(settings, name)
         if isinstance(state, BaselineState) and all(name in wanted.settings for name in TRAINED):
             state.train(rows, *(np.full(len(rows), wanted.settings[name], np.float64) for name in TRAINED))
 
@@ -252,7 +256,7 @@ def mistake_in(kind: Kind, rule: str) -> str:
         settings_of(rule_name(kind), wanted.settings, wanted.inputs)
         for name in TRAINED:
             float(wanted.settings.get(name, 0.0))
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         return str(error)
     return ""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from davylamp_wire.quality import Level
+from davylamp_wire.quality import GOOD, Level
 from numpy.typing import NDArray
 
 from davylamp_alarms.batch import Bools, Floats, Indices, Ints
@@ -75,13 +75,34 @@ def _judged(memory: Memory, warner: Warner, news: News | None, now_ms: int) -> t
     if warner.bank is None:
         return None
     try:
-        if warner.seen.version != memory.register_version:
-            warner.seen = _look(memory, warner)
+        _look_where(memory, warner)
         fed = _several(memory, warner, now_ms) if warner.own is not None else _of_warner(warner, news)
         return None if fed is None else (fed, warner.bank.step(fed.samples, fed.places))
     except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
         warner.fail(error)
         return None
+
+
+def follow_clocks(memory: Memory, before_ms: Ints) -> None:
+    """Let the rules' own clocks go on where edges' clocks were set: readings are stamped anew, and no time has passed.
+
+    Args:
+        before_ms: The tags' times as they were.
+    """
+    now_ms, fed = memory.layout.tags.time_ms, memory.early.watched.fed
+    watched = fed.tag[: fed.n]
+    _follow(fed, now_ms[watched] - before_ms[watched])
+    for warner in memory.early:
+        if warner.own is None or warner.bank is None:
+            continue
+        inputs = _look_where(memory, warner).inputs
+        assert inputs is not None
+        _follow(warner.own, _newest_ms(inputs, now_ms) - _newest_ms(inputs, before_ms))
+
+
+def _follow(fed: Fed, moved_ms: Ints) -> None:
+    fed.fed_ms[: fed.n] += moved_ms
+    fed.ahead_ms[: fed.n] -= moved_ms
 
 
 def evidence_now(memory: Memory, tag: int, kind: Kind) -> str:
@@ -162,8 +183,15 @@ def look_towards(memory: Memory, tags: Indices) -> None:
         memory.early.look(tags[mine], high[mine], low[mine])
 
 
+def _look_where(memory: Memory, warner: Warner) -> Seen:
+    """Return where a warner's rows lie, worked out anew after the register has changed."""
+    if warner.seen.version != memory.register_version:
+        warner.seen = _look(memory, warner)
+    return warner.seen
+
+
 def _look(memory: Memory, warner: Warner) -> Seen:
-    """Work out where a warner's rows lie, after the register has changed."""
+    """Work out where a warner's rows lie."""
     layout, tags = memory.layout, warner.members.tag[: len(warner)]
     rows, _ = layout.rows_of(tags)
     rows = rows[layout.kind_of[layout.rows.shared[rows]] == KIND_NUMBER[warner.kind]].astype(np.int32)
@@ -281,12 +309,19 @@ def _several(memory: Memory, warner: Warner, now_ms: int) -> News | None:
     tags, inputs, own = memory.layout.tags, warner.seen.inputs, warner.own
     assert inputs is not None
     assert own is not None
-    there = inputs >= 0
-    silent = now_ms - tags.arrival_ms[inputs] > memory.layout.stale_of[tags.shared[inputs]]
-    level = np.where(there & ~silent, (tags.quality[inputs] >> 8).astype(np.uint8), BAD).astype(np.uint8)
-    value = np.where(there, tags.value[inputs], np.nan)
-    time_ms = np.where(there, tags.time_ms[inputs], NEVER).max(axis=0)
-    return _fresh(own, time_ms, value, level, (there & (tags.current[inputs] == PLAIN)).all(axis=0))
+    there, at = inputs >= 0, np.maximum(inputs, 0)
+    silent = now_ms - tags.arrival_ms[at] > memory.layout.stale_of[tags.shared[at]]
+    level = np.where(there & ~silent, (tags.quality[at] >> 8).astype(np.uint8), BAD).astype(np.uint8)
+    value = np.where(there, tags.value[at], np.nan)
+    return _fresh(
+        own, _newest_ms(inputs, tags.time_ms), value, level, (there & (tags.current[at] == PLAIN)).all(axis=0)
+    )
+
+
+def _newest_ms(inputs: NDArray[np.intp], time_ms: Ints) -> Ints:
+    """Return the newest time among the inputs of each row."""
+    newest: Ints = np.where(inputs >= 0, time_ms[inputs], NEVER).max(axis=0)
+    return newest
 
 
 def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) -> Iterator[Step]:
@@ -305,13 +340,25 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
         inside=verdict.back[chosen],
         good=fed.samples.good()[chosen],
         fresh=np.ones(len(at), np.bool_),
-        live=memory.layout.tags.current[tags] != NOT_CURRENT,
+        live=_live(memory, warner, at),
     )
     moves = advance(before, seen)
     write_moves(memory, rows, slots, before, seen, moves)
     busy[at] = moves.phase != Phase.NORMAL
     for index in np.flatnonzero(moves.raised | moves.cleared).tolist():
-        yield _tell(memory, warner.kind, seq, int(tags[index]), int(rows[index]), index, moves, seen)
+        yield from _tell(memory, warner.kind, seq, int(tags[index]), int(rows[index]), index, moves, seen)
+
+
+def _live(memory: Memory, warner: Warner, at: NDArray[np.intp]) -> Bools:
+    """Return of which rows nothing that was judged came as backlog: that is what is good and yet not current."""
+    inputs, column = warner.seen.inputs, memory.layout.tags
+    if inputs is None:
+        current: Bools = column.current[warner.members.tag[at]] != NOT_CURRENT
+        return current
+    looked = inputs[:, at]
+    late = (looked >= 0) & (column.quality[looked] == GOOD) & (column.current[looked] == NOT_CURRENT)
+    live: Bools = ~late.any(axis=0)
+    return live
 
 
 def ahead_of(memory: Memory, warner: Warner, tags: Indices) -> Ints:
@@ -320,13 +367,16 @@ def ahead_of(memory: Memory, warner: Warner, tags: Indices) -> Ints:
     return fed.ahead_ms[fed.find(tags)]
 
 
-def _tell(memory: Memory, kind: Kind, seq: int, tag: int, row: int, index: int, moves: Moves, seen: Evidence) -> Step:
-    column = memory.layout.tags
+def _tell(
+    memory: Memory, kind: Kind, seq: int, tag: int, row: int, index: int, moves: Moves, seen: Evidence
+) -> Iterator[Step]:
+    """Yield that a warning was raised, or cleared; or both, where its delay was over before it was back."""
+    column, of = memory.layout.tags, (seq, tag, KIND_NUMBER[kind])
     said = (float(column.value[tag]), int(column.quality[tag]))
+    if moves.raised[index]:
+        raised_ms, due_ms = int(moves.raised_ms[index]), None
+        if memory.layout.row_class(row).on_delay_ms:
+            due_ms = raised_ms - int(memory.offset_of(np.array([tag]))[0])
+        yield Step(*of, What.RAISED, raised_ms, due_ms, *said, evidence=evidence_now(memory, tag, kind))
     if moves.cleared[index]:
-        return Step(seq, tag, KIND_NUMBER[kind], What.CLEARED, int(seen.time_ms[index]), None, *said)
-    raised_ms, due_ms = int(moves.raised_ms[index]), None
-    if memory.layout.row_class(row).on_delay_ms:
-        due_ms = raised_ms - int(memory.offset_of(np.array([tag]))[0])
-    evidence = evidence_now(memory, tag, kind)
-    return Step(seq, tag, KIND_NUMBER[kind], What.RAISED, raised_ms, due_ms, *said, evidence=evidence)
+        yield Step(*of, What.CLEARED, int(seen.time_ms[index]), None, *said)

@@ -8,7 +8,7 @@ from davylamp_alarms.batch import Bools, Ints
 from davylamp_alarms.columns import ALWAYS, NEVER, Columns
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
-from davylamp_alarms.forewarn import evidence_now, warn
+from davylamp_alarms.forewarn import evidence_now, follow_clocks, warn
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
@@ -126,9 +126,11 @@ def _move_edge(memory: Memory, node: int, jump_ms: int, now_ms: int, edge_now_ms
     layout, slots = memory.layout, memory.slots
     tags = np.flatnonzero(layout.node_of[layout.tags.shared[: layout.tags.n]] == node)
     before = _before_set(layout.tags.time_ms[tags] + now_ms - layout.tags.arrival_ms[tags], jump_ms, edge_now_ms)
+    stamped_ms = layout.tags.time_ms[: layout.tags.n].copy()
     for name in ("time_ms", "good_ms"):
         old = before | _edge_old(getattr(layout.tags, name)[tags], jump_ms, edge_now_ms)
         shift(layout.tags, name, tags, jump_ms, old)
+    follow_clocks(memory, stamped_ms)
     tag_of_slot = layout.tags_of(slots.row[: slots.n].astype(np.int64))
     mine = np.flatnonzero(np.isin(tag_of_slot, tags))
     all_old = np.isin(tag_of_slot[mine], tags[before])

@@ -222,3 +222,74 @@ def test_every_kind_of_warning_has_a_rule_and_every_rule_a_kind() -> None:
 
 def test_the_same_rule_is_spelled_the_same() -> None:
     assert said_rule({"b": 1, "a": 2}) == said_rule({"a": 2, "b": 1})
+
+
+def test_a_setting_that_a_definition_leaves_out_is_the_rules_own_and_no_other_tags() -> None:
+    wide, bare = {"still_s": 60, "band": 5}, {"still_s": 60}
+    site = Plant([LEVEL, OTHER], [warning(LEVEL, 0, Kind.FROZEN, wide), warning(OTHER, 1, Kind.FROZEN, bare)])
+    for second in range(75):
+        site.read(50 + second % 2)
+        site.read(50 + second % 2, after_s=0, tag=1)
+        site.tick()
+    assert [(t.tag, t.event) for t in site.told] == [(LEVEL.id, "raised")]
+    site.edit(warning(LEVEL, 0, Kind.FROZEN, bare), by="li")
+    assert events([t for second in range(20) for t in (*site.read(50 + second % 2), *site.tick())]) == [
+        "FROZEN cleared D"
+    ]
+
+
+def test_s05_backlog_of_any_input_clears_no_warning() -> None:
+    site = plant(warning(LEVEL, 0, Kind.DEVIATION, {"limit": 5}, inputs=["LT-1101", "LT-1102"]))
+    site.read(40, tag=0)
+    site.read(50, tag=1)
+    assert events(site.tick()) == ["DEVIATION raised B"]
+    site.read(40, tag=0)
+    site.read(40, tag=1, late=True)
+    assert site.tick() == []
+    site.read(40, tag=1)
+    assert events(site.tick()) == ["DEVIATION cleared D"]
+
+
+@pytest.mark.parametrize("moved_s", [400, -400])
+def test_an_edge_clock_that_is_set_is_no_time_in_which_a_value_stood_still(moved_s: int) -> None:
+    site = plant(warning(LEVEL, 0, Kind.FROZEN, {"still_s": 600}))
+    assert fill(site, 40, 0, 300) == []
+    site.offset_ms += moved_s * 1000
+    site.restart(1)
+    assert fill(site, 40, 0, 250) == []
+    assert events(fill(site, 40, 0, 150)) == ["FROZEN raised B"]
+
+
+@pytest.mark.parametrize("heard_first", [False, True])
+def test_an_edge_clock_that_is_set_is_no_time_in_which_a_command_was_not_followed(heard_first: bool) -> None:
+    site = plant(warning(LEVEL, 0, Kind.COMMAND, {"allow_s": 30}, inputs=["LT-1101", "LT-1102"]))
+    site.read(0, tag=1)
+    told = fill(site, 0, 0, 2) + fill(site, 1, 0, 2)
+    site.offset_ms += 3_600_000
+    told += [] if heard_first else site.wait(1)
+    assert told + fill(site, 1, 0, 20) == []
+    assert events(fill(site, 1, 0, 20)) == ["COMMAND raised B"]
+
+
+def test_s14_figures_that_no_memory_can_hold_fail_alone() -> None:
+    site = plant(RATE, warning(LEVEL, 0, Kind.COMMAND, {"allow_s": 1e300}, inputs=["LT-1101", "LT-1102"]))
+    assert set(site.engine.failures()) == {"command"}
+    assert events(fill(site, 0, 2.0, 6)) == ["RATE raised B"]
+
+
+def test_an_input_that_does_not_exist_is_bad_whatever_lies_beyond_the_tags() -> None:
+    site = plant(warning(LEVEL, 0, Kind.EXPRESSION, {"text": "run == 1 or LT_1101 > 50"}, inputs=["LT-1101", "run"]))
+    site.edit(tags=(tag_def("LT-1103"),))
+    columns: Any = site.engine._memory.layout.tags
+    assert len(columns.shared) > columns.n
+    columns.shared[columns.n :] = 99
+    assert events(fill(site, 60, 0, 1)) == ["EXPRESSION raised B"]
+
+
+def test_s01_a_warning_whose_delay_was_over_before_it_was_back_is_told_as_both() -> None:
+    site = plant(warning(LEVEL, 0, Kind.EXPRESSION, {"text": "LT_1101 > 50"}, inputs=["LT-1101"], on_delay_ms=4_000))
+    assert fill(site, 60, 0, 1) == []
+    site.read(40, after_s=10)
+    told = site.tick()
+    assert events(told) == ["EXPRESSION raised B", "EXPRESSION cleared D"]
+    assert told[0].time_ms == told[1].time_ms - 6_000

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from davylamp_alarms.definition import Kind, Priority
+from davylamp_alarms.definition import Kind, Priority, guarded_priority
 from davylamp_cloud.introduction import described
 from davylamp_cloud.settings import Settings, alarm_defs, differences, settings_of, templates_of
 from davylamp_cloud.store import schema
@@ -37,6 +37,14 @@ def test_s12_blindness_is_as_loud_as_what_it_guards() -> None:
     assert found[Kind.STALE] == found[Kind.H] == Priority.YELLOW
     loud = {alarm.kind: alarm.priority for alarm in templates_of(settings_of(gas_point(), "tank"))}
     assert loud[Kind.STALE] == loud[Kind.FAULT] == Priority.RED
+
+
+def test_s12_a_warning_makes_what_is_not_seen_no_quieter() -> None:
+    trend = {"settings": {"horizon_s": 60, "high": 9.0}, "source": SOURCE}
+    fields = {"zh": "位", "en": "level", "unit": "m", "required": True, "warnings": {"trend": trend}}
+    templates = templates_of(settings_of(Point.model_validate(fields), "tank"))
+    assert Kind.TREND in {alarm.kind for alarm in templates}
+    assert guarded_priority(templates) == Priority.YELLOW
 
 
 def test_a_point_that_guards_nothing_has_no_alarm_when_it_is_blind() -> None:
