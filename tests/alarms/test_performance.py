@@ -17,7 +17,7 @@ from davylamp_alarms.performance.watch import Found, Performance
 from davylamp_alarms.transition import Event, Transition
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.plant import NODE, START_MS, Plant, alarm, tag_def
+from support.plant import NODE, START_MS, Plant, alarm, tag_def, warning
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
@@ -63,6 +63,17 @@ def test_s15_three_raises_in_a_minute_bring_advice_and_no_act() -> None:
     assert advice["count"] == 3
     assert advice["suggestion"] == {"off_delay_s": 18.0, "deadband": 12.0}
     assert not room.plant.engine.shelves()
+
+
+def test_a_warning_that_chatters_is_advised_no_deadband_for_it_has_none() -> None:
+    room = Room()
+    nervous = warning(room.tags[0], 0, Kind.EXPRESSION, {"text": "LT_0 > 80"}, inputs=["LT-0"])
+    room.plant = Plant(room.tags, [nervous])
+    for value in (85, 77, 85, 77, 85):
+        room.plant.read(value, 11)
+        room.wait(1)
+    (advice,) = room.rows("advice", kind="chatter")
+    assert (advice["alarm_id"], advice["suggestion"]) == (nervous.id, {"off_delay_s": 18.0})
 
 
 def test_slower_raises_are_no_chatter() -> None:

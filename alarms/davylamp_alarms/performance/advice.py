@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from davylamp_alarms.definition import WARNING_KINDS
 from davylamp_alarms.performance.flood import Flood
 from davylamp_alarms.performance.heard import ACTS, Heard
 
@@ -145,7 +146,7 @@ class Adviser:
         seen.raises_ms = _latest(seen.raises_ms, at_ms, CHATTER_MS, CHATTER_COUNT)
         if len(seen.raises_ms) < CHATTER_COUNT:
             return []
-        return self._advise(heard, Kind.CHATTER, seen.raises_ms[0], CHATTER_COUNT, _against_chatter(seen))
+        return self._advise(heard, Kind.CHATTER, seen.raises_ms[0], CHATTER_COUNT, _against_chatter(heard, seen))
 
     def _ended(self, heard: Heard, seen: Seen) -> list[Advice]:
         seen.ended_ms = heard.at_ms
@@ -201,9 +202,14 @@ def _latest(times_ms: tuple[int, ...], at_ms: int, within_ms: int, count: int) -
     return (*[time for time in times_ms if after_ms < time <= at_ms], at_ms)[-count:]
 
 
-def _against_chatter(seen: Seen) -> dict[str, float]:
-    """Return a deadband wider than what the value swung over, and an off-delay longer than its pauses."""
+def _against_chatter(heard: Heard, seen: Seen) -> dict[str, float]:
+    """Return a deadband wider than what the value swung over, and an off-delay longer than its pauses.
+
+    A warning has no deadband in its tag's unit.
+    """
     found = {"off_delay_s": _seconds(seen.gap_ms)} if seen.gap_ms else {}
+    if heard.step.kind in WARNING_KINDS:
+        return found
     if seen.low is not None and seen.high is not None and seen.high > seen.low:
         found["deadband"] = float(f"{(seen.high - seen.low) * MARGIN:.3g}")
     return found
