@@ -98,8 +98,9 @@ async def test_s26_sigkill_of_the_broker_in_a_run_of_the_real_agent_loses_nothin
             await asyncio.to_thread(mosquitto.start)
             await came(host, lambda: len(host.of(MessageType.NBIRTH)) == 2, "the second birth")
             await came(host, lambda: any(not r.historical for r in host.records[-5:]), "live records again")
-            assert await edge.terminate() == 0
             await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number")
+            assert await edge.terminate() == 0
+            await came(host, lambda: not host.stored.missing(1, host.stored.highest or 0), "every number to the end")
         plant.cancel()
         values = [value for value in counts(host) if not isinstance(value, bool)]
         assert all((b - a) % 65_536 < 100 for a, b in itertools.pairwise(values))

@@ -282,7 +282,7 @@ async def test_an_address_by_number_follows_its_namespace_and_says_so(
         await driver.connect()
         assert await read_all(driver, points) == {"level": (2.0, GOOD)}
         await driver.close()
-    assert "namespaces have moved" in capsys.readouterr().out
+    assert "namespaces have moved" in "".join(capsys.readouterr())
 
 
 def test_a_namespace_that_gave_its_number_to_another_is_gone_and_one_that_is_called_otherwise_is_not() -> None:
