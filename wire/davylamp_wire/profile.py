@@ -94,7 +94,16 @@ HANDLING = ("action", "cause", "consequence", "respond_s")
 """What a limit says to the person who hears it: first thing to do, why, what follows, and how soon (SAFETY S24)."""
 
 
-class Limit(Section):
+class Handled(Section):
+    """What is said of an alarm to the person who hears it; `HANDLING` names the fields."""
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """Return which parts of the handling are missing."""
+        return tuple(name for name in HANDLING if getattr(self, name) is None)
+
+
+class Limit(Handled):
     """A limit in the point's own unit, with how it is entered and left, its source, and how it is handled.
 
     The texts may be missing in what comes over the wire, since another's birth is never refused for want of words
@@ -114,13 +123,8 @@ class Limit(Section):
     consequence: Text | None = None
     respond_s: float | None = Field(default=None, gt=0)
 
-    @property
-    def unsaid(self) -> tuple[str, ...]:
-        """Return which parts of the handling are missing."""
-        return tuple(name for name in HANDLING if getattr(self, name) is None)
 
-
-class EarlyWarning(Section):
+class EarlyWarning(Handled):
     """A statistical rule that watches a point, by the rule's own settings: it warns before a limit does.
 
     Its settings, its source and its texts are the point's; what it finds never masks, delays or replaces a limit alarm.
@@ -139,11 +143,6 @@ class EarlyWarning(Section):
     cause: Text | None = None
     consequence: Text | None = None
     respond_s: float | None = Field(default=None, gt=0)
-
-    @property
-    def unsaid(self) -> tuple[str, ...]:
-        """Return which parts of the handling are missing."""
-        return tuple(name for name in HANDLING if getattr(self, name) is None)
 
 
 class LoopBand(Section):

@@ -28,14 +28,11 @@ FIXED = ("kind", "unit", "gas", "range", "max_silence_s")
 """What a tag keeps for life: only a CSV, which knows nothing of its tags, is told."""
 
 
-class TriedLimit(Section):
-    """A profile's limit, of which nothing needs to be said but what is different."""
+class TriedAlarm(Section):
+    """What a profile says of a limit and of a statistical rule alike."""
 
-    value: float | None = None
-    deadband: float | None = Field(default=None, ge=0)
     on_delay_s: float | None = Field(default=None, ge=0)
     off_delay_s: float | None = Field(default=None, ge=0)
-    latch: bool | None = None
     priority: Priority | None = None
     action: Text | None = None
     source: Source | None = None
@@ -44,20 +41,20 @@ class TriedLimit(Section):
     respond_s: float | None = Field(default=None, gt=0)
 
 
-class TriedWarning(Section):
+class TriedLimit(TriedAlarm):
+    """A profile's limit, of which nothing needs to be said but what is different."""
+
+    value: float | None = None
+    deadband: float | None = Field(default=None, ge=0)
+    latch: bool | None = None
+
+
+class TriedWarning(TriedAlarm):
     """A profile's statistical rule, of which nothing needs to be said but what is different."""
 
     settings: dict[str, float | str] | None = None
     inputs: tuple[str, ...] | None = None
     towards: tuple[LimitKind, ...] | None = None
-    on_delay_s: float | None = Field(default=None, ge=0)
-    off_delay_s: float | None = Field(default=None, ge=0)
-    priority: Priority | None = None
-    action: Text | None = None
-    source: Source | None = None
-    cause: Text | None = None
-    consequence: Text | None = None
-    respond_s: float | None = Field(default=None, gt=0)
 
 
 class Rule(Section):

@@ -29,7 +29,6 @@ def drawn(folder: Path, *more: str) -> int:
 
 
 def test_each_tag_gets_a_picture_with_its_limits_and_alarms(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     assert drawn(tmp_path, str(tmp_path / "svg")) == OK
     (path,) = (tmp_path / "svg").iterdir()
     text = path.read_text(encoding="utf-8")
@@ -42,7 +41,6 @@ def test_each_tag_gets_a_picture_with_its_limits_and_alarms(tmp_path: Path) -> N
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("")
     assert drawn(tmp_path, str(tmp_path / "file" / "svg")) == BAD_INPUT
     assert "--plots:" in capsys.readouterr().err
