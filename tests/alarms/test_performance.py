@@ -181,6 +181,21 @@ def test_s25_a_flood_that_began_within_one_scan_names_no_first() -> None:
     assert (len(flood["first"]), flood["tie_ms"]) == (11, 1_000)
 
 
+def test_s25_a_flood_counts_warnings_and_names_none_of_them_first() -> None:
+    room = Room(levels=12)
+    apart = {"text": "LT_0 > 10"}
+    early = [warning(room.tags[n], n, Kind.EXPRESSION, apart, inputs=["LT-0"]) for n in range(11)]
+    room.plant.edit(*early)
+    room.read(20)
+    room.wait(1)
+    (flood,) = room.rows("floods")[:1]
+    assert (flood["total"], flood["first"], flood["tie_ms"]) == (11, [], 0)
+    room.read(85, tag=3, after_s=5)
+    room.wait(10)
+    flood = room.rows("floods")[-1]
+    assert (flood["total"], [alarm for _, alarm, _ in flood["first"]]) == (12, [f"{room.tags[3].id}#H"])
+
+
 def test_advice_on_an_alarm_goes_on_with_its_next_flood_and_closes_after_a_calm_day() -> None:
     room = Room(levels=12)
     for _ in range(2):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 from typing import Any
 
-from davylamp_alarms.definition import WORDS, position_of
+from davylamp_alarms.definition import WARNING_KINDS, WORDS, position_of
 from davylamp_alarms.performance.firsts import Candidate, Firsts
 from davylamp_alarms.performance.heard import Heard
 
@@ -45,12 +45,13 @@ class Flood:
                 "alarms": len(self.alarms), "tie_ms": self.firsts.tie_ms, "first": self.firsts.row()}  # fmt: skip
 
     def count(self, priority: str, candidate: Candidate) -> None:
-        """Count an annunciation in; what was raised earliest came first, whenever it was heard."""
+        """Count an annunciation in; what was raised earliest came first, whenever it was heard. No warning is first."""
         alarm = candidate.alarm_id
         self.total += 1
         self.priorities[priority] = self.priorities.get(priority, 0) + 1
         self.alarms[alarm] = self.alarms.get(alarm, 0) + 1
-        self.firsts.consider(candidate)
+        if alarm.rpartition("#")[2] not in WARNING_KINDS:
+            self.firsts.consider(candidate)
 
 
 @dataclass(slots=True)
