@@ -267,11 +267,15 @@ def _called(name: str) -> str:
 
 
 class Early:
-    """Every warner, by what its rows share, and the tags they watch."""
+    """Every warner, by what its rows share, and the tags they watch.
+
+    `local` are the rows that an edge decides, as long as the register is of that version; worked out, and never kept.
+    """
 
     def __init__(self) -> None:
         self.warners: dict[Key, Warner] = {}
         self.watched = Watched()
+        self.local: tuple[int, Ints] = (-1, np.empty(0, np.int64))
 
     def __iter__(self) -> Iterator[Warner]:
         """Yield the warners in the order of their keys, whatever came first."""

@@ -239,7 +239,7 @@ def _news(memory: Memory) -> News | None:
     where = _tight(fed.tag[: fed.n].astype(np.intp))
     quality = tags.quality[where]
     level = (quality >> 8).astype(np.uint8) if some(quality) else np.zeros(fed.n, np.uint8)
-    calm = tags.current[where] == PLAIN
+    calm = _calm(memory, where)
     news = _fresh(fed, tags.time_ms[where], tags.value[where], level, calm)
     if news is not None:
         for every_s, stretches in memory.early.watched.stretches.items():
@@ -313,9 +313,28 @@ def _several(memory: Memory, warner: Warner, now_ms: int) -> News | None:
     silent = now_ms - tags.arrival_ms[at] > memory.layout.stale_of[tags.shared[at]]
     level = np.where(there & ~silent, (tags.quality[at] >> 8).astype(np.uint8), BAD).astype(np.uint8)
     value = np.where(there, tags.value[at], np.nan)
-    return _fresh(
-        own, _newest_ms(inputs, tags.time_ms), value, level, (there & (tags.current[at] == PLAIN)).all(axis=0)
-    )
+    calm = (there & _calm(memory, at)).all(axis=0)
+    return _fresh(own, _newest_ms(inputs, tags.time_ms), value, level, calm)
+
+
+def _calm(memory: Memory, where: Places) -> Bools:
+    """Return of which tags no limit alarm stands or waits, whoever decides it: from others no baseline learns."""
+    calm: Bools = memory.layout.tags.current[where] == PLAIN
+    standing = _standing_at_edges(memory)
+    if standing.size:
+        told = np.zeros(memory.layout.tags.n, np.bool_)
+        told[standing] = True
+        calm &= ~told[where]
+    return calm
+
+
+def _standing_at_edges(memory: Memory) -> Ints:
+    """Return the tags whose edge says that one of its alarms stands."""
+    rows, early = memory.layout.rows, memory.early
+    if early.local[0] != memory.register_version:
+        early.local = memory.register_version, np.flatnonzero(memory.layout.local_of[rows.shared[: rows.n]])
+    local = early.local[1]
+    return memory.layout.tags_of(local[rows.phase[local] != Phase.NORMAL]) if local.size else local
 
 
 def _newest_ms(inputs: NDArray[np.intp], time_ms: Ints) -> Ints:

@@ -171,6 +171,7 @@ class Layout:
         self.off_delay_of = np.array([c.off_delay_ms for c in rows], np.int64)
         self.elsewhere_of = np.array([c.elsewhere for c in rows], np.bool_)
         self.any_elsewhere = bool(self.elsewhere_of.any())
+        self.local_of = np.array([c.local for c in rows], np.bool_)
 
     # names -> places
 

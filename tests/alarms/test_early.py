@@ -1,11 +1,14 @@
 """Statistical rules in the live engine: warnings of their own, beside the limits and never in their place."""
 
+import json
 from typing import Any
 
 import pytest
 from davylamp_alarms import warning as rules
+from davylamp_alarms.batch import Batch
 from davylamp_alarms.definition import WARNING_KINDS, AlarmDef, Kind, TagDef, said_rule
 from davylamp_alarms.engine import Engine
+from davylamp_alarms.told import EdgeSaid
 from davylamp_alarms.transition import Transition
 from davylamp_alarms.warning import Samples, Verdict
 from davylamp_alarms.warning.rate import RateSettings, RateState
@@ -293,3 +296,41 @@ def test_s01_a_warning_whose_delay_was_over_before_it_was_back_is_told_as_both()
     told = site.tick()
     assert events(told) == ["EXPRESSION raised B", "EXPRESSION cleared D"]
     assert told[0].time_ms == told[1].time_ms - 6_000
+
+
+FOLLOWING = {"tau_s": 0, "limit": 100, "adapt_s": 60, "adapt_within": 9, "mean": 50, "deviation": 10}
+NOTHING = Batch.of([], [], [], [], [], [], [])
+
+
+def said_at_edge(site: Plant, active: bool) -> None:
+    """Let the edge say that its alarm H stands, or returned."""
+    site.seq += 1
+    at_ms = site.now_ms + site.offset_ms
+    word = EdgeSaid(site.seq, 0, Kind.H, "a", 1, 1, active, at_ms, at_ms, None, 85.0, 0, 80.0)
+    site.told += site.engine.apply(NOTHING, [word])
+
+
+def usual(site: Plant, kind: Kind) -> float:
+    """Return what a rule holds for usual now."""
+    (of,) = (found for found in site.engine.explain(LEVEL.id, site.now_ms) if found.of.kind is kind)
+    found = json.loads(of.evidence)["found"]
+    return float(found["usual"])
+
+
+@pytest.mark.parametrize("at_edge", [False, True])
+def test_a_standing_limit_alarm_stops_a_baseline_from_learning_whoever_decides_it(at_edge: bool) -> None:
+    site = Plant([LEVEL, OTHER], [alarm(LEVEL, 0, Kind.H, 80, local=at_edge), warning(LEVEL, 0, Kind.EWMA, FOLLOWING)])
+    fill(site, 60, 0, 30)
+    before = usual(site, Kind.EWMA)
+    assert 50 < before < 60
+    if at_edge:
+        said_at_edge(site, active=True)
+    fill(site, 85, 0, 60)
+    site.restart(1)
+    fill(site, 85, 0, 30)
+    assert site.letters() == {"H": "B"}
+    assert usual(site, Kind.EWMA) == before
+    if at_edge:
+        said_at_edge(site, active=False)
+    fill(site, 70, 0, 60)
+    assert usual(site, Kind.EWMA) > before + 5
