@@ -313,7 +313,7 @@ def _several(memory: Memory, warner: Warner, now_ms: int) -> News | None:
     silent = now_ms - tags.arrival_ms[at] > memory.layout.stale_of[tags.shared[at]]
     level = np.where(there & ~silent, (tags.quality[at] >> 8).astype(np.uint8), BAD).astype(np.uint8)
     value = np.where(there, tags.value[at], np.nan)
-    calm = (there & _calm(memory, at)).all(axis=0)
+    calm: Bools = np.logical_and.reduce(there & _calm(memory, at), axis=0)
     return _fresh(own, _newest_ms(inputs, tags.time_ms), value, level, calm)
 
 
