@@ -17,8 +17,8 @@ from davylamp_alarms.definition import Kind, Priority
 from davylamp_alarms.performance.kpis import DAY_MS, kpis
 from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.transition import Condition, Event, Lane, Letter, Transition
-from davylamp_cloud.evaluate import Step
 from davylamp_cloud.listening import Heard, listen
+from davylamp_cloud.step import Step
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.history import history
 from davylamp_cloud.store.state import State

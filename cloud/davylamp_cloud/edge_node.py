@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from davylamp_wire.intervals import Intervals
 from davylamp_wire.session import HostSession
 
-from davylamp_cloud.log import Hole
+from davylamp_cloud.beside import Hole
 
 CLOCK_WINDOW_MS = 60_000
 

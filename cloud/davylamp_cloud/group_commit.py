@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined
+from davylamp_cloud.beside import NOTHING, Beside, Confirmed, Hole, Quarantined
+from davylamp_cloud.log import Log, NewRecord
 from davylamp_cloud.tags import Birth
 
 PACE_S, MOST_PACE_S, EACH_S = 0.005, 0.030, 0.0002

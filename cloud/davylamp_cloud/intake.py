@@ -46,10 +46,11 @@ from davylamp_wire.session import (
 )
 from davylamp_wire.topic import MessageType, Topic, host_of, parse_topic
 
+from davylamp_cloud.beside import NOTHING, Beside, Confirmed, Hole, Quarantined
 from davylamp_cloud.edge_node import EdgeNode, Journal, hole_of, journals_of, silent_nodes, used_beyond
 from davylamp_cloud.group_commit import LogClosed
 from davylamp_cloud.introduction import node_id, outline, said_by_device, said_by_node
-from davylamp_cloud.log import NOTHING, Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
+from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.packets import Message
 from davylamp_cloud.tags import CONTROL, Birth, Said
 

@@ -5,12 +5,11 @@ It hears every transition and every tick once, and nothing depends on where slic
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from davylamp_alarms.performance.watch import Found, Performance
 
-if TYPE_CHECKING:
-    from davylamp_cloud.evaluate import Step
+from davylamp_cloud.step import Step
 
 Row = dict[str, Any]
 

@@ -26,7 +26,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from davylamp_cloud import faultpoints
 from davylamp_cloud.blame import DEADLY, WITHIN_S, Blame, Verdict, source_of
 from davylamp_cloud.config import MaskConfig, MonitorConfig, ReceiverConfig, SiteConfig
-from davylamp_cloud.evaluate import Evaluator, Work
+from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
@@ -43,6 +43,7 @@ from davylamp_cloud.store.snapshots import oldest_snapshot
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import Writer, load_lately_set_aside
 from davylamp_cloud.trying import LEFT_OUT, TRIES, Trying, aside, left_out, named
+from davylamp_cloud.work import Work
 
 LOG = structlog.get_logger()
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from davylamp_alarms.transition import Refusal, Why
 
-from davylamp_cloud.evaluate import Refused, Unreadable, Work
 from davylamp_cloud.log import Record, RecordKind
+from davylamp_cloud.work import Refused, Unreadable, Work
 
 TRIES = 3
 """A fault of the moment (memory, a signal) must not cost a record, and a record must not cost the plant."""

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from davylamp_cloud.beside import Beside, Confirmed
 from davylamp_cloud.group_commit import GroupCommit, LogClosed
-from davylamp_cloud.log import Beside, Confirmed, Log, NewRecord, RecordKind
+from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.tags import Birth, Named, Said
 from davylamp_wire.intervals import Intervals
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from davylamp_cloud.log import Beside, Confirmed, Hole, Log, NewRecord, Quarantined, RecordKind
+from davylamp_cloud.beside import Beside, Confirmed, Hole, Quarantined
+from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.tags import CONTROL, NO_TAG, Named, Said
 from davylamp_wire.intervals import Intervals
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from davylamp_cloud.chain import canonical
-from davylamp_cloud.evaluate import Evaluator, Work
+from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log
 from davylamp_cloud.notice import Notices
@@ -22,6 +22,7 @@ from davylamp_cloud.replay import restore, snapshot_of
 from davylamp_cloud.store.snapshots import packed, unpacked, write_snapshot
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import Writer
+from davylamp_cloud.work import Work
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from support.whole_log import SITE, STORIES, Step, Writing, new_evaluator

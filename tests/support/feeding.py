@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from davylamp_cloud.log import Beside, Log, NewRecord, RecordKind
+from davylamp_cloud.beside import Beside
+from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.tags import Named, Said
 from davylamp_wire.encode import data_payload, metrics_body, record_metric
 from davylamp_wire.reading import Readings, Value

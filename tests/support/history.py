@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from davylamp_cloud.beside import Beside
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.historian import FOREVER_MS, Historian, LogNames, Rows, Series, open_historian
-from davylamp_cloud.log import Beside, Log, NewRecord, RecordKind
+from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.tags import Named, Said
 
 MIDNIGHT_MS = 1_700_006_400_000

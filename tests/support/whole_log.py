@@ -10,14 +10,16 @@ from typing import Any
 
 from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
+from davylamp_cloud.beside import NOTHING, Beside
 from davylamp_cloud.config import MaskConfig, SiteConfig
-from davylamp_cloud.evaluate import Evaluator, Work
+from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.introduction import said_by_device
 from davylamp_cloud.live import Live
-from davylamp_cloud.log import NOTHING, Beside, Log, NewRecord, RecordKind
+from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.register import Register
 from davylamp_cloud.site import site_change
 from davylamp_cloud.ticker import tick
+from davylamp_cloud.work import Work
 from davylamp_wire.decode import decode
 from davylamp_wire.profile import Point
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain

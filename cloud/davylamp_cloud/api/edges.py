@@ -16,7 +16,7 @@ from davylamp_cloud.api.catalogue import Device
 from davylamp_cloud.api.gate import Reader
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
 from davylamp_cloud.api.views import DeviceView, EdgeView
-from davylamp_cloud.log import Confirmed, Hole
+from davylamp_cloud.beside import Confirmed, Hole
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import Row
 

@@ -45,7 +45,7 @@ Index = Annotated[int, Path(ge=0, le=(1 << 31) - 1, description="the tag's index
 
 
 @router.get("/tags/{index}/limits")
-def limitsin_force(parts: CloudParts, actor: Reader, index: Index) -> LimitsView:
+def limits_in_force(parts: CloudParts, actor: Reader, index: Index) -> LimitsView:
     """Return the limits of a tag, whole, and the version an edit must name."""
     return limits_view(parts, entry_at(parts, actor, index))
 

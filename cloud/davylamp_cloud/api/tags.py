@@ -18,9 +18,9 @@ from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.limits import limits_of
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Limit, Offset, Parts, TagName, TimeMs, Words
 from davylamp_cloud.api.views import TagView
+from davylamp_cloud.beside import Hole
 from davylamp_cloud.historian import HistorianUnavailable, Series, Trend
 from davylamp_cloud.live import NEVER_MS
-from davylamp_cloud.log import Hole
 
 router = APIRouter(prefix="/api/v1/tags", tags=["tags"], responses=REFUSALS)
 

@@ -9,7 +9,6 @@ from typing import Any
 from davylamp_wire.profile import COMM_OK, Text
 from sqlalchemy import ColumnElement, Connection, String, bindparam, case, func, or_, select, type_coerce, update
 
-from davylamp_cloud.evaluate import Decision, Work
 from davylamp_cloud.register import Proposal, Register, Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
@@ -17,6 +16,7 @@ from davylamp_cloud.store.rows import insert
 from davylamp_cloud.store.settings import all_settings, keep_settings, key_of
 from davylamp_cloud.store.state import State
 from davylamp_cloud.stored_tags import Group, Stored, Tags
+from davylamp_cloud.work import Decision, Work
 
 Row = dict[str, Any]
 Index = Callable[[str], int | None]

@@ -7,16 +7,17 @@ from sqlalchemy import Connection, select
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.chain import Head, canonical, link, mark_of
-from davylamp_cloud.evaluate import Refused, Step, Work
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.register import Tag
 from davylamp_cloud.settings import Settings
+from davylamp_cloud.step import Step
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.alarms import write_alarms
 from davylamp_cloud.store.migrate import later_defaults
 from davylamp_cloud.store.register import write_register
 from davylamp_cloud.store.rows import insert, put
 from davylamp_cloud.store.state import MONITOR
+from davylamp_cloud.work import Refused, Work
 
 Row = dict[str, Any]
 Route = Callable[[Mapping[str, Any], int], list[Row]]

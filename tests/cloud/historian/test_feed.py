@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from davylamp_cloud.beside import Beside
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.historian import Historian, LogNames, open_historian
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from davylamp_cloud.historian.feed import IDLE_RECORDS, Feed, rows_from, rows_of
-from davylamp_cloud.log import Beside, Log, NewRecord, RecordKind
+from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.readings import kept, slice_of
 from davylamp_cloud.recent import Recent
 from davylamp_cloud.tags import Named, Said
