@@ -22,9 +22,13 @@ class Columns:
 
     Each subclass declares its arrays in `FIELDS`: dtype, and what a new place holds. The place is the last axis; a
     subclass may give an array leading axes, such as one of past samples.
+
+    An array named in `ONCE` is kept as one value while all its places hold the same. It is then a view that cannot be
+    written to: `write` gives each place its own as soon as they differ.
     """
 
     FIELDS: ClassVar[Fields] = {}
+    ONCE: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
         self.n = 0
@@ -35,35 +39,72 @@ class Columns:
         """Return the lengths of an array's axes before that of the places."""
         return ()
 
+    def fill(self, name: str) -> Any:
+        """Return what a new place of an array holds."""
+        return self.FIELDS[name][1]
+
     def extend(self, count: int) -> slice:
         """Add places holding the fill values and return where they are."""
         start, self.n = self.n, self.n + count
-        for name, (dtype, fill) in self.FIELDS.items():
-            array: NDArray[Any] = getattr(self, name)
-            if self.n > array.shape[-1]:
-                room = np.empty((*array.shape[:-1], max(self.n, 2 * start) - start), dtype)
-                array = np.concatenate([array[..., :start], room], axis=-1)
-                setattr(self, name, array)
-            array[..., start : self.n] = fill
+        for name, (dtype, _) in self.FIELDS.items():
+            fill = dtype(self.fill(name))
+            if name in self.ONCE and (not start or self._holds(name, fill)):
+                setattr(self, name, np.broadcast_to(fill, self.n))
+            else:
+                self._room(name, start)[..., start : self.n] = fill
         return slice(start, self.n)
+
+    def _room(self, name: str, used: int) -> NDArray[Any]:
+        """Return an array that has room for all places. What nobody wrote to yet is no memory of the machine's."""
+        array: NDArray[Any] = getattr(self, name)
+        if self.n <= array.shape[-1] and array.flags.writeable:
+            return array
+        room = np.empty((*array.shape[:-1], max(self.n, 2 * used)), array.dtype)
+        room[..., :used] = array[..., :used]
+        setattr(self, name, room)
+        return room
+
+    def one(self, name: str) -> Any:
+        """Return the value that all places of an array hold, where it is kept once; else None."""
+        array: NDArray[Any] = getattr(self, name)
+        return array[0] if self.n and not array.flags.writeable else None
+
+    def _holds(self, name: str, value: Any) -> bool:
+        """Return whether an array is kept once, and this is all it holds."""
+        kept = self.one(name)
+        return kept is not None and bool(np.all(value == kept))
+
+    def write(self, name: str, places: slice | NDArray[Any], value: Any) -> None:
+        """Put values into places of an array."""
+        if not self._holds(name, value):
+            self._room(name, self.n)[..., : self.n][..., places] = value
 
     def reorder(self, order: NDArray[np.int64]) -> None:
         """Keep only the places in `order`, in that order."""
         for name in self.FIELDS:
-            setattr(self, name, getattr(self, name)[..., order])
+            kept = self.one(name)
+            array = getattr(self, name)[..., order] if kept is None else np.broadcast_to(kept, len(order))
+            setattr(self, name, array)
         self.n = len(order)
 
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
-        return sum(getattr(self, name)[..., : self.n].nbytes for name in self.FIELDS)
+        return sum(getattr(self, name)[..., : self.n if self.one(name) is None else 1].nbytes for name in self.FIELDS)
 
     def dump(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Return copies of the arrays in use, each named ``prefix/name``."""
-        return {f"{prefix}/{name}": getattr(self, name)[..., : self.n].copy() for name in self.FIELDS}
+        """Return copies of the arrays in use, each named ``prefix/name``; of one whose places are alike its first."""
+        return {f"{prefix}/{name}": getattr(self, name)[..., : self._different(name)].copy() for name in self.FIELDS}
+
+    def _different(self, name: str) -> int:
+        """Return how many places of an array a snapshot has to hold: by what they hold, not by how it is kept."""
+        array = getattr(self, name)[: self.n]
+        return 1 if name in self.ONCE and self.n and bool(np.all(array == array[0])) else self.n
 
     def load(self, prefix: str, dumped: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        for name, (dtype, _) in self.FIELDS.items():
-            setattr(self, name, np.array(dumped[f"{prefix}/{name}"], dtype))
-            self.n = getattr(self, name).shape[-1]
+        arrays = {name: np.array(dumped[f"{prefix}/{name}"], dtype) for name, (dtype, _) in self.FIELDS.items()}
+        self.n = max((array.shape[-1] for array in arrays.values()), default=0)
+        for name, array in arrays.items():
+            once = name in self.ONCE and array.shape[-1] == 1
+            setattr(self, name, np.broadcast_to(array[0], self.n) if once else array)

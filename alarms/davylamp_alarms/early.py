@@ -95,6 +95,7 @@ class Fed(Tagged):
     """
 
     FIELDS: ClassVar[Fields] = {**Tagged.FIELDS, "fed_ms": (np.int64, NEVER), "ahead_ms": (np.int64, 0)}
+    ONCE: ClassVar[frozenset[str]] = frozenset({"ahead_ms"})
     fed_ms: Ints
     ahead_ms: Ints
 
@@ -103,13 +104,12 @@ class Fed(Tagged):
 class Seen:
     """Where a warner's rows lie as long as the register is the same; worked out, and never kept.
 
-    `places` are those of its tags among all that are watched, `rows` its alarms, and `busy` those of them not at rest.
+    `places` are those of its tags among all that are watched, and `busy` those of its alarms that are not at rest.
     `inputs` are tags by input and row, -1: there is none (yet).
     """
 
     version: int = -1
     places: slice | NDArray[np.intp] = field(default_factory=lambda: slice(0, 0))
-    rows: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     busy: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
     inputs: NDArray[np.intp] | None = None
 
@@ -149,7 +149,8 @@ class Warner:
         except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
             self.fail(error)
         if self.own is not None:
-            self.own.fed_ms[: len(self)], self.own.ahead_ms[: len(self)] = NEVER, 0
+            self.own.fed_ms[: len(self)] = NEVER
+            self.own.write("ahead_ms", slice(0, len(self)), 0)
 
     def fail(self, error: Exception) -> None:
         """Leave the rule out: its columns may be half written, and what stands goes on standing (SAFETY S4)."""
@@ -184,14 +185,14 @@ class Warner:
         state, rows = self.bank.state, self.members.find(tags)
         settings = settings_of(self.rule, wanted.settings, wanted.inputs)
         for name in state.GIVEN:
-            getattr(state, name)[..., rows] = getattr(settings, name)
+            state.write(name, rows, getattr(settings, name))
         if isinstance(state, BaselineState) and all(name in wanted.settings for name in TRAINED):
             state.train(rows, *(np.full(len(rows), wanted.settings[name], np.float64) for name in TRAINED))
 
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
-        own = self.members.nbytes + self.seen.rows.nbytes + self.seen.busy.nbytes
+        own = self.members.nbytes + self.seen.busy.nbytes
         return own + (0 if self.bank is None else self.bank.nbytes)
 
 
@@ -328,7 +329,8 @@ class Early:
             if warner.kind is Kind.TREND and warner.bank is not None:
                 mine = warner.members.among(tags)
                 rows, state = warner.members.find(tags[mine]), warner.bank.state
-                state.high[rows], state.low[rows] = high[mine], low[mine]
+                state.write("high", rows, high[mine])
+                state.write("low", rows, low[mine])
 
     def failures(self) -> dict[str, str]:
         """Return what each rule that is left out somewhere failed by."""

@@ -124,13 +124,14 @@ def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
     due_ms = _due_ms(memory, tag, row, phase, slot)
     evidence, failure = shown(memory, tag, shared.kind) if shared.kind in WARNING_KINDS else ("", "")
     measured = shared.kind in LIMIT_KINDS or shared.kind in (Kind.COMM, Kind.MASK)
+    limit, leave = (float(column[0]) for column in layout.limits_of(np.array([row])))
     return Explained(
         because=Because.RULE_FAILED if failure else _because(memory, tag, row, met, inside),
         met=met,
         value=value if np.isfinite(value) else None,
         quality=int(layout.tags.quality[tag]),
-        limit=float(layout.rows.limit[row]) if measured else None,
-        leave=float(layout.rows.leave[row]) if measured else None,
+        limit=limit if measured else None,
+        leave=leave if measured else None,
         phase=phase,
         since_ms=None if since_ms in (NEVER, ALWAYS) else since_ms,
         due_ms=due_ms,
@@ -150,7 +151,8 @@ def judged(memory: Memory, tag: int, row: int) -> tuple[bool, bool]:
         return rows.phase[row] in (Phase.PENDING, Phase.ACTIVE), False
     quality = tags.quality[[tag]]
     gas = memory.layout.gas_of[tags.shared[[tag]]]
-    samples = Samples(tags.value[[tag]], quality >> 8, quality & 0xFF, rows.limit[[row]], rows.leave[[row]], gas)
+    limits = memory.layout.limits_of(np.array([row]))
+    samples = Samples(tags.value[[tag]], quality >> 8, quality & 0xFF, *limits, gas)
     met, inside = load(RULES[kind]).judge(samples)
     return bool(met[0]), bool(inside[0])
 

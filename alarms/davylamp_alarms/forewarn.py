@@ -102,7 +102,7 @@ def follow_clocks(memory: Memory, before_ms: Ints) -> None:
 
 def _follow(fed: Fed, moved_ms: Ints) -> None:
     fed.fed_ms[: fed.n] += moved_ms
-    fed.ahead_ms[: fed.n] -= moved_ms
+    fed.write("ahead_ms", slice(0, fed.n), fed.ahead_ms[: fed.n] - moved_ms)
 
 
 def evidence_now(memory: Memory, tag: int, kind: Kind) -> str:
@@ -192,16 +192,21 @@ def _look_where(memory: Memory, warner: Warner) -> Seen:
 
 def _look(memory: Memory, warner: Warner) -> Seen:
     """Work out where a warner's rows lie."""
-    layout, tags = memory.layout, warner.members.tag[: len(warner)]
-    rows, _ = layout.rows_of(tags)
-    rows = rows[layout.kind_of[layout.rows.shared[rows]] == KIND_NUMBER[warner.kind]].astype(np.int32)
+    tags = warner.members.tag[: len(warner)]
     return Seen(
         memory.register_version,
         _tight(memory.early.watched.fed.find(tags)) if warner.own is None else slice(0, len(tags)),
-        rows,
-        layout.rows.phase[rows] != Phase.NORMAL,
+        memory.layout.rows.phase[_rows(memory, warner, tags)] != Phase.NORMAL,
         None if warner.own is None else _inputs(memory, warner),
     )
+
+
+def _rows(memory: Memory, warner: Warner, tags: Indices) -> Ints:
+    """Return a warner's alarms of some of its tags."""
+    layout = memory.layout
+    rows, _ = layout.rows_of(tags)
+    mine: Ints = rows[layout.kind_of[layout.rows.shared[rows]] == KIND_NUMBER[warner.kind]]
+    return mine
 
 
 def _tight(places: NDArray[np.intp]) -> Places:
@@ -259,7 +264,7 @@ def _fresh(fed: Fed, time_ms: Ints, value: Floats, level: Levels, calm: Bools) -
     before_ms = fed.fed_ms[places]
     back = time_ms < before_ms
     if some(back):
-        fed.ahead_ms[places] += np.where(back, before_ms - time_ms + SET_BACK_MS, 0)
+        fed.write("ahead_ms", places, fed.ahead_ms[places] + np.where(back, before_ms - time_ms + SET_BACK_MS, 0))
     fed.fed_ms[places] = time_ms
     ahead_ms = fed.ahead_ms[places]
     own_ms = time_ms + ahead_ms if some(ahead_ms) else time_ms.copy()
@@ -350,7 +355,8 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
     if not chosen.size:
         return
     at = indices(fed.places)[chosen]
-    rows, tags = warner.seen.rows[at].astype(np.int64), warner.members.tag[at]
+    tags = warner.members.tag[at]
+    rows = _rows(memory, warner, tags)
     slots = memory.slots.of(memory.layout.rows, rows)
     before = before_of(memory, rows, slots)
     seen = Evidence(

@@ -13,7 +13,7 @@ import numpy as np
 from davylamp_wire.quality import Reason, bad
 from numpy.typing import NDArray
 
-from davylamp_alarms.batch import Indices, Ints
+from davylamp_alarms.batch import Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.conditions import Phase, Phases
 from davylamp_alarms.definition import (
@@ -100,13 +100,11 @@ class AlarmRows(Columns):
 
     FIELDS: ClassVar[Fields] = {
         "limit": (np.float64, 0.0),
-        "leave": (np.float64, 0.0),
         "shared": (np.int32, 0),
         "slot": (np.int32, NO_SLOT),
         "phase": (np.uint8, Phase.NORMAL),
     }
     limit: NDArray[np.float64]
-    leave: NDArray[np.float64]
     shared: Indices
     slot: Indices
     phase: Phases
@@ -172,6 +170,7 @@ class Layout:
         self.elsewhere_of = np.array([c.elsewhere for c in rows], np.bool_)
         self.any_elsewhere = bool(self.elsewhere_of.any())
         self.local_of = np.array([c.local for c in rows], np.bool_)
+        self.width_of = np.array([-c.deadband if c.kind in FALLING else c.deadband for c in rows], np.float64)
 
     # names -> places
 
@@ -229,6 +228,11 @@ class Layout:
         position = np.repeat(np.arange(len(tags)), counts)
         within = np.arange(len(position)) - np.repeat(np.cumsum(counts) - counts, counts)
         return self.tags.first[tags].astype(np.int64)[position] + within, position
+
+    def limits_of(self, rows: Ints) -> tuple[Floats, Floats]:
+        """Return the limit of each row, and the value its alarm leaves at: a deadband inside."""
+        limits: Floats = self.rows.limit[rows]
+        return limits, limits - self.width_of[self.rows.shared[rows]]
 
     def alarm(self, tag: int, row: int) -> AlarmDef:
         """Return a row's definition."""
@@ -312,10 +316,7 @@ class Layout:
 
     def _write(self, rows: Sequence[int], alarms: Sequence[AlarmDef]) -> None:
         places = np.array(rows, np.int64)
-        limits = np.array([a.limit for a in alarms], np.float64)
-        widths = np.array([-a.deadband if a.kind in FALLING else a.deadband for a in alarms], np.float64)
-        self.rows.limit[places] = limits
-        self.rows.leave[places] = limits - widths
+        self.rows.limit[places] = np.array([a.limit for a in alarms], np.float64)
         self.rows.shared[places] = [self._row_class(alarm) for alarm in alarms]
 
     def _row_class(self, a: AlarmDef) -> int:

@@ -171,7 +171,7 @@ class _Excited:
         for rule, chosen in by_rule(self.memory, rows):
             at, row = position[chosen], rows[chosen]
             level, reason = part.quality[at] >> 8, part.quality[at] & 0xFF
-            limit, leave = layout.rows.limit[row], layout.rows.leave[row]
+            limit, leave = layout.limits_of(row)
             met[chosen], inside[chosen] = rule.judge(Samples(part.value[at], level, reason, limit, leave, gas[at]))
         if not layout.any_elsewhere:
             return met, inside
@@ -288,7 +288,7 @@ def calm_bands(memory: Memory, rows: Ints) -> tuple[Floats, Floats, Bools]:
     phase = layout.rows.phase[rows]
     low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
     for rule, chosen in by_rule(memory, rows):
-        limit, leave = layout.rows.limit[rows[chosen]], layout.rows.leave[rows[chosen]]
+        limit, leave = layout.limits_of(rows[chosen])
         low[chosen], high[chosen] = rule.calm(limit, leave, phase[chosen] == Phase.ACTIVE)
     busy = memory.slots.following(layout.rows.slot[rows]) | (phase == Phase.PENDING) | (phase == Phase.CLEARING)
     if layout.any_elsewhere:

@@ -172,10 +172,10 @@ def _restart(memory: Memory, now_ms: int) -> None:
 def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Raise rows whose on-delay is over by their edge's clock, without waiting for a sample (S1, S3)."""
     layout, slots = memory.layout, memory.slots
-    pending = layout.rows.phase[: layout.rows.n] == Phase.PENDING
-    if not pending.any():
+    excited = slots.row[: slots.n]
+    rows = np.sort(excited[layout.rows.phase[excited] == Phase.PENDING]).astype(np.int64)
+    if not rows.size:
         return []
-    rows = np.flatnonzero(pending)
     tags, shared = layout.tags_of(rows), layout.rows.shared[rows]
     due_ms = slots.since_ms[layout.rows.slot[rows]] + layout.on_delay_of[shared]
     offset_ms = memory.offset_of(tags)

@@ -29,7 +29,7 @@ def filled(feed_kg_s: float, from_pct: float, to_pct: float) -> Iterator[float]:
 def test_a_fill_is_warned_of_once_and_minutes_before_its_limit(feed_kg_s: float, from_pct: float) -> None:
     high = LEVEL.limits["H"].value  # type: ignore[index]  # a LimitKind is its text
     bank = Bank(load("trend"), settings_of("trend", LEVEL.warnings["trend"].settings, ()), 1)
-    bank.state.high[:] = high
+    bank.state.write("high", slice(None), high)
     warned: list[tuple[float, float, float]] = []
     stands, now_s = False, 0.0
     for value in filled(feed_kg_s, from_pct, high):

@@ -24,7 +24,7 @@ def process(seed: int, memory: float = 0.95) -> Floats:
 def chart(training: Floats, limit: float | Floats) -> Bank:
     rows = bank("ewma", {"tau_s": 4, "limit": 1}, TAGS)
     rows.state.train(slice(0, TAGS), *usual(training))
-    rows.state.limit[:] = limit
+    rows.state.write("limit", slice(None), limit)
     return rows
 
 

@@ -112,21 +112,21 @@ class Verdict:
 
 
 class State(Timed):
-    """The rows of one rule under one settings. `GIVEN` names the columns that come from settings or from training;
-    all others are the rule's own memory."""
+    """The rows of one rule under one settings. `GIVEN` names the columns that come from settings or from training, and
+    are kept once while all rows were given the same; all others are the rule's own memory."""
 
     GIVEN: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.ONCE = frozenset(cls.GIVEN)
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
         super().__init__()
 
-    def extend(self, count: int) -> slice:
-        """Add rows as the settings say and return where they are."""
-        where = super().extend(count)
-        for name in self.GIVEN:
-            getattr(self, name)[..., where] = getattr(self.settings, name)
-        return where
+    def fill(self, name: str) -> Any:
+        """Return what a new row holds: what it is given, as the settings say."""
+        return getattr(self.settings, name) if name in self.GIVEN else super().fill(name)
 
 
 S = TypeVar("S", bound=Settings)

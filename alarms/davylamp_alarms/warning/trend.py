@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.masks import every, some
+from davylamp_alarms.warning.masks import chosen_of, every, some
 from davylamp_alarms.warning.ring import after, before, fold, get, put, same
 from davylamp_alarms.warning.rule import (
     BACK,
@@ -35,6 +35,7 @@ from davylamp_alarms.warning.rule import (
 from davylamp_alarms.warning.thin import Thinned
 
 Singles = NDArray[np.float32]
+Cursor = NDArray[np.uint8]
 
 TURNS = 4
 """After so many times round, anchor and origin are set anew and the sums are made from the window again."""
@@ -96,8 +97,9 @@ class TrendSettings(Thinned):
 
 
 class TrendState(State):
-    """The window of each row, the medians of its groups, and sums over those.
+    """The window of each row, and sums over the medians of its groups.
 
+    `old_y` and `old_t` are those of the group that the newest samples take the place of, until it leaves the sums.
     Samples are kept as differences from `anchor` and `origin_ms`, in single precision: half the memory, and what is
     lost is a ten-millionth of how far the value moves in a few windows. Every fourth time round, anchor and origin are
     set anew and the sums are made from the window again, so that roundings do not add up.
@@ -120,8 +122,8 @@ class TrendState(State):
         "said": (np.uint8, UNKNOWN),
         "y": (np.float32, 0.0),
         "t": (np.float32, 0.0),
-        "group_y": (np.float32, 0.0),
-        "group_t": (np.float32, 0.0),
+        "old_y": (np.float32, 0.0),
+        "old_t": (np.float32, 0.0),
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("high", "low")
     high: Floats
@@ -140,14 +142,11 @@ class TrendState(State):
     said: NDArray[np.uint8]
     y: Singles
     t: Singles
-    group_y: Singles
-    group_t: Singles
+    old_y: Singles
+    old_t: Singles
 
     def leading(self, name: str) -> tuple[int, ...]:
-        samples = self.settings.samples
-        lengths = {"y": samples, "t": samples}
-        lengths |= dict.fromkeys(("group_y", "group_t"), samples // self.settings.group)
-        return (lengths[name],) if name in lengths else ()
+        return (self.settings.samples,) if name in ("y", "t") else ()
 
 
 def step(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> Verdict:
@@ -179,7 +178,7 @@ def _judge(settings: TrendSettings, state: TrendState, places: Places, samples: 
 def _look_at(settings: TrendSettings, state: TrendState, places: Places) -> None:
     """Take in the group that is complete, and judge the windows that are full."""
     _take_group(settings, state, places)
-    _turn(state, places)
+    _turn(settings, state, places)
     full = state.full[places]
     if some(full):
         at = among(places, full)
@@ -191,7 +190,7 @@ def _begin(state: TrendState, places: NDArray[np.intp], time_ms: Floats, value: 
     state.anchor[places], state.origin_ms[places] = value, time_ms
     for name in (*SUMS, "next", "turn", "full", "said"):
         getattr(state, name)[places] = 0
-    for ring in (state.y, state.t, state.group_y, state.group_t):
+    for ring in (state.y, state.t):
         ring[:, places] = 0.0
 
 
@@ -201,6 +200,9 @@ SUMS = ("sum_y", "sum_t", "sum_tt", "sum_ty", "sum_yy")
 def _take(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> None:
     """Put the samples in the place of the oldest ones."""
     cursor = state.next[places]
+    first = cursor % settings.group == 0
+    if some(first):
+        _keep_old(settings, state, among(places, first), chosen_of(cursor, first))
     y = (samples.value - state.anchor[places]).astype(np.float32)
     np.maximum(y, -FARTHEST, out=y)
     put(state.y, cursor, places, np.minimum(y, FARTHEST, out=y))
@@ -208,23 +210,29 @@ def _take(settings: TrendSettings, state: TrendState, places: Places, samples: S
     state.next[places] = after(cursor, settings.samples)
 
 
-def _take_group(settings: TrendSettings, state: TrendState, places: Places) -> None:
-    """Put the median of the newest group, at its middle sample's time, in the place of the oldest group's."""
-    last = before(state.next[places], settings.samples)
+def _keep_old(settings: TrendSettings, state: TrendState, places: Places, first: Cursor) -> None:
+    """Keep what the oldest group adds to the sums, before its first sample goes."""
+    state.old_y[places], state.old_t[places] = _group(settings, state, places, first)
+
+
+def _group(settings: TrendSettings, state: TrendState, places: Places, first: Cursor) -> tuple[Singles, Singles]:
+    """Return the median of a group and its middle sample's time; `first` is where the group begins."""
     if settings.group == 1:
-        y, t = get(state.y, last, places), get(state.t, last, places)
-    else:
-        y = median3(*(get(state.y, last - np.uint8(back), places) for back in range(GROUP)))
-        t = get(state.t, last - np.uint8(1), places)
-    group = last // np.uint8(settings.group)
-    old_y, old_t = get(state.group_y, group, places), get(state.group_t, group, places)
+        return get(state.y, first, places), get(state.t, first, places)
+    y = median3(*(get(state.y, first + np.uint8(at), places) for at in range(GROUP)))
+    return y, get(state.t, first + np.uint8(1), places)
+
+
+def _take_group(settings: TrendSettings, state: TrendState, places: Places) -> None:
+    """Put the newest group in the place of the oldest in the sums."""
+    last = before(state.next[places], settings.samples)
+    y, t = _group(settings, state, places, last - np.uint8(settings.group - 1))
+    old_y, old_t = state.old_y[places], state.old_t[places]
     _add(state, places, *(column.astype(np.float64) for column in (y, t, old_y, old_t)))
-    put(state.group_y, group, places, y)
-    put(state.group_t, group, places, t)
     large = old_y.astype(np.float64) ** 2 * DROWNED
     drowned = state.sum_yy[places] < large
     if some(drowned):
-        _sum_up(state, indices(places)[drowned])
+        _sum_up(settings, state, indices(places)[drowned])
 
 
 def median3(a: Singles, b: Singles, c: Singles) -> Singles:
@@ -248,7 +256,7 @@ def _add(state: TrendState, places: Places, new_y: Floats, new_t: Floats, old_y:
     fold(np.add, state.sum_ty, places, new_y)
 
 
-def _turn(state: TrendState, places: Places) -> None:
+def _turn(settings: TrendSettings, state: TrendState, places: Places) -> None:
     """Count the windows that are round once more: they are full, and every fourth time they are set anew."""
     round_ = state.next[places] == 0
     if not some(round_):
@@ -257,27 +265,28 @@ def _turn(state: TrendState, places: Places) -> None:
     turn = after(state.turn[places], TURNS)
     state.full[places], state.turn[places] = True, turn
     if not every(turn > 0):
-        _renew(state, among(places, turn == 0))
+        _renew(settings, state, among(places, turn == 0))
 
 
-def _renew(state: TrendState, places: Places) -> None:
+def _renew(settings: TrendSettings, state: TrendState, places: Places) -> None:
     """Set anchor and origin to the newest sample, the last in the window, and make the sums anew, in order."""
     shift_y, shift_t = state.y[-1, places].copy(), state.t[-1, places].copy()
     state.anchor[places] += shift_y
     state.origin_ms[places] += shift_t * 1000.0
-    for ring, shift in ((state.y, shift_y), (state.t, shift_t), (state.group_y, shift_y), (state.group_t, shift_t)):
+    for ring, shift in ((state.y, shift_y), (state.t, shift_t)):
         for then in ring:
             then[places] -= shift
-    _sum_up(state, places)
+    _sum_up(settings, state, places)
 
 
-def _sum_up(state: TrendState, places: Places) -> None:
+def _sum_up(settings: TrendSettings, state: TrendState, places: Places) -> None:
     """Make the sums anew, in order."""
     for name in SUMS:
         getattr(state, name)[places] = 0.0
     nothing = np.zeros(len(state.sum_y[places]))
-    for y, t in zip(state.group_y, state.group_t, strict=True):
-        _add(state, places, y[places].astype(np.float64), t[places].astype(np.float64), nothing.copy(), nothing)
+    for first in range(0, settings.samples, settings.group):
+        y, t = _group(settings, state, places, np.full(len(nothing), first, np.uint8))
+        _add(state, places, y.astype(np.float64), t.astype(np.float64), nothing.copy(), nothing)
 
 
 def _look(settings: TrendSettings, state: TrendState, places: Places) -> NDArray[np.uint8]:

@@ -143,4 +143,5 @@ def _put_unit(columns: dict[str, Any], state: Any, place: int) -> None:
 
 def _put_shift(of: dict[str, float], state: Any, place: int) -> None:
     state.train(slice(place, place + 1), np.array([of["home"]]), np.array([of["deviation"]]))
-    state.mean[place], state.limit[place] = of["mean"], of["limit"]
+    state.mean[place] = of["mean"]
+    state.write("limit", np.array([place]), of["limit"])
