@@ -19,7 +19,6 @@ from itertools import pairwise
 import numpy as np
 from davylamp_wire.decode import decode
 from davylamp_wire.describe import DeviceDescription
-from davylamp_wire.encode import varint
 from davylamp_wire.intervals import Confirmation, Intervals
 from davylamp_wire.payload import (
     CONFIRM,
@@ -40,6 +39,7 @@ from davylamp_wire.payload import (
 from davylamp_wire.profile import DataType, Limit, LimitKind, Point, Source
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType, Topic
+from davylamp_wire.varint import varint
 from numpy.typing import NDArray
 
 from benchmarks.raw_mqtt import Link, length_of, listen, publish
@@ -76,7 +76,7 @@ def crossings(first: int, last: int) -> int:
 
 
 PLACES = 22
-"""Bytes of a regular metric of ours (davylamp_wire.encode): the time at 7, the value at 14."""
+"""Bytes of a regular metric of ours (davylamp_wire.strides): the time at 7, the value at 14."""
 TIME_AT, VALUE_AT, TIME_BYTES = 7, 14, 6
 FIRST_RECORD = 1 << 21
 """Record numbers of four varint bytes, up to 2**28: they can be patched in place."""

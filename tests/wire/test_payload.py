@@ -73,6 +73,23 @@ def test_a_record_number_is_a_transient_long(record: int, alias: int) -> None:
     assert (metric.alias, metric.value, metric.time_ms, metric.transient) == (alias, record, NOW, True)
 
 
+@given(
+    st.sampled_from([T.DOUBLE, T.FLOAT]),
+    st.sampled_from([range(20_000, 20_070), [*range(20_000, 20_030), *range(20_040, 20_080)], [20_007] * 70]),
+    st.lists(st.integers(NOW, NOW + 2), min_size=70, max_size=70),
+)
+def test_a_scan_has_the_bytes_of_its_readings_one_by_one(
+    datatype: SparkplugType, aliases: list[int], times_ms: list[int]
+) -> None:
+    types = dict.fromkeys(aliases, int(datatype))
+    values: list[Value] = [n / 8 for n in range(70)]
+    each = [
+        metrics_body(Readings([alias], [time_ms], [value], [GOOD]), types)
+        for alias, time_ms, value in zip(aliases, times_ms, values, strict=True)
+    ]
+    assert metrics_body(Readings(aliases, times_ms, values, [GOOD] * 70), types) == b"".join(each)
+
+
 def test_a_regular_double_takes_twenty_two_bytes() -> None:
     readings = Readings([20_000] * 5, [NOW] * 5, [1.5] * 5, [GOOD] * 5)
     assert len(metrics_body(readings, {20_000: T.DOUBLE})) == 5 * 22

@@ -1,6 +1,6 @@
 """Data payloads as NumPy columns: what the cloud does with every reading, so nothing here runs once per reading.
 
-A regular payload is one array of equal strides (see `davylamp_wire.encode`). That is believed only after every constant
+A regular payload is one array of equal strides (`davylamp_wire.strides`). That is believed only after every constant
 byte of every stride was compared (`davylamp_wire.layout`). A payload of several shapes is read shape by shape, and what
 still does not fit goes metric by metric through protobuf (`column_shapes`); all ways give the same columns.
 """

@@ -1,50 +1,21 @@
-"""Readings to Sparkplug bytes: what the edge does for every scan, so it is written by hand and measured.
-
-A metric of a regular payload is 22 bytes, the same ones at the same place in every metric; that is what lets
-`davylamp_wire.columns` read a payload as an array::
-
-    12 14 | 10 aa aa aa | 18 tt tt tt tt tt tt | 69 vv vv vv vv vv vv vv vv
-    tag,  | alias       | timestamp            | double_value
-    length
-"""
+"""Readings to Sparkplug bytes: what the edge does for every scan, so it is written by hand and measured."""
 
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from itertools import chain, repeat
 
 from davylamp_wire import quality, sparkplug_pb2
-from davylamp_wire.names import BITS, FIRST_ALIAS, OUR_QUALITY, QUALITY, SIGNED, TEXTS, SparkplugType
+from davylamp_wire.names import BITS, OUR_QUALITY, QUALITY, SIGNED, TEXTS, SparkplugType
 from davylamp_wire.quality import Reason
 from davylamp_wire.reading import Readings, Value
+from davylamp_wire.strides import ALIAS, DOUBLE, FLOAT, METRICS, TIMESTAMP, strides
+from davylamp_wire.varint import varint
 
 NO_VALUE = quality.bad(Reason.NO_VALUE)
 
-ALIAS_END = 1 << 21
-TIMES = range(1 << 35, 1 << 42)
-"""Timestamps of six varint bytes: 1971 to 2109."""
-
-_METRICS, _ALIAS, _TIMESTAMP, _TRANSIENT = b"\x12", b"\x10", b"\x18", b"\x30\x01"
-_NULL, _PROPERTIES = b"\x38\x01", b"\x4a"
-_INT, _LONG, _FLOAT, _DOUBLE, _BOOL, _TEXT = b"\x50", b"\x58", b"\x65", b"\x69", b"\x70", b"\x7a"
-
-
-_ONE_BYTE = [bytes((value,)) for value in range(0x80)]
-
-
-def varint(value: int) -> bytes:
-    """Return a non-negative integer as protobuf writes it: seven bits a byte, the low ones first."""
-    if value < 0x80:
-        return _ONE_BYTE[value]
-    if value < 0x4000:
-        return bytes((value & 0x7F | 0x80, value >> 7))
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+_TRANSIENT, _NULL, _PROPERTIES = b"\x30\x01", b"\x38\x01", b"\x4a"
+_INT, _LONG, _BOOL, _TEXT = b"\x50", b"\x58", b"\x70", b"\x7a"
 
 
 def metrics_body(readings: Readings, types: Mapping[int, int]) -> bytes:
@@ -55,56 +26,7 @@ def metrics_body(readings: Readings, types: Mapping[int, int]) -> bytes:
 
     Raises: ValueError where a value does not fit its datatype or an alias has none: nothing is sent half.
     """
-    return _regular(readings, types) or b"".join(_metrics(readings, types))
-
-
-def _regular(readings: Readings, types: Mapping[int, int]) -> bytes | None:
-    """Return good doubles, or good floats, of equal stride, packed in one call; None where they are anything else."""
-    aliases, times = readings.aliases, readings.times_ms
-    kinds = set(map(types.get, aliases))
-    if any(readings.qualities) or len(kinds) != 1 or not kinds <= _REGULAR.keys():
-        return None
-    size, tag, letter = _REGULAR[kinds.pop()]
-    try:
-        heads = map(_regular_head, aliases, repeat(size))
-        distinct = len(set(times)) > 1
-        moments = (
-            map(_regular_time, times, repeat(tag)) if distinct else repeat(_regular_time(times[0], tag), len(times))
-        )
-        pack = _packer(len(aliases), letter)
-        return pack(*chain.from_iterable(zip(heads, moments, readings.values, strict=True)))
-    except (_Irregular, struct.error, OverflowError):
-        return None
-
-
-_REGULAR: dict[int | None, tuple[bytes, bytes, str]] = {
-    SparkplugType.DOUBLE: (b"\x14", _DOUBLE, "d"),
-    SparkplugType.FLOAT: (b"\x10", _FLOAT, "f"),
-}
-"""Datatypes whose metrics have one length: that length, the tag of the value, and how `struct` calls it."""
-
-
-class _Irregular(Exception):
-    """An alias or a time whose varint has another length; '6s' would cut it in silence."""
-
-
-@lru_cache(maxsize=1 << 17)
-def _regular_head(alias: int, size: bytes) -> bytes:
-    if not FIRST_ALIAS <= alias < ALIAS_END:
-        raise _Irregular
-    return _METRICS + size + _ALIAS + varint(alias)
-
-
-@lru_cache(maxsize=1 << 10)
-def _regular_time(time_ms: int, tag: bytes) -> bytes:
-    if time_ms not in TIMES:
-        raise _Irregular
-    return _TIMESTAMP + varint(time_ms) + tag
-
-
-@lru_cache(maxsize=256)
-def _packer(count: int, letter: str) -> Callable[..., bytes]:
-    return struct.Struct("<" + f"6s8s{letter}" * count).pack
+    return strides(readings, types) or b"".join(_metrics(readings, types))
 
 
 def _metrics(readings: Readings, types: Mapping[int, int]) -> Iterator[bytes]:
@@ -120,7 +42,7 @@ def _metrics(readings: Readings, types: Mapping[int, int]) -> Iterator[bytes]:
             if code:
                 tail = properties(code) + tail
         inner = _alias(alias) + _time(time_ms) + tail
-        yield _METRICS + varint(len(inner)) + inner
+        yield METRICS + varint(len(inner)) + inner
 
 
 _UNFIT = (KeyError, TypeError, ValueError, struct.error, OverflowError)
@@ -135,12 +57,12 @@ def _unfit(alias: int, value: Value, types: Mapping[int, int]) -> ValueError:
 
 @lru_cache(maxsize=1 << 17)
 def _alias(alias: int) -> bytes:
-    return _ALIAS + varint(alias)
+    return ALIAS + varint(alias)
 
 
 @lru_cache(maxsize=1 << 10)
 def _time(time_ms: int) -> bytes:
-    return _TIMESTAMP + varint(time_ms)
+    return TIMESTAMP + varint(time_ms)
 
 
 @lru_cache(maxsize=1 << 10)
@@ -156,13 +78,13 @@ def properties(code: int) -> bytes:
 def _float(value: Value) -> bytes:
     """Return a Float; a double beyond its range is the infinity IEEE 754 rounds it to, and raises what it must."""
     try:
-        return _FLOAT + _pack_float(value)
+        return FLOAT + _pack_float(value)
     except OverflowError:
-        return _FLOAT + _pack_float(math.copysign(math.inf, float(value or 0)))
+        return FLOAT + _pack_float(math.copysign(math.inf, float(value or 0)))
 
 
 def _double(value: Value) -> bytes:
-    return _DOUBLE + _pack_double(value)
+    return DOUBLE + _pack_double(value)
 
 
 _pack_float, _pack_double = struct.Struct("<f").pack, struct.Struct("<d").pack
@@ -238,4 +160,4 @@ def record_metric(alias: int, record: int, time_ms: int) -> bytes:
     from a reading by that flag.
     """
     inner = _alias(alias) + _time(time_ms) + _TRANSIENT + _LONG + varint(record)
-    return _METRICS + varint(len(inner)) + inner
+    return METRICS + varint(len(inner)) + inner
