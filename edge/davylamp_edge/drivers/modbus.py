@@ -211,16 +211,12 @@ class ModbusDriver:
         Raises: DeviceUnreachable after the device's timeout, DeviceRefused on an exception and on an answer that does
         not fit what was asked.
         """
-        bus = await self._ready(request)
-        block = request.block
+        bus, unit, block = self._bus, request.unit, request.block
+        if bus is None or not bus.is_settled or bus.silence_s or unit.pause_s:
+            bus = await self._ready(request)
         try:
             pdu = await bus.ask(
-                request.unit.number,
-                FUNCTIONS[block.area],
-                block.start,
-                block.count,
-                request.size,
-                request.unit.timeout_s,
+                unit.number, FUNCTIONS[block.area], block.start, block.count, request.size, unit.timeout_s
             )
         except TimeoutError as error:
             raise self._unreachable(request, str(error)) from None

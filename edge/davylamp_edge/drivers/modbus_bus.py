@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from davylamp_edge.drivers.modbus_address import Address, Port, SerialLine, numbers_answers
 from davylamp_edge.drivers.modbus_frames import Asked, Frames, OutOfStep, RtuFrames, TcpFrames, fits
+from davylamp_edge.drivers.patience import Patience
 
 SILENT_CHARACTERS = 3.5
 FASTEST_SILENCE_S = 0.00175
@@ -56,6 +57,7 @@ class Bus(asyncio.Protocol):
         self._asked_s = 0.0
         self._heard_s = 0.0
         self._answer: asyncio.Future[bytes] | None = None
+        self._patience = Patience(self._loop)
 
     async def open(self, timeout_s: float) -> None:
         """Connect. Raises: OSError, TimeoutError."""
@@ -71,6 +73,7 @@ class Bus(asyncio.Protocol):
     async def close(self) -> None:
         """Close; the socket or port is closed when this returns."""
         self.is_open = False
+        self._patience.end()
         if isinstance(self._transport, asyncio.Transport):
             self._transport.abort()
         elif self._transport is not None:
@@ -90,19 +93,19 @@ class Bus(asyncio.Protocol):
         frame = self._frames.request(asked, start, count)
         if not self._frames.numbered:
             self._buffer.clear()
-        self._answer = self._loop.create_future()
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._answer = answer
         self._asked_s = self._loop.time()
         self._send(frame)
-        patience = self._loop.call_later(timeout_s + self._on_wire_s(len(frame) + size + 5), _expire, self._answer)
+        self._patience.awaits(answer, timeout_s + self._on_wire_s(len(frame) + size + 5))
         before = self._frames.set_aside
         try:
-            pdu = await self._answer
+            pdu = await answer
         except TimeoutError:
             others = self._frames.set_aside - before
             late = f"; {others} came that answer another unit or an older request" if others else ""
             raise TimeoutError(f"no answer within {timeout_s:g} s{late}") from None
         finally:
-            patience.cancel()
             self._answer = None
         if fits(pdu, asked):
             self._asked = None  # what does not fit may answer an older request, and ours is still to come
@@ -123,7 +126,7 @@ class Bus(asyncio.Protocol):
             return self.is_open
         self._answer = self._loop.create_future()
         self._look()
-        ends = self._loop.call_later(self.quiet_s(timeout_s), _expire, self._answer)
+        self._patience.awaits(self._answer, self.quiet_s(timeout_s))
         try:
             await self._answer
         except (TimeoutError, OutOfStep):
@@ -131,7 +134,6 @@ class Bus(asyncio.Protocol):
         except OSError:
             return False
         finally:
-            ends.cancel()
             self._answer = self._asked = None
             self._buffer.clear()
         return True
@@ -195,8 +197,3 @@ class Bus(asyncio.Protocol):
         if pdu is not None:
             self.slowest_s = max(self.slowest_s, self._heard_s - self._asked_s)
             self._answer.set_result(pdu)
-
-
-def _expire(answer: asyncio.Future[bytes]) -> None:
-    if not answer.done():
-        answer.set_exception(TimeoutError())
