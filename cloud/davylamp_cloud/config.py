@@ -71,7 +71,7 @@ class HttpConfig(Section):
 
 
 class HistorianConfig(Section):
-    """The time-series store; `kind` names a line of the HISTORIANS registry."""
+    """The time-series store; `kind` names a line of the HISTORIANS registry. `memory_mb` is what DuckDB may take."""
 
     kind: str = "duckdb"
     path: Path | None = None
@@ -81,6 +81,7 @@ class HistorianConfig(Section):
     token_file: Path | None = None
     timeout_s: float = Field(default=10.0, gt=0)
     keep_days: int = Field(default=365, ge=1)
+    memory_mb: int = Field(default=256, ge=32)
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -5,10 +5,11 @@ day, and a year of history is 365 files.
 """
 
 import re
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,9 @@ DAY_MS = 86_400_000
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date(9999, 12, 31) - EPOCH).days
 ATTACHED = 8
+UNFOLDED = 10
+"""A day's WAL is folded in at this part of the memory: its rows lie there until then, those of every attached day."""
+
 NAME = re.compile(r"^\d{4}-\d\d-\d\d\.duckdb$")
 
 TABLES = """
@@ -42,14 +46,19 @@ def day_of(time_ms: int) -> int:
 class DayFiles:
     """The folder of day files and the one DuckDB instance that has some of them attached."""
 
-    def __init__(self, folder: Path, memory: str) -> None:
+    def __init__(self, folder: Path, memory_mb: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._root = duckdb.connect(
-            ":memory:", config={"threads": 2, "memory_limit": memory, "autoinstall_known_extensions": "false"}
-        )
-        # The WAL of a day may grow to this before it is folded in: bigger row groups, 15 % smaller files.
-        self._root.execute("SET checkpoint_threshold = '128MB'")
+        spill = folder / "spill"
+        shutil.rmtree(spill, ignore_errors=True)  # of a process that was killed
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 2,
+            "memory_limit": f"{memory_mb}MB",
+            "temp_directory": str(spill),
+            "checkpoint_threshold": f"{memory_mb // UNFOLDED}MB",
+            "autoinstall_known_extensions": "false",
+        }
+        self._root = duckdb.connect(":memory:", config=config)
         self._lock = threading.Lock()
         self._pins: Counter[int] = Counter()
         self._attached: dict[int, str] = {}
@@ -82,14 +91,25 @@ class DayFiles:
                     self._pins[day] -= 1
                 self._release()
 
+    def fold(self, days: Sequence[int]) -> None:
+        """Take what is in these days' WALs into their files, and close those nobody reads: an open one takes memory."""
+        for day in days:
+            if self._wal(day).exists():
+                with self.attached([day]) as (schema,), closing(self.connection()) as connection:
+                    connection.execute(f"CHECKPOINT {schema}")
+        with self._lock:
+            for day in self._attached.keys() & set(days):
+                if not self._pins[day]:
+                    self._detach(day)
+
     def remove(self, day: int) -> bool:
         """Unlink a day's file; False while somebody reads it."""
         with self._lock:
             if self._pins[day]:
                 return False
             if day in self._attached:
-                self._root.execute(f"DETACH {self._attached.pop(day)}")
-            for path in (self._path(day), self._path(day).with_suffix(".duckdb.wal")):
+                self._detach(day)
+            for path in (self._path(day), self._wal(day)):
                 path.unlink(missing_ok=True)
             self._known.discard(day)
             return True
@@ -118,11 +138,17 @@ class DayFiles:
         """Detach the least recently used days nobody needs right now."""
         idle = [day for day in self._attached if not self._pins[day]]
         for day in idle[: max(0, len(self._attached) - ATTACHED)]:
-            self._root.execute(f"DETACH {self._attached.pop(day)}")
+            self._detach(day)
         self._pins = +self._pins
+
+    def _detach(self, day: int) -> None:
+        self._root.execute(f"DETACH {self._attached.pop(day)}")
 
     def _path(self, day: int) -> Path:
         return self.folder / f"{EPOCH + timedelta(days=day)}.duckdb"
+
+    def _wal(self, day: int) -> Path:
+        return self._path(day).with_suffix(".duckdb.wal")
 
 
 def _schema(day: int) -> str:

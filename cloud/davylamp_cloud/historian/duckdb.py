@@ -25,7 +25,6 @@ from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.historian import Codes, Floats, HistorianUnavailable, Int64s, Names, Rows, Series, Trend
 from davylamp_cloud.historian.days import DayFiles, day_of, days_of
 
-MEMORY = "512MB"
 LIMIT = 1 << 62
 
 PAGE = """
@@ -61,9 +60,10 @@ class Progress:
 class DuckDbHistorian:
     """The embedded historian. Only this process opens the files; others ask its API."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, memory_mb: int = HistorianConfig().memory_mb) -> None:
         self._folder = folder
-        self._files = DayFiles(folder, MEMORY)
+        self._memory_mb = memory_mb
+        self._files = DayFiles(folder, memory_mb)
         self._writing = threading.Lock()
         self._progress: dict[int, Progress] = {}
         self._cursor = self._stored_cursor()
@@ -71,7 +71,7 @@ class DuckDbHistorian:
     @classmethod
     def open(cls, config: HistorianConfig, data_dir: Path, names: Names) -> "DuckDbHistorian":
         """Open the day files in the config's folder, ``data_dir/history`` by default."""
-        return cls(config.path or data_dir / "history")
+        return cls(config.path or data_dir / "history", config.memory_mb)
 
     def cursor(self) -> int:
         """Return the log number up to which everything is stored."""
@@ -91,7 +91,7 @@ class DuckDbHistorian:
         """Open the files anew: after some errors (a full disk) DuckDB refuses everything until then."""
         self._progress.clear()
         self._files.close()
-        self._files = DayFiles(self._folder, MEMORY)
+        self._files = DayFiles(self._folder, self._memory_mb)
 
     def _write(self, rows: Rows, cursor: int) -> None:
         touched = _days_in(rows)
@@ -153,8 +153,12 @@ class DuckDbHistorian:
             return self._count(tag)
 
     def expire(self, before_ms: int) -> int:
-        """Unlink the files of days before that of `before_ms`; the newest stays, for it carries the cursor."""
+        """Unlink the files of days before that of `before_ms`; the newest stays, for it carries the cursor.
+
+        Days that are over are folded in and closed: their files are whole, and what they took in memory is free.
+        """
         with self._writing, _answering():
+            self._files.fold(self._files.present()[:-1])
             old = [day for day in self._files.present()[:-1] if day < day_of(before_ms)]
             gone = [day for day in old if self._files.remove(day)]
             for day in gone:

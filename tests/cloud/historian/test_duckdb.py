@@ -5,9 +5,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from davylamp_cloud.historian import Rows
 from davylamp_cloud.historian.days import ATTACHED, LAST_DAY, day_of
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from support import writing
@@ -86,6 +89,63 @@ def test_reading_beside_writing_sees_whole_batches(historian: DuckDbHistorian) -
     thread.join()
     assert seen == sorted(seen)
     assert all(count % 10 == 0 for count in seen)
+
+
+def test_days_that_are_over_are_folded_in_and_closed_once_nobody_reads_them(tmp_path: Path) -> None:
+    historian = DuckDbHistorian(tmp_path)
+    historian.write(rows([(1, 0, T + n * DAY, float(n), 0) for n in range(3)]), 1)
+    oldest, _, newest = historian._files.present()
+    assert len(list(tmp_path.glob("*.wal"))) == 3
+    with historian._files.attached([oldest]):
+        historian.expire(0)
+        assert historian._files._attached.keys() == {oldest, newest}
+    assert [path.name for path in tmp_path.glob("*.wal")] == ["2023-11-17.duckdb.wal"]
+    historian.expire(0)
+    assert historian._files._attached.keys() == {newest}
+    historian.write(rows([(2, 0, T + 1, 9.0, 0)]), 2)
+    assert everything(historian, 0).values.tolist() == [0.0, 9.0, 1.0, 2.0]
+    historian.close()
+
+
+def test_a_day_is_folded_in_while_it_is_read(historian: DuckDbHistorian) -> None:
+    historian.write(rows([(1, 0, T, 1.0, 0), (1, 0, T + DAY, 2.0, 0)]), 1)
+    day, _ = historian._files.present()
+    with historian._files.attached([day]) as (schema,), closing(historian._files.connection()) as reader:
+        reader.begin()
+        reader.execute(f"SELECT count(*) FROM {schema}.readings").fetchall()
+        historian.expire(0)
+        reader.commit()
+    assert everything(historian, 0).values.tolist() == [1.0, 2.0]
+
+
+def test_case_a_week_of_open_days_stays_within_its_memory(tmp_path: Path) -> None:
+    """Rows lay in memory until a day had 128 MB of them: the fifth day went to a folder `.tmp`, wherever that was."""
+    memory_mb, size = 32, 50_000
+    historian = DuckDbHistorian(tmp_path, memory_mb)
+    for n in range(4 * ATTACHED):
+        historian.write(many(size, T + n // 4 * DAY, n * size), (n + 1) * size)
+    with closing(historian._files.connection()) as connection:
+        used = "SELECT sum(memory_usage_bytes), sum(temporary_storage_bytes) FROM duckdb_memory()"
+        held, spilled = connection.execute(used).fetchall()[0]
+        where = connection.execute("SELECT current_setting('temp_directory')").fetchall()[0][0]
+    assert len(historian._files._attached) == ATTACHED
+    assert (held <= memory_mb * 1_000_000, spilled, where) == (True, 0, str(tmp_path / "spill"))
+    historian.close()
+
+
+def many(count: int, from_ms: int, after: int) -> Rows:
+    """Return a reading each 100 ms, with values that cannot be made much smaller."""
+    numbers = np.arange(count)
+    return Rows(
+        seqs=after + 1 + numbers,
+        tags=(numbers % 100).astype(np.int32),
+        times_ms=from_ms + 100 * numbers,
+        values=np.sqrt(numbers),
+        qualities=np.zeros(count, np.uint16),
+        births=np.zeros(count, np.int32),
+        marks=numbers,
+        texts={},
+    )
 
 
 FULL = """
