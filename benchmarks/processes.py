@@ -133,10 +133,11 @@ class Stage:
         path.write_text(toml(top, **sections), encoding="utf-8")
         return str(path)
 
-    def cloud(self, *receivers: dict[str, Any]) -> "CloudPart":
-        """Start a cloud with DuckDB; return once it answers."""
+    def cloud(self, *receivers: dict[str, Any], **sections: Any) -> "CloudPart":
+        """Start a cloud with DuckDB and more sections of its config; return once it answers."""
         own = {"host": self.broker.host, "port": self.broker.port}
-        config = self.write("cloud.toml", {"data_dir": "cloud"}, broker=own, http={"port": 0}, receivers=[*receivers])
+        top = {"data_dir": "cloud"}
+        config = self.write("cloud.toml", top, broker=own, http={"port": 0}, receivers=[*receivers], **sections)
         part = self.begin("cloud", "davylamp_cloud", "run", config, sampled=True)
         address = self.folder / "cloud" / "http.json"
         until(lambda: address.exists() or part.process.poll() is not None, "the cloud's start")
