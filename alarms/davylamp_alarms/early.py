@@ -1,7 +1,8 @@
 """The statistical rules of the live engine: which alarm lies where among their rows, and how far each was fed.
 
-Rows of one rule under one settings lie together (`Warner`), ordered by tag. What differs from row to row, a limit, is a
-column of theirs: an edit of it leaves the rule's memory alone. Any other setting is another warner with a new memory.
+Rows of one rule under one settings lie together (`Warner`), ordered by tag. What differs from row to row is a column of
+theirs: a limit, of which an edit leaves the rule's memory alone, and what training found. Other training, as any other
+setting, is a new row with a new memory.
 """
 
 import json
@@ -18,11 +19,7 @@ from davylamp_alarms.batch import Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.definition import Kind, canonical
 from davylamp_alarms.warning import Bank, load
-from davylamp_alarms.warning.baseline import BaselineState
 from davylamp_alarms.warning.thin import Stretches
-
-TRAINED = ("mean", "deviation")
-"""What training finds of a tag and a definition may carry; no setting of the rule."""
 
 Key = tuple[Kind, str]
 
@@ -179,15 +176,25 @@ class Warner:
         self.seen.version = -1
 
     def give(self, tags: Indices, wanted: Wanted) -> None:
-        """Write what a definition gives the rows of tags: their limits, said or not, and what training found."""
+        """Write what a definition gives the rows of tags: their limits, said or not."""
         if self.bank is None:
             return
         state, rows = self.bank.state, self.members.find(tags)
         settings = settings_of(self.rule, wanted.settings, wanted.inputs)
         for name in state.GIVEN:
             state.write(name, rows, getattr(settings, name))
-        if isinstance(state, BaselineState) and all(name in wanted.settings for name in TRAINED):
-            state.train(rows, *(np.full(len(rows), wanted.settings[name], np.float64) for name in TRAINED))
+
+    def teach(self, tags: Indices, wanted: Wanted) -> None:
+        """Give the new rows of tags their limits, and what training found."""
+        self.give(tags, wanted)
+        if self.bank is None:
+            return
+        try:
+            lesson = self.bank.state.lesson(self.bank.settings, wanted.settings)
+            if lesson is not None:
+                self.bank.state.learn(self.members.find(tags), lesson)
+        except Exception as error:  # a model of another unit, or none at all
+            self.fail(error)
 
     @property
     def nbytes(self) -> int:
@@ -241,8 +248,8 @@ def settings_of(name: str, said: Mapping[str, Any], inputs: tuple[str, ...]) -> 
         LookupError: There is no such rule.
         pydantic.ValidationError: A setting is unknown, missing or out of range; the message names it.
     """
-    form = load(name).settings
-    own = {key: value for key, value in said.items() if key not in TRAINED}
+    rule = load(name)
+    form, own = rule.settings, {key: value for key, value in said.items() if key not in rule.state.LEARNT}
     asked = form.model_fields.get("inputs")
     if asked is not None:
         own["inputs"] = len(inputs) if asked.annotation is int else tuple(map(_called, inputs))
@@ -252,14 +259,18 @@ def settings_of(name: str, said: Mapping[str, Any], inputs: tuple[str, ...]) -> 
 @lru_cache(maxsize=4096)
 def mistake_in(kind: Kind, rule: str) -> str:
     """Return what is wrong with a warning's rule; empty where nothing is."""
-    wanted = wanted_of(rule)
+    wanted, name = wanted_of(rule), rule_name(kind)
     try:
-        settings_of(rule_name(kind), wanted.settings, wanted.inputs)
-        for name in TRAINED:
-            float(wanted.settings.get(name, 0.0))
+        load(name).state.lesson(settings_of(name, wanted.settings, wanted.inputs), wanted.settings)
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         return str(error)
     return ""
+
+
+def unlearnt(kind: Kind, wanted: Wanted) -> dict[str, Any]:
+    """Return a rule's settings without what training found: that is each row's own."""
+    learnt = load(rule_name(kind)).state.LEARNT
+    return {name: value for name, value in wanted.settings.items() if name not in learnt}
 
 
 def _called(name: str) -> str:
@@ -298,21 +309,22 @@ class Early:
     def _add(self, key: Key, wanted: Wanted, tags: Indices) -> None:
         warner = self.warners.get(key)
         if warner is None:
-            warner = self.warners[key] = Warner(*key, wanted.settings)
+            warner = self.warners[key] = Warner(*key, unlearnt(key[0], wanted))
         warner.add(tags)
-        warner.give(tags, wanted)
+        warner.teach(tags, wanted)
         if warner.own is None:
             self.watched.add(tags, warner.every_s)
             self.look_again()
 
-    def change(self, tag: int, kind: Kind, rule: str) -> None:
-        """Give a known warning other limits, or for other settings a new memory."""
+    def change(self, tag: int, kind: Kind, before: str, after: str) -> bool:
+        """Give a known warning other limits, or, for other settings or training, a new memory; return if it did."""
         held = self.holder(tag, kind)
-        if held is not None and (held.kind, held.shared) == key_of(kind, rule):
-            held.give(np.array([tag], np.int32), wanted_of(rule))
-            return
+        if held is not None and memory_of(kind, before) == memory_of(kind, after):
+            held.give(np.array([tag], np.int32), wanted_of(after))
+            return False
         self.remove(tag, kind)
-        self.add([(tag, kind, rule)])
+        self.add([(tag, kind, after)])
+        return True
 
     def remove(self, tag: int, kind: Kind) -> None:
         """Forget a warning."""
@@ -382,7 +394,17 @@ def key_of(kind: Kind, rule: str) -> Key:
 
     One whose settings are mistaken shares nothing, so that it fails alone.
     """
-    wanted = wanted_of(rule)
-    given = set() if mistake_in(kind, rule) else {*load(rule_name(kind)).state.GIVEN, *TRAINED}
-    shared = {name: value for name, value in wanted.settings.items() if name not in given}
-    return kind, canonical({"settings": shared, "inputs": wanted.inputs})
+    if mistake_in(kind, rule):
+        return kind, _without((), wanted_of(rule))
+    state = load(rule_name(kind)).state
+    return kind, _without((*state.GIVEN, *state.LEARNT), wanted_of(rule))
+
+
+def memory_of(kind: Kind, rule: str) -> str:
+    """Return by what a warning's memory was made: as long as it is the same, the memory holds."""
+    return _without(() if mistake_in(kind, rule) else load(rule_name(kind)).state.GIVEN, wanted_of(rule))
+
+
+def _without(given: Iterable[str], wanted: Wanted) -> str:
+    kept = {name: value for name, value in wanted.settings.items() if name not in given}
+    return canonical({"settings": kept, "inputs": wanted.inputs})

@@ -17,7 +17,6 @@ from davylamp_alarms.groups import Group
 from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
-from davylamp_alarms.migration import Edit
 from davylamp_alarms.persons import actor_of, two_persons
 from davylamp_alarms.planning import Plan, beyond, plan, row_of
 from davylamp_alarms.samples import settle_bands
@@ -54,10 +53,9 @@ def _carry_out(memory: Memory, seq: int, planned: Plan) -> list[Transition]:
     kept = [one.alarm for one in planned.replaced if one.stands and one.alarm not in ending]
     _forget(memory, [one.alarm for one in planned.removed])
     _write(memory, changes, planned.edited)
-    _forewarn(memory, planned)
+    anew = _forewarn(memory, planned)
     _group(memory, changes, planned.regrouped)
     memory.register_version += 1
-    anew = {one.alarm for one in planned.replaced if Edit.RULE in one.edits}
     comments = {name: f"{changes.comment} ({ANEW})".strip() if name in anew else changes.comment for name in kept}
     steps = [_step(memory, seq, name, What.EDITED, changes, comment) for name, comment in comments.items()]
     told += settle(memory, steps + list(_evaluate(memory, seq, planned)))
@@ -147,15 +145,23 @@ def _write(memory: Memory, changes: Changes, edited: list[AlarmDef]) -> None:
     memory.clock.sweep_ms = -ALWAYS
 
 
-def _forewarn(memory: Memory, planned: Plan) -> None:
-    """Take on new warnings and other settings of known ones, and hold trends against the limits there are now."""
+def _forewarn(memory: Memory, planned: Plan) -> set[str]:
+    """Take on new warnings and other settings of known ones, and hold trends against the limits there are now.
+
+    Return the known ones whose rule begins anew.
+    """
+    anew: set[str] = set()
     memory.early.add((alarm.tag, alarm.kind, alarm.rule) for alarm in planned.added if alarm.kind in WARNING_KINDS)
     for one in planned.replaced:
-        if one.after is not None and one.after.kind in WARNING_KINDS and one.before.rule != one.after.rule:
-            memory.early.change(one.after.tag, one.after.kind, one.after.rule)
+        before, after = one.before, one.after
+        if after is None or after.kind not in WARNING_KINDS or before.rule == after.rule:
+            continue
+        if memory.early.change(after.tag, after.kind, before.rule, after.rule):
+            anew.add(one.alarm)
     if memory.early.warners:
         tags = {alarm.tag for alarm in planned.edited if alarm.kind in LIMIT_KINDS | {Kind.TREND}}
         look_towards(memory, np.array(sorted(tags), np.int32))
+    return anew
 
 
 def _hand_over(memory: Memory, row: int) -> None:

@@ -153,7 +153,7 @@ def retry(memory: Memory) -> None:
             memory.early.watched.add(warner.members.tag[: len(warner)].copy(), warner.every_s)
         tags = warner.members.tag[: len(warner)].copy()
         for tag in tags:
-            warner.give(tag[None], _wanted(memory, int(tag), warner.kind))
+            warner.teach(tag[None], _wanted(memory, int(tag), warner.kind))
         look_towards(memory, tags)
 
 

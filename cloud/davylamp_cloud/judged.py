@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from davylamp_wire.ceilings import above_ceiling, unjudged
 from davylamp_wire.finding import Finding
 from davylamp_wire.lint import unlimited, unworkable
-from davylamp_wire.lint_warnings import unwarning
+from davylamp_wire.lint_warnings import unlearnt, unwarning
 from davylamp_wire.profile import Point, limit_problems
 
 from davylamp_cloud.introduction import described
@@ -35,7 +35,7 @@ def judged(point: Point) -> Judged:
     rules = tuple(unwarning(point))
     thinned = (one for one in rules if one.key == "deadband")  # refused by SAFETY S8
     errors = (*limit_problems(point.limits, point.range), *unworkable(point), *thinned)
-    return Judged(errors, (*(one for one in rules if one.key != "deadband"), *_doubtful(point)))
+    return Judged(errors, (*(one for one in rules if one.key != "deadband"), *unlearnt(point), *_doubtful(point)))
 
 
 def _doubtful(point: Point) -> Iterator[Finding]:

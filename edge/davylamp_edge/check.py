@@ -13,7 +13,7 @@ from davylamp_wire.config import ConfigError, mistakes_of, parse, read_toml
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.lint_warnings import unwarning
-from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, shipped_profiles, unhandled
+from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, root_models, shipped_profiles, unhandled
 from pydantic import ValidationError
 
 from davylamp_edge import opcua_settings
@@ -22,6 +22,7 @@ from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride, SelfMo
 from davylamp_edge.drivers import DRIVERS, Driver, driver_class
 from davylamp_edge.drivers.modbus_address import line_of
 from davylamp_edge.install import SELF, SELF_PROFILE, address_of, with_override
+from davylamp_edge.models import Models, models_of, with_models
 from davylamp_edge.tls import tls_mistakes
 
 _OF_DRIVERS = ("address", "unit", "gap_registers", "max_registers", "opcua")
@@ -37,13 +38,14 @@ def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
     mistakes: list[str] = []
     profiles = _profiles(table, mistakes)
     config = _config(table, path, mistakes)
-    mistakes.extend(mistakes_in(table, profiles, path))
+    models = models_of(table, profiles)
+    mistakes.extend(mistakes_in(table, profiles, path, models))
     for sections in (("broker", "tls"), ("broker", "standby", "tls")):
         found = tls_mistakes(_inner(table, sections), ".".join(sections))
         mistakes.extend(f"{path}: {line}" for line in found)
     if mistakes or config is None:
         raise ConfigError(mistakes)
-    return config, profiles
+    return with_models(config, profiles, models), profiles
 
 
 def journal_in(path: Path) -> Path:
@@ -106,6 +108,8 @@ def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     for device in devices if isinstance(devices, list) else ():
         for key in opcua_settings.PATHS:
             _root(device.get("opcua") if isinstance(device, dict) else None, key, folder)
+        root_models(device.get("points") if isinstance(device, dict) else None, folder)
+    root_models(_inner(table, ("self_monitoring",)).get("points"), folder)
     return table
 
 
@@ -114,16 +118,18 @@ def _root(section: Any, key: str, folder: Path) -> None:
         section[key] = str(folder / section[key])
 
 
-def mistakes_in(table: Mapping[str, Any], profiles: Mapping[str, Profile], path: Path) -> Iterator[str]:
+def mistakes_in(
+    table: Mapping[str, Any], profiles: Mapping[str, Profile], path: Path, models: Models | None = None
+) -> Iterator[str]:
     """Yield one line per mistake, each with file, device and key."""
-    devices = table.get("devices")
+    devices, models = table.get("devices"), models or models_of(table, profiles)
     seen: dict[str, str] = {}
     for device in devices if isinstance(devices, list) else ():
         if isinstance(device, dict):
-            yield from (f"{path}: {line}" for line in _device_mistakes(device, profiles, seen))
+            yield from (f"{path}: {line}" for line in _device_mistakes(device, profiles, seen, models))
     own = table.get("self_monitoring")
     if isinstance(own, dict):
-        yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen))
+        yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen, models))
     tables = [each for each in devices if isinstance(each, dict)] if isinstance(devices, list) else []
     yield from (f"{path}: {line}" for line in (*_shared_mistakes(tables), *_line_mistakes(tables)))
     yield from (f"{path}: {line}" for line in beacon_mistakes(table, tables, profiles))
@@ -156,7 +162,9 @@ def _line_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{where}: {address!r} is the line of {leader}, which says {spelled!r}; write both the same"
 
 
-def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str]) -> Iterator[str]:
+def _device_mistakes(
+    device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str], models: Models
+) -> Iterator[str]:
     """Yield one device's mistakes; `seen` are the names before it, found by their small letters."""
     name = str(device.get("name", "?"))
     where = f"devices.{name}"
@@ -182,15 +190,18 @@ def _device_mistakes(device: Mapping[str, Any], profiles: Mapping[str, Profile],
                 f" (<family>/{profile}.toml goes into the folder that `profiles` names)"
             )
         return
-    yield from _point_mistakes(device, profiles[profile], None if isinstance(driver, str) else driver, where)
+    yield from _point_mistakes(device, profiles[profile], None if isinstance(driver, str) else driver, where, models)
 
 
-def _self_mistakes(own: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str]) -> Iterator[str]:
+def _self_mistakes(
+    own: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str], models: Models
+) -> Iterator[str]:
     name = str(own.get("name", SelfMonitoring.model_fields["name"].default))
     if name.lower() in seen:
         yield f"self_monitoring.name: a device is called {seen[name.lower()]!r} already; give the edge another name"
     if SELF_PROFILE in profiles:
-        yield from _point_mistakes({**own, "driver": SELF}, profiles[SELF_PROFILE], None, "self_monitoring")
+        device = {**own, "name": name, "driver": SELF}
+        yield from _point_mistakes(device, profiles[SELF_PROFILE], None, "self_monitoring", models)
 
 
 def _driver(name: object) -> type[Driver[Any]] | str | None:
@@ -212,7 +223,7 @@ def _address_mistakes(device: Mapping[str, Any], driver: type[Driver[Any]], wher
 
 
 def _point_mistakes(
-    device: Mapping[str, Any], profile: Profile, driver: type[Driver[Any]] | None, where: str
+    device: Mapping[str, Any], profile: Profile, driver: type[Driver[Any]] | None, where: str, models: Models
 ) -> Iterator[str]:
     given = device.get("points", {})
     overrides: dict[str, Any] = given if isinstance(given, dict) else {}
@@ -233,6 +244,7 @@ def _point_mistakes(
         if merged is not point:  # the profile's own was asked with it
             yield from below(key, unworkable(merged))
             yield from below(key, unwarning(merged))
+        yield from below(key, models.mistakes(merged, str(device.get("name")), name))
         yield from _local_mistakes(merged, device, key)
         address = address_of(merged, str(device.get("driver")))
         found += bool(address)

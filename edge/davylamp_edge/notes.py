@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from davylamp_wire.ceilings import above_ceiling
 from davylamp_wire.finding import below
 from davylamp_wire.owed import owed
+from davylamp_wire.trained import LEARNT, MARK
 
 from davylamp_edge.install import Installed
 
@@ -26,6 +27,19 @@ def by_number(device: Installed) -> Iterator[str]:
         listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         yield f"    warning: addresses with ns= ({listed}): a server may number its namespaces anew; write nsu=, as"
         yield "        `davylamp-edge browse` does (命名空间编号可能变化，请改用 nsu=)"
+
+
+def trained_rules(device: Installed) -> Iterator[str]:
+    """Yield which rules run with what training found, and how much their births say of it."""
+    found = {
+        f"{name}/{rule}": sum(len(str(warning.settings.get(one, ""))) for one in LEARNT.get(rule, ()))
+        for name, point in zip(device.names, device.points, strict=True)
+        for rule, warning in point.warnings.items()
+        if MARK in warning.source.clause
+    }
+    if found:
+        names = [*list(found)[:SHOWN], *([f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])]
+        yield f"    trained: {', '.join(names)} ({sum(found.values()) / 1000:.1f} kB of the birth)"
 
 
 def notes(devices: Sequence[Installed]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from davylamp_edge.bus_load import BUSY, Load, load_of, loads
 from davylamp_edge.config import BrokerConfig, EdgeConfig, opcua_files
 from davylamp_edge.expiry import DAY_MS, WARN_DAYS, end_in
 from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, install_self
-from davylamp_edge.notes import SHOWN, by_number, notes, over_ceiling
+from davylamp_edge.notes import SHOWN, by_number, notes, over_ceiling, trained_rules
 from davylamp_edge.opcua_settings import DEPRECATED
 from davylamp_edge.report import utc_ms
 from davylamp_edge.tls import files_of as broker_files
@@ -130,6 +130,7 @@ def _of_device(device: Installed) -> Iterator[str]:
         f" tags, {round(load_of(device)[0], 3):g} requests/s, birth {size / 1000:.1f} kB"
     )
     yield from _decided_here(device)
+    yield from trained_rules(device)
     yield from _unsecured(device)
     yield from _unsaid(device)
     yield from over_ceiling(device)
@@ -137,7 +138,8 @@ def _of_device(device: Installed) -> Iterator[str]:
     yield from _thinned(device)
     yield from _unseen(device)
     if size > BIRTH_LIMIT:
-        yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device"
+        yield f"    warning: a birth above {BIRTH_LIMIT // 1000} kB is refused by some brokers; split the device, or"
+        yield "        train units of fewer tags, with fewer lags or a smaller share (诞生消息过大)"
 
 
 def _decided_here(device: Installed) -> Iterator[str]:

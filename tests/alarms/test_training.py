@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from davylamp_alarms.batch import Floats
-from davylamp_alarms.watching.artefact import Artefact, ArtefactError, load, sealed, sha256_of, sha256_of_rows
+from davylamp_alarms.watching.artefact import Artefact, load, sealed, sha256_of_rows
 from davylamp_alarms.watching.learnt import Learnt, ready
 from davylamp_alarms.watching.lessons import learn
 from davylamp_alarms.watching.recorded import Condition, Recorded, follow
 from davylamp_alarms.watching.training import Plant, WatchError, trained
 from davylamp_alarms.watching.watch import Calibration, Watch
 from davylamp_alarms.watching.window import Demands, Readings, Reason, grid, laid_out, refused, seen
+from davylamp_wire.training_file import ArtefactError, sha256_of
 
 DAY_MS, START_MS = 86_400_000, 1_764_028_800_000
 TAGS = ("a", "b", "c", "still")
@@ -121,7 +122,7 @@ def test_normal_is_the_median_of_the_days_means() -> None:
 
 def test_a_rule_that_can_runs_on_means_where_it_was_trained_on_means() -> None:
     means, plain = (learn([SHIFTS, UNIT], plant(), thinned=thinned).learnt for thinned in (True, False))
-    assert [one.settings.get("every_s") for one in means] == [60.0, None]
+    assert [one.settings.get("every_s") for one in means] == [60.0, 60.0]
     assert [one.settings.get("every_s") for one in plain] == [None, None]
     assert plain[0].settings == {"tau_s": 120.0}
 
@@ -170,8 +171,8 @@ def resealed(**more: Any) -> str:
     [
         ("{", "is not JSON"),
         ("[]", "is no training; name a file that davylamp-cloud train wrote"),
-        (changed(version=2), "is of version 2, and this program reads version 1: update this program, or train again"),
-        (changed(version=0), "reads version 1: train again"),
+        (changed(version=3), "is of version 3, and this program reads version 2: update this program, or train again"),
+        (changed(version=0), "reads version 2: train again"),
         (changed(made_by="wang"), "does not match its own SHA-256: it was changed or damaged since"),
         (resealed(rows="many"), "cannot be used (rows: "),
         (resealed(learnt=[{"watch": SHIFTS.model_dump(), "settings": {}, "tags": [], "columns": {}}]), "has columns"),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from davylamp_alarms.warning import bank
 from davylamp_alarms.watching.artefact import Artefact, load
 from davylamp_cloud.__main__ import BAD_INPUT, FAILED, OK, main
 from davylamp_wire.profile import EarlyWarning
@@ -130,19 +129,12 @@ def test_a_training_is_shown_and_one_that_was_changed_is_refused(
 
 
 def test_a_profile_takes_what_was_learnt_of_its_points(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = trained(path, wide()).watch("far_from_its_ways")
+    trained(path, wide())
     capsys.readouterr()
     assert main(["trained", str(out(path)), "--profile", "--tags", "PT*"]) == OK
     written = tomllib.loads(capsys.readouterr().out)
     assert list(written["points"]) == ["PT-1102"]
     table = written["points"]["PT-1102"]["warnings"]["ewma"]
-    of = one.of("PT-1102")
-    assert table["settings"] == {**one.settings, **{name: of[name] for name in ("mean", "deviation", "limit")}}
+    assert table["model"] == out(path).name
     assert table["source"]["clause"].startswith("SHA-256 ")
-    action = {"zh": "查看", "en": "look"}
-    taken = EarlyWarning.model_validate({**table, "action": action})
-    settings = dict(taken.settings)
-    mean = settings.pop("mean")
-    settings.pop("deviation")
-    assert mean == of["mean"]
-    bank("ewma", settings, 1)
+    EarlyWarning.model_validate({**table, "action": {"zh": "查看", "en": "look"}})

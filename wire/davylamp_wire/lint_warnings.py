@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 OF_ONE = ("cusum", "ewma", "frozen", "normal", "quiet", "rate", "trend")
 OF_SEVERAL = ("command", "deviation", "expression", "rollup", "unit")
 RULES = (*OF_ONE, *OF_SEVERAL)
+LEARN = {"cusum": ("mean", "deviation"), "ewma": ("mean", "deviation"), "normal": (), "unit": ("model",)}
+"""Rules that training teaches, and which settings of it they are dumb without; `normal` learns by itself, too."""
 """The statistical rules there are (alarms/davylamp_alarms/warning), by how many tags each looks at."""
 
 
@@ -36,15 +38,30 @@ def _of_rule(name: str, warning: "EarlyWarning") -> Iterator[Finding]:
     if name not in RULES:
         known = ", ".join(RULES)
         yield Finding(key, f"there is no such rule; write one of {known}", f"没有这种规则；请写 {known} 之一")
-    if name in OF_SEVERAL and not warning.inputs:
+    if name in OF_SEVERAL and not (warning.inputs or warning.model):
         yield Finding(f"{key}.inputs", "name the points that the rule looks at together", "请写明该规则同看的各测点")
     if name in OF_ONE and warning.inputs:
         yield Finding(f"{key}.inputs", "this rule looks at its own point alone; leave it out", "该规则只看本点；请删去")
+    if warning.model and name in RULES and name not in LEARN:
+        yield Finding(f"{key}.model", "this rule learns nothing; leave it out", "该规则无需训练；请删去")
     if warning.action is None:
         told = '{zh = "…", en = "…"}'
         yield Finding(
             f"{key}.action", f"is missing; write the first thing to do, {told}", f"缺少首要处置措施，请写 {told}"
         )
+
+
+def unlearnt(point: "Point") -> Iterator[Finding]:
+    """Yield every rule that says nothing, for nobody told it what is usual: no mistake, and not the same as normal."""
+    for name, warning in point.warnings.items():
+        missing = [one for one in LEARN.get(name, ()) if one not in warning.settings]
+        if missing and not warning.model:
+            way = "davylamp-cloud train, then model = FILE beside the settings"
+            yield Finding(
+                f"warnings.{name}",
+                f"says nothing, for it does not know what is usual ({', '.join(missing)}); {way}",
+                f"不知何为常态（缺 {'、'.join(missing)}），不会提示；请先训练（davylamp-cloud train），再写 model",
+            )
 
 
 def _aimless(point: "Point", name: str, warning: "EarlyWarning") -> Iterator[Finding]:

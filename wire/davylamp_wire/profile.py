@@ -129,9 +129,11 @@ class EarlyWarning(Handled):
 
     Its settings, its source and its texts are the point's; what it finds never masks, delays or replaces a limit alarm.
     `inputs` are the points of a rule over several: of the same device, or the full id of any tag. `towards` are the
-    point's own limits that a trend is held against.
+    point's own limits that a trend is held against. `model` is the file of a training, beside the file that names it:
+    its edge puts what it says of the point among the settings (trained.py).
     """
 
+    model: str = ""
     settings: dict[str, float | str] = Field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     towards: tuple[LimitKind, ...] = ()
@@ -406,12 +408,22 @@ def load_profile(path: Path) -> Profile:
     A limit without a first action is a mistake (SAFETY S24); the other texts are asked for by ``davylamp-edge check``.
     """
     table: dict[str, Any] = read_toml(path)
+    root_models(table.get("points"), path.parent)
     profile = parse(Profile, {"name": path.stem, "family": path.parent.name, **table}, path)
     mistakes = [line for name, point in profile.points.items() for line in _unsaid(point, f"points.{name}")]
     mistakes += inputs_missing(profile.points)
     if mistakes:
         raise ConfigError(f"{path}: {line}" for line in mistakes)
     return profile
+
+
+def root_models(points: object, folder: Path) -> None:
+    """Let the trainings that rules of raw points name be found from a folder, wherever the process was started."""
+    for point in points.values() if isinstance(points, dict) else ():
+        warnings = point.get("warnings") if isinstance(point, dict) else None
+        for warning in warnings.values() if isinstance(warnings, dict) else ():
+            if isinstance(warning, dict) and isinstance(warning.get("model"), str):
+                warning["model"] = str(folder / warning["model"])
 
 
 def _unsaid(point: Point, key: str) -> Iterator[str]:

@@ -1,12 +1,16 @@
 """What is usual for a tag: a mean and a deviation, from training, that may follow slow drift while nothing is wrong."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats
 from davylamp_alarms.columns import NEVER, Fields
 from davylamp_alarms.warning.masks import chosen_of
-from davylamp_alarms.warning.rule import Places, Samples, Settings, State, among
+from davylamp_alarms.warning.rule import Places, Samples, Settings, State, among, learnt_numbers
 
 
 class BaselineSettings(Settings):
@@ -24,10 +28,20 @@ class BaselineSettings(Settings):
 class BaselineState(State):
     """`mean` and `deviation` are given by training, `home` is the trained mean; NaN: untrained, and says nothing."""
 
+    LEARNT: ClassVar[tuple[str, ...]] = ("mean", "deviation")
     mean: Floats
     deviation: Floats
     home: Floats
     followed_ms: Floats
+
+    @classmethod
+    def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
+        """Return mean and deviation."""
+        return learnt_numbers(cls.LEARNT, said)
+
+    def learn(self, places: NDArray[np.intp], lesson: Any) -> None:
+        """Set what is usual."""
+        self.train(places, *(np.full(len(places), number) for number in lesson))
 
     def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual. A deviation of 0 (the tag stood still in training) leaves the row untrained."""

@@ -1,6 +1,7 @@
 """Baseline-relative: so many percent above what was normal in the last 30 days."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from davylamp_alarms.warning.rule import (
     Verdict,
     among,
     judge_usable,
+    learnt_numbers,
     size,
 )
 from davylamp_alarms.warning.thin import Thinned
@@ -62,6 +64,7 @@ class NormalState(State):
         "means": (np.float64, np.nan),
     }
     GIVEN: ClassVar[tuple[str, ...]] = ("percent",)
+    LEARNT: ClassVar[tuple[str, ...]] = ("normal",)
     percent: Floats
     normal: Floats
     level: Floats
@@ -76,7 +79,16 @@ class NormalState(State):
     def leading(self, name: str) -> tuple[int, ...]:
         return (self.settings.days,) if name == "means" else ()
 
-    def train(self, places: slice, normal: Floats) -> None:
+    @classmethod
+    def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
+        """Return what is normal; without it the row learns by itself."""
+        return learnt_numbers(cls.LEARNT, said)
+
+    def learn(self, places: NDArray[np.intp], lesson: Any) -> None:
+        """Set what is normal."""
+        self.train(places, np.full(len(places), lesson[0]))
+
+    def train(self, places: Places, normal: Floats) -> None:
         """Set what is normal, as if every day had been so."""
         self.means[:, places], self.normal[places] = normal, normal
         self.seen[places] = self.settings.days

@@ -112,10 +112,14 @@ class Verdict:
 
 
 class State(Timed):
-    """The rows of one rule under one settings. `GIVEN` names the columns that come from settings or from training, and
-    are kept once while all rows were given the same; all others are the rule's own memory."""
+    """The rows of one rule under one settings.
+
+    `GIVEN` names the columns that come from settings, and are kept once while all rows were given the same; `LEARNT`
+    what training finds of a row, said beside its settings. All else is the rule's own memory.
+    """
 
     GIVEN: ClassVar[tuple[str, ...]] = ()
+    LEARNT: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         cls.ONCE = frozenset(cls.GIVEN)
@@ -127,6 +131,36 @@ class State(Timed):
     def fill(self, name: str) -> Any:
         """Return what a new row holds: what it is given, as the settings say."""
         return getattr(self.settings, name) if name in self.GIVEN else super().fill(name)
+
+    @classmethod
+    def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
+        """Return what is said of a row's training, ready for `learn`; None: nothing.
+
+        Raises:
+            ValueError: It is incomplete, or of another kind.
+        """
+        return None
+
+    def learn(self, places: NDArray[np.intp], lesson: Any) -> None:
+        """Give new rows what training found."""
+        raise NotImplementedError
+
+
+def learnt_numbers(names: tuple[str, ...], said: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """Return what training found, by these names; None: nothing is said of it.
+
+    Raises:
+        ValueError: Some of it is missing, or is no number.
+    """
+    missing = [name for name in names if name not in said]
+    if len(missing) == len(names):
+        return None
+    if missing:
+        raise ValueError(f"{', '.join(missing)}: is missing beside {', '.join(set(names) - set(missing))}")
+    found = tuple(float(said[name]) for name in names)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{', '.join(names)}: {found} are no numbers to compare with")
+    return found
 
 
 S = TypeVar("S", bound=Settings)

@@ -4,7 +4,8 @@ PCA T² says how far the unit is from its centre along the ways it usually moves
 lags (dynamic PCA) the ways are paths through time.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from davylamp_wire.quality import Level
@@ -16,6 +17,7 @@ from davylamp_alarms.columns import NEVER, Fields
 from davylamp_alarms.warning.baseline import BASELINE, USUAL, BaselineSettings, BaselineState, follow, lag
 from davylamp_alarms.warning.rule import (
     Evidence,
+    Levels,
     Places,
     Samples,
     StatisticalRule,
@@ -25,6 +27,9 @@ from davylamp_alarms.warning.rule import (
     indices,
     together,
 )
+from davylamp_alarms.warning.unit_model import unpacked
+
+BAD = np.uint8(Level.BAD)
 
 
 class UnitSettings(BaselineSettings):
@@ -37,6 +42,7 @@ class UnitSettings(BaselineSettings):
         share: Of the variance in training that the components kept explain; 1: all components, and no Q.
         missing: The share of a unit's tags that may be bad; with more the unit says nothing.
         gap_s: A silence after which earlier samples no longer count.
+        every_s: Readings of such a stretch count as one sample, the mean of each input; 0: each is a sample.
     """
 
     inputs: int = Field(ge=2)
@@ -45,6 +51,7 @@ class UnitSettings(BaselineSettings):
     share: float = Field(0.9, gt=0, le=1)
     missing: float = Field(0.5, ge=0, lt=1)
     gap_s: float = Field(3600.0, gt=0)
+    every_s: float = Field(0.0, ge=0)
     leave: float = Field(0.7, gt=0, le=1)
 
 
@@ -58,6 +65,8 @@ class UnitState(BaselineState):
         variances: Of each component; inf: not kept.
         correlation: Of the inputs with each other, to stand in for bad ones.
         window: Standardised samples, the newest first, shape (inputs · (lags + 1), units).
+        from_ms: When the stretch under way began; `sums`, `counts` and `worst` are of its usable readings, by input.
+        met: What the last stretch showed, as `back`.
     """
 
     FIELDS: ClassVar[Fields] = {
@@ -72,7 +81,15 @@ class UnitState(BaselineState):
         "last_ms": (np.int64, NEVER),
         "t2": (np.float64, np.nan),
         "q": (np.float64, np.nan),
+        "from_ms": (np.float64, NEVER),
+        "sums": (np.float64, 0.0),
+        "counts": (np.uint32, 0),
+        "worst": (np.uint8, Level.GOOD),
+        "wrong": (np.bool_, False),
+        "met": (np.bool_, False),
+        "back": (np.bool_, False),
     }
+    LEARNT: ClassVar[tuple[str, ...]] = ("model",)
     loadings: Floats
     variances: Floats
     correlation: Floats
@@ -83,11 +100,29 @@ class UnitState(BaselineState):
     last_ms: Ints
     t2: Floats
     q: Floats
+    from_ms: Floats
+    sums: Floats
+    counts: NDArray[np.uint32]
+    worst: Levels
+    wrong: Bools
+    met: Bools
+    back: Bools
+
+    @classmethod
+    def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
+        """Return the model."""
+        model = said.get("model")
+        return None if model is None else unpacked(str(model), settings.inputs, settings.lags)
+
+    def learn(self, places: NDArray[np.intp], lesson: Any) -> None:
+        """Give units this model."""
+        for place in places.tolist():
+            lesson.put(self, place)
 
     def leading(self, name: str) -> tuple[int, ...]:
         inputs, wide = self.settings.inputs, self.settings.inputs * (self.settings.lags + 1)
         return {
-            **dict.fromkeys(USUAL, (inputs,)),
+            **dict.fromkeys((*USUAL, "sums", "counts", "worst"), (inputs,)),
             "loadings": (wide, wide),
             "variances": (wide,),
             "correlation": (inputs, inputs),
@@ -96,7 +131,57 @@ class UnitState(BaselineState):
 
 
 def step(settings: UnitSettings, state: UnitState, places: Places, samples: Samples) -> Verdict:
-    """Judge each unit's newest samples against its model.
+    """Judge each unit's newest samples, or the means of the stretches that are over; until then what was said holds."""
+    if not settings.every_s:
+        return _judged(settings, state, places, samples)
+    at = indices(places)
+    over = samples.clock_ms - state.from_ms[at] >= settings.every_s * 1000
+    ended = at[over & state.counts[:, at].any(axis=0)]
+    if ended.size:
+        verdict = _judged(settings, state, together(ended), _means(state, ended))
+        state.met[ended], state.back[ended] = verdict.met, verdict.back
+    _begin(state, at[over], samples.clock_ms[over])
+    _add(state, at, samples)
+    able, sound = _seen(settings, state, at, samples)
+    return Verdict(state.met[at] & able, state.back[at] & able & sound)
+
+
+def _means(state: UnitState, at: NDArray[np.intp]) -> Samples:
+    """Return the means of the stretches under way; an input without a usable reading in it is bad."""
+    counts = state.counts[:, at]
+    level = np.where(counts > 0, state.worst[:, at], BAD).astype(np.uint8)
+    return Samples(
+        state.from_ms[at].astype(np.int64), state.sums[:, at] / np.maximum(counts, 1), level, state.wrong[at].copy()
+    )
+
+
+def _begin(state: UnitState, at: NDArray[np.intp], clock_ms: Floats) -> None:
+    state.from_ms[at] = clock_ms
+    state.sums[:, at], state.counts[:, at], state.worst[:, at] = 0.0, 0, Level.GOOD
+    state.wrong[at] = False
+
+
+def _add(state: UnitState, at: NDArray[np.intp], samples: Samples) -> None:
+    """Add usable readings to the stretches under way."""
+    usable = (samples.level < Level.BAD) & np.isfinite(samples.value)
+    state.sums[:, at] += np.where(usable, samples.value, 0.0)
+    state.counts[:, at] += usable
+    state.worst[:, at] = np.maximum(state.worst[:, at], np.where(usable, samples.level, Level.GOOD))
+    if samples.wrong is not None:
+        state.wrong[at] |= samples.wrong
+
+
+def _seen(settings: UnitSettings, state: UnitState, at: Places, samples: Samples) -> tuple[Bools, Bools]:
+    """Return of which units enough inputs are there, and of which all are good."""
+    used = ~np.isnan(state.deviation[:, at])
+    there = (samples.level < Level.BAD) & np.isfinite(samples.value)
+    able: Bools = used.any(axis=0) & ((used & ~there).sum(axis=0) <= settings.missing * used.sum(axis=0))
+    sound: Bools = ((there & (samples.level == Level.GOOD)) | ~used).all(axis=0)
+    return able, sound
+
+
+def _judged(settings: UnitSettings, state: UnitState, places: Places, samples: Samples) -> Verdict:
+    """Judge each unit's samples against its model.
 
     ``T² = Σ (pᵢ·x)² / λᵢ``, ``Q = |x|² - Σ (pᵢ·x)²`` over the components kept. A bad input counts as what the others
     let expect (its conditional mean in training): the unit can still meet the condition, and shows it gone only with
@@ -107,14 +192,13 @@ def step(settings: UnitSettings, state: UnitState, places: Places, samples: Samp
     """
     used = ~np.isnan(state.deviation[:, places])
     bad = used & ~((samples.level < Level.BAD) & np.isfinite(samples.value))
-    able = used.any(axis=0) & (bad.sum(axis=0) <= settings.missing * used.sum(axis=0))
+    able, sound = _seen(settings, state, places, samples)
     verdict = Verdict(np.zeros(len(able), np.bool_), np.zeros(len(able), np.bool_))
     where = np.flatnonzero(able)
     if where.size:
         part, at = samples.part(where), together(indices(places)[where])
         z = _standardised(state, at, part.value, used[:, where], bad[:, where])
-        sound = ((part.level == Level.GOOD) | ~used[:, where]).all(axis=0)
-        verdict.met[where], verdict.back[where] = _judge(settings, state, at, part, z, sound)
+        verdict.met[where], verdict.back[where] = _judge(settings, state, at, part, z, sound[where])
     return verdict
 
 

@@ -1,36 +1,14 @@
 """What a unit's model is trained from: rows of history in which nothing was wrong."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from davylamp_alarms.batch import Floats, Ints
 from davylamp_alarms.warning.baseline import lag
-from davylamp_alarms.warning.unit import UnitSettings, UnitState
+from davylamp_alarms.warning.unit import UnitSettings
+from davylamp_alarms.warning.unit_model import UnitModel
 
 LEAST_VARIANCE = 1e-6
 """Components that vary less than this share of the first carry nothing but rounding."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnitModel:
-    """What training found for one unit; the fields are those of `UnitState`."""
-
-    mean: Floats
-    deviation: Floats
-    loadings: Floats
-    variances: Floats
-    correlation: Floats
-    t2_limit: float
-    q_limit: float
-
-    def put(self, state: UnitState, place: int) -> None:
-        """Give a unit this model."""
-        at = slice(place, place + 1)
-        state.train(at, self.mean[:, None], self.deviation[:, None])
-        state.loadings[:, :, place], state.variances[:, place] = self.loadings, self.variances
-        state.correlation[:, :, place] = self.correlation
-        state.t2_limit[place], state.q_limit[place] = self.t2_limit, self.q_limit
 
 
 class NotEnoughTraining(ValueError):
@@ -73,14 +51,17 @@ def train(
         raise NotEnoughTraining(f"{len(x)} training rows without a gap, and {4 * folds} are the least")
     t2, q = _held_out(settings, x, folds)
     loadings, variances = _components(settings, x)
+    kept = np.isfinite(variances)
+    limited = kept.sum() < _rank(x)
     return UnitModel(
         mean=mean,
+        home=mean,
         deviation=np.where(used, deviation, 0.0),
-        loadings=loadings,
-        variances=variances,
+        loadings=loadings[kept],
+        variances=variances[kept],
         correlation=z.T @ z / len(z),
         t2_limit=float(np.quantile(t2, quantile)) * margin,
-        q_limit=float(np.quantile(q, quantile)) * margin if np.isfinite(variances).sum() < _rank(x) else np.inf,
+        q_limit=float(np.quantile(q, quantile)) * margin if limited else np.inf,
     )
 
 

@@ -1,35 +1,22 @@
 """What one training left behind: a file that says from what it was made, and that it is still what was made.
 
-`load` is what a cloud calls that runs with it.
+How the file is sealed and what an edge takes from it: davylamp_wire, training_file.py and trained.py.
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from davylamp_wire.training_file import FORMAT, VERSION, read_table, sealed_table, unusable
 from pydantic import ValidationError
 
 from davylamp_alarms.batch import Floats, Ints
 from davylamp_alarms.warning.rule import Settings
-from davylamp_alarms.warning.words import Words
 from davylamp_alarms.watching.learnt import Learnt
 from davylamp_alarms.watching.watch import Watch
 from davylamp_alarms.watching.window import Demands, Seen, Stood
-
-FORMAT = "davylamp-training"
-VERSION = 1
-"""Of the file. It goes up with every change that an older program would misread."""
-
-
-class ArtefactError(ValueError):
-    """A file that cannot be used: what is wrong with it and what to do, in Chinese and in English."""
-
-    def __init__(self, words: Words) -> None:
-        super().__init__(words[1])
-        self.words = words
 
 
 class Untaught(Settings):
@@ -97,8 +84,7 @@ class Artefact(Settings):
 
 def sealed(artefact: Artefact) -> str:
     """Return the text of the file: JSON, with the SHA-256 of all the rest."""
-    table = artefact.model_dump(mode="json")
-    return json.dumps({**table, "sha256": sha256_of(table)}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return sealed_table(artefact.model_dump(mode="json"))
 
 
 def load(path: Path) -> Artefact:
@@ -107,33 +93,14 @@ def load(path: Path) -> Artefact:
     Raises:
         ArtefactError: It is not there, no training, of another version, changed since, or incomplete.
     """
-    table = _table(path)
-    if table.get("format") != FORMAT:
-        raise _wrong(
-            path,
-            "不是训练结果文件；请指定 davylamp-cloud train 生成的文件",
-            "is no training; name a file that davylamp-cloud train wrote",
-        )
-    if table.get("version") != VERSION:
-        raise _of_another_version(path, table.get("version"))
-    said = table.pop("sha256", None)
-    if said != sha256_of(table):
-        raise _wrong(
-            path,
-            "内容与其校验值不符：生成后被改动或传输损坏；请重新取得原文件，或重新训练",
-            "does not match its own SHA-256: it was changed or damaged since; fetch the original, or train again",
-        )
+    table = read_table(path)
     try:
         return Artefact.model_validate(table)
     except ValidationError as error:
         where = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5])
-        raise _wrong(path, f"内容无法使用（{where}）；请重新训练", f"cannot be used ({where}); train again") from error
-
-
-def sha256_of(table: Any) -> str:
-    """Return the SHA-256 of JSON types, whatever the order of keys."""
-    text = json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+        raise unusable(
+            path, f"内容无法使用（{where}）；请重新训练", f"cannot be used ({where}); train again"
+        ) from error
 
 
 def sha256_of_rows(tags: Sequence[str], time_ms: Ints, value: Floats) -> str:
@@ -142,31 +109,3 @@ def sha256_of_rows(tags: Sequence[str], time_ms: Ints, value: Floats) -> str:
     found.update(np.ascontiguousarray(time_ms, "<i8").tobytes())
     found.update(np.where(np.isnan(value), np.nan, value).astype("<f8").tobytes())
     return found.hexdigest()
-
-
-def _table(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _wrong(path, f"无法读取（{error.strerror}）", f"cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise _wrong(
-            path,
-            f"不是 JSON：{error}；文件可能不完整，请重新取得",
-            f"is not JSON: {error}; it may be cut short: fetch it again",
-        ) from None
-    return found if isinstance(found, dict) else {}
-
-
-def _of_another_version(path: Path, version: Any) -> ArtefactError:
-    newer = isinstance(version, int) and version > VERSION
-    zh, en = ("升级本程序", "update this program, or train again") if newer else ("重新训练", "train again")
-    return _wrong(
-        path,
-        f"是第 {version} 版格式，本程序读第 {VERSION} 版；请{zh}",
-        f"is of version {version}, and this program reads version {VERSION}: {en}",
-    )
-
-
-def _wrong(path: Path, zh: str, en: str) -> ArtefactError:
-    return ArtefactError((f"{path}：{zh}", f"{path}: {en}"))

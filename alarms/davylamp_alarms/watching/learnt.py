@@ -11,6 +11,7 @@ from pydantic import model_validator
 from davylamp_alarms.warning import bank
 from davylamp_alarms.warning.bank import Bank
 from davylamp_alarms.warning.rule import Settings, State
+from davylamp_alarms.warning.unit_model import UnitModel
 from davylamp_alarms.watching.training import Ready
 from davylamp_alarms.watching.watch import Watch
 
@@ -115,30 +116,18 @@ def _rows(found: Learnt, tags: int) -> Bank:
 
 
 def _of_unit(rows: Bank) -> dict[str, Any]:
-    """Return the model of a unit with the components kept alone."""
-    state: Any = rows.state
-    kept = np.isfinite(state.variances[:, 0])
-    q_limit = float(state.q_limit[0])
-    return {
-        **{name: getattr(state, name)[:, 0].tolist() for name in SHIFTS[:3]},
-        "loadings": state.loadings[kept, :, 0].tolist(),
-        "variances": state.variances[kept, 0].tolist(),
-        "correlation": state.correlation[:, :, 0].tolist(),
-        "t2_limit": float(state.t2_limit[0]),
-        "q_limit": q_limit if math.isfinite(q_limit) else None,
-    }
+    """Return the model of a unit."""
+    model = UnitModel.of(rows.state, 0)
+    said = {name: getattr(model, name) for name in COLUMNS["unit"]}
+    columns = {name: one.tolist() if isinstance(one, np.ndarray) else one for name, one in said.items()}
+    return {**columns, "q_limit": model.q_limit if math.isfinite(model.q_limit) else None}
 
 
 def _put_unit(columns: dict[str, Any], state: Any, place: int) -> None:
-    kept = len(columns["variances"])
-    at = slice(place, place + 1)
-    state.train(at, np.array(columns["home"])[:, None], np.array(columns["deviation"])[:, None])
-    state.mean[:, place] = columns["mean"]
-    state.loadings[:, :, place], state.variances[:, place] = 0.0, np.inf
-    state.loadings[:kept, :, place], state.variances[:kept, place] = columns["loadings"], columns["variances"]
-    state.correlation[:, :, place] = columns["correlation"]
-    state.t2_limit[place] = columns["t2_limit"]
-    state.q_limit[place] = np.inf if columns["q_limit"] is None else columns["q_limit"]
+    arrays = {name: np.array(columns[name], np.float64) for name in COLUMNS["unit"][:-2]}
+    q_limit = columns["q_limit"]
+    model = UnitModel(**arrays, t2_limit=columns["t2_limit"], q_limit=math.inf if q_limit is None else q_limit)
+    model.put(state, place)
 
 
 def _put_shift(of: dict[str, float], state: Any, place: int) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from davylamp_alarms.warning import load
-from davylamp_alarms.warning.thin import Thinned
 from davylamp_alarms.watching.artefact import Untaught
 from davylamp_alarms.watching.learnt import JOINT, Learnt, learnt
 from davylamp_alarms.watching.recorded import Recorded
@@ -51,7 +50,7 @@ def _learn(watch: Watch, plant: Plant, thinned: bool) -> Learnt | None:
 def _to_run_with(watch: Watch, period_s: float, thinned: bool) -> dict[str, Any]:
     """Return the settings under which what was learnt holds."""
     settings = in_seconds(watch.settings, period_s)
-    if thinned and issubclass(load(watch.rule).settings, Thinned):
+    if thinned and "every_s" in load(watch.rule).settings.model_fields:
         return {"every_s": period_s, **settings}
     return settings
 

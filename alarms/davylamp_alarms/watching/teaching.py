@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from davylamp_alarms.watching.artefact import Artefact, sha256_of, sha256_of_rows
+from davylamp_wire.training_file import sha256_of
+
+from davylamp_alarms.watching.artefact import Artefact, sha256_of_rows
 from davylamp_alarms.watching.lessons import learn
 from davylamp_alarms.watching.recorded import Recorded
 from davylamp_alarms.watching.watch import Plan

@@ -6,9 +6,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from davylamp_alarms.watching.artefact import Artefact, sha256_of
+from davylamp_alarms.watching.artefact import Artefact
 from davylamp_alarms.watching.learnt import JOINT, Learnt
 from davylamp_alarms.watching.window import Reason, Refusal
+from davylamp_wire.training_file import sha256_of
 
 SHOWN = 8
 """Lines of one kind; of more only how many there are is said."""

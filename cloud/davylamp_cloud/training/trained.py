@@ -12,7 +12,7 @@ def add_options(trained: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add = trained.add_argument
     add("file", type=Path, metavar="FILE", help="a training, as `davylamp-cloud train` wrote it")
-    add("--profile", action="store_true", help="what it says of single tags, as a profile has it, TOML (写入设备模板)")
+    add("--profile", action="store_true", help="its rules, as a profile or a site names them, TOML (写入设备模板)")
     add("--tags", metavar="PATTERN", action="append", help="only of these, * any characters (位号)")
     add("--timezone", default="Asia/Shanghai", help="in which times are told")
     add("--language", choices=("zh", "en"), default="zh", help="of the answer")
@@ -21,7 +21,8 @@ def add_options(trained: argparse.ArgumentParser) -> None:
 
 def trained(given: argparse.Namespace) -> int:
     """Print what a training says; 1: the file cannot be used."""
-    from davylamp_alarms.watching.artefact import ArtefactError, load
+    from davylamp_alarms.watching.artefact import load
+    from davylamp_wire.training_file import ArtefactError
 
     from davylamp_cloud.training.page import as_dict, lines
     from davylamp_cloud.training.profile_words import tables
@@ -33,7 +34,7 @@ def trained(given: argparse.Namespace) -> int:
         print(error.words[0 if given.language == "zh" else 1], file=sys.stderr)
         return 1
     if given.profile:
-        print("\n".join(tables(found, given.tags or ())))
+        print("\n".join(tables(found, given.file, given.tags or ())))
     elif given.json:
         print(json.dumps(as_dict(found, given.file), ensure_ascii=False))
     else:

@@ -1,0 +1,142 @@
+"""A rule that names a training's file: the edge reads it beside the config, and its births say the numbers."""
+
+from pathlib import Path
+
+import pytest
+from davylamp_edge.birth import description_of
+from davylamp_edge.check import load_edge
+from davylamp_edge.install import install
+from davylamp_edge.summary import summarise
+from davylamp_wire.config import ConfigError
+from davylamp_wire.describe import DeviceDescription
+from support.trainings import ALL, together, training, written
+
+DEVICE = "davylamp/edge1/tank1"
+TAGS = (f"{DEVICE}/level", f"{DEVICE}/flow")
+SOURCE = 'source = { standard = "training", basis = "proposal" }'
+ACTION = 'action = { zh = "核实", en = "verify" }'
+PROFILE = f"""
+zh = "储罐"
+en = "tank"
+[points.level]
+zh = "液位"
+en = "level"
+unit = "m"
+address = {{ modbus = "holding:0" }}
+[points.level.warnings.ewma]
+model = "tank.json"
+{SOURCE}
+{ACTION}
+[points.flow]
+zh = "流量"
+en = "flow"
+unit = "m3/h"
+address = {{ modbus = "holding:2" }}
+"""
+CONFIG = """
+node = "edge1"
+profiles = "profiles"
+[broker]
+host = "broker.plant"
+[journal]
+path = "data/journal.db"
+[[devices]]
+name = "tank1"
+profile = "tank"
+driver = "modbus"
+hazard_source = "tanks"
+address = "10.0.0.5:502"
+"""
+UNIT = f"""
+[devices.points.level.warnings.unit]
+model = "models/tank.json"
+{SOURCE}
+{ACTION}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A profile with its training beside it, and a site with another copy of it."""
+    found = training(TAGS, together(tags=2), ALL)
+    for path in (tmp_path / "profiles" / "tanks", tmp_path / "models"):
+        path.mkdir(parents=True)
+        written(path / "tank.json", found)
+    (tmp_path / "profiles" / "tanks" / "tank.toml").write_text(PROFILE, encoding="utf-8")
+    return tmp_path
+
+
+def described(folder: Path, text: str) -> DeviceDescription:
+    """Return what the birth says of the device."""
+    path = folder / "edge.toml"
+    path.write_text(text, encoding="utf-8")
+    config, profiles = load_edge(path)
+    (device,) = install(config, profiles)
+    return DeviceDescription.decode(description_of(device).encode())
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        described(folder, text)
+    return caught.value.mistakes
+
+
+def test_a_birth_says_what_the_files_of_profile_and_site_say(folder: Path) -> None:
+    warnings = described(folder, CONFIG + UNIT).points["level"].warnings
+    assert set(warnings["ewma"].settings) == {"tau_s", "mean", "deviation", "limit"}
+    assert warnings["unit"].inputs == ("level", "flow")
+    assert str(warnings["unit"].settings["model"]).startswith("1:")
+    assert {warning.model for warning in warnings.values()} == {""}
+    clauses = {warning.source.clause for warning in warnings.values()}
+    assert len(clauses) == 1
+    assert clauses.pop().startswith("SHA-256 ")
+
+
+def test_check_says_how_large_models_make_a_birth(folder: Path) -> None:
+    path = folder / "edge.toml"
+    path.write_text(CONFIG + UNIT, encoding="utf-8")
+    said = "\n".join(summarise(*load_edge(path)))
+    assert "trained: level/ewma, level/unit (0.2 kB of the birth)" in said
+    assert "say nothing" not in said
+
+
+def test_a_rule_that_nobody_taught_is_owed(folder: Path) -> None:
+    path = folder / "edge.toml"
+    unit = UNIT.replace('model = "models/tank.json"', 'inputs = ["level", "flow"]')
+    path.write_text(CONFIG + unit, encoding="utf-8")
+    said = "\n".join(summarise(*load_edge(path)))
+    assert "未训练的统计规则" in said
+    assert "tank1/level/unit" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file.unlink(), "cannot be read (No such file or directory)"),
+        (lambda file: file.write_text(file.read_text().replace('"li"', '"wang"')), "does not match its own SHA-256"),
+        (lambda file: file.write_text(file.read_text().replace('"version": 2', '"version": 9')), "is of version 9"),
+        (lambda file: written(file, training(TAGS[1:], together(tags=1), ALL)), "holds nothing of the rule unit"),
+        (lambda file: written(file, training(("x/y/z/a", "x/y/z/b"), together(tags=2), ALL)), f"know {TAGS[0]}"),
+        (
+            lambda file: written(file, training((*TAGS, f"{DEVICE}/heat"), together(), ALL)),
+            f"the model looks at {DEVICE}/heat, and this site has no such points",
+        ),
+    ],
+    ids=["missing", "changed", "version", "rule", "tag", "input"],
+)
+def test_a_file_that_does_not_fit_is_refused_by_key(folder: Path, change: object, said: str) -> None:
+    change(folder / "models" / "tank.json")  # type: ignore[operator]  # one of the lambdas above
+    (mistake,) = mistakes(folder, CONFIG + UNIT)
+    assert mistake.startswith(f"{folder / 'edge.toml'}: devices.tank1.points.level.warnings.unit.")
+    assert said in mistake
+
+
+def test_a_file_that_does_not_fit_hides_no_other_mistake(folder: Path) -> None:
+    (folder / "models" / "tank.json").unlink()
+    found = mistakes(folder, CONFIG.replace("10.0.0.5:502", "nowhere:x") + UNIT.replace(ACTION, ""))
+    assert len(found) == 3
+
+
+def test_a_model_of_a_rule_that_learns_nothing_is_refused(folder: Path) -> None:
+    (mistake,) = mistakes(folder, CONFIG + UNIT.replace("warnings.unit", "warnings.frozen"))
+    assert mistake.endswith("warnings.frozen.model: this rule learns nothing; leave it out")
