@@ -192,6 +192,12 @@ class Register:
             found.changes = self._introduction(found.new, at_ms)
         return found
 
+    def take_on(self, tags: list[Tag], at_ms: int) -> Changes:
+        """Take on tags that follow those there are; return what the engine must change for them."""
+        for tag in tags:
+            self._add(replace(tag, settings=self._intern(tag.settings)))
+        return self._introduction([self.tags[tag.idx] for tag in tags], at_ms)
+
     def alarms_of(self, tag: Tag) -> tuple[AlarmDef, ...]:
         """Return the definitions of a tag's alarms, that of its device's silence included."""
         defs = alarm_defs(tag.tag_id, tag.idx, tag.node, self._of(tag.settings).templates)

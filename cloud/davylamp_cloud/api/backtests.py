@@ -1,9 +1,9 @@
-"""Backtests by API: other limits over this cloud's own log, as a job that can be watched and cancelled.
+"""Backtests by API: other limits over this cloud's own records, as a job that can be watched and cancelled.
 
 It runs in a process of its own behind everything else on the machine, so that no alarm waits for it.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
@@ -32,6 +32,9 @@ class Wanted(BaseModel):
     )
     from_ms: int = Field(ge=0, le=LAST_MS, description="UTC milliseconds")
     to_ms: int = Field(ge=0, le=LAST_MS, description="UTC milliseconds; not included")
+    over: Literal["log", "history"] | None = Field(
+        default=None, description="the log while that reaches back, else history, if not said"
+    )
 
 
 class JobView(BaseModel):
@@ -104,6 +107,8 @@ def _request(parts: Parts, actor: Actor, body: Wanted) -> dict[str, Any]:
     )
     return {
         "data_dir": str(parts.cloud.config.data_dir),
+        "historian": parts.cloud.config.historian.model_dump(mode="json"),
+        "over": body.over,
         "rules": rules,
         "against": against,
         "from_ms": body.from_ms,

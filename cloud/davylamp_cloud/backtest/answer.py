@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from davylamp_alarms.backtest.compare import in_alarm_ms
 from davylamp_alarms.backtest.envelope import Envelope
@@ -9,6 +10,14 @@ from davylamp_alarms.backtest.outcome import Figures, Outcome
 from davylamp_alarms.backtest.trial import Trial
 from davylamp_alarms.definition import AlarmDef
 from davylamp_wire.profile import Text
+
+
+class Source(StrEnum):
+    """Where readings are from: a file, the cloud's log with all that happened, or its history, which has less."""
+
+    CSV = "csv"
+    LOG = "log"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,7 @@ class Answer:
     """The answer.
 
     Args:
-        origin: Where the readings are from.
+        origin: The file or folder the readings are from.
         names: How people call each tag, by its id.
         before: The alarms there were, by id.
         after: The alarms the tried rules make, by id.
@@ -33,6 +42,7 @@ class Answer:
     """
 
     origin: str
+    source: Source
     trial: Trial
     readings: int
     names: Mapping[str, str]

@@ -22,6 +22,7 @@ def as_dict(answer: Answer) -> Json:
     changed, name = answer.trial.changed, answer.name
     return {
         "origin": answer.origin,
+        "source": answer.source,
         "from_ms": answer.trial.after.from_ms,
         "to_ms": answer.trial.after.to_ms,
         "readings": answer.readings,

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from davylamp_wire.config import ConfigError
 
-from davylamp_cloud.backtest.answer import Answer
+from davylamp_cloud.backtest.answer import Answer, Source
 from davylamp_cloud.backtest.answer_json import as_dict
+from davylamp_cloud.backtest.asked import Asked
 from davylamp_cloud.backtest.csv_file import Progress, Span
 from davylamp_cloud.backtest.csv_trial import AskedOfCsv, over_csv
-from davylamp_cloud.backtest.log_trial import Asked, over_log
 from davylamp_cloud.backtest.options import zone_named
+from davylamp_cloud.backtest.over_cloud import over_cloud
 from davylamp_cloud.backtest.page import clock, lines
 from davylamp_cloud.backtest.plot import Look, draw
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, load_rules
 from davylamp_cloud.cloud import utc_ms
 from davylamp_cloud.config import CloudConfig, clock_of
-from davylamp_cloud.looking import looking
 from davylamp_cloud.replay import TooOld
 from davylamp_cloud.why_page import time_of
 
@@ -46,7 +46,7 @@ def backtest(given: argparse.Namespace, load: Callable[[Path], CloudConfig]) -> 
     """
     if (given.file is None) == (given.csv is None):
         raise ConfigError(["backtest: name either a cloud's config or --csv FILE"])
-    answer, zone, language = _over_csv(given) if given.file is None else _over_log(given, load(given.file))
+    answer, zone, language = _over_csv(given) if given.file is None else _over_cloud(given, load(given.file))
     print(json.dumps(as_dict(answer), ensure_ascii=False) if given.json else "\n".join(lines(answer, zone, language)))
     if given.plots is not None:
         paths = draw(answer, given.plots, Look(given.plot_format, zone, language))
@@ -62,20 +62,22 @@ def _over_csv(given: argparse.Namespace) -> Answered:
     return answer, zone, given.language or "zh"
 
 
-def _over_log(given: argparse.Namespace, config: CloudConfig) -> Answered:
-    """Ask a cloud's own log: the last day of it, where no span is named."""
+def _over_cloud(given: argparse.Namespace, config: CloudConfig) -> Answered:
+    """Ask a cloud's own records: the last day of them, where no span is named."""
     zone = zone_named(given.timezone) if given.timezone else clock_of(config.sites)
     from_ms, to_ms = _times(given, zone)
     to_ms = utc_ms() if to_ms is None else to_ms
     from_ms = to_ms - DAY_MS if from_ms is None else from_ms
     os.nice(NICE)
     try:
-        with looking(config.data_dir) as (log, state):
-            asked = Asked(*_rules(given), from_ms, to_ms, courses=given.plots is not None)
-            answer = over_log(log, state, asked, _teller(given.quiet))
+        asked = Asked(*_rules(given), from_ms, to_ms, courses=given.plots is not None)
+        over = None if given.over is None else Source(given.over)
+        answer = over_cloud(config.data_dir, config.historian, asked, _teller(given.quiet), over)
     except TooOld as error:
         earliest = clock(error.earliest_ms, zone)
-        raise ConfigError([f"--from: log and snapshots reach back to {earliest}; name a later time"]) from None
+        raise ConfigError(
+            [f"--from: log and snapshots reach back to {earliest}; name a later time, or --over history"]
+        ) from None
     return answer, zone, given.language or config.language
 
 

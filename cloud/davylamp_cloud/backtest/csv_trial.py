@@ -15,7 +15,7 @@ from davylamp_wire.config import ConfigError
 from davylamp_wire.profile import MAX_SILENCE_S, Text
 
 from davylamp_cloud.backtest import csv_long, csv_wide
-from davylamp_cloud.backtest.answer import Answer, Courses
+from davylamp_cloud.backtest.answer import Answer, Courses, Source
 from davylamp_cloud.backtest.csv_file import CsvFile, Doubts, Progress, Span, look_at
 from davylamp_cloud.backtest.plant import Column, name_of, register_of
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, unmatched
@@ -79,6 +79,7 @@ def over_csv(asked: AskedOfCsv, told: Progress) -> Answer:
         raise ConfigError([f"{asked.path}: has no reading of these tags in this span; widen --from and --to"])
     return Answer(
         origin=asked.path.name,
+        source=Source.CSV,
         trial=both.end(met.first_ms, met.last_ms + 1),
         readings=met.readings,
         names={column.tag_id: name_of(column.tag_id) for column in columns},

@@ -20,6 +20,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--from", dest="from_", metavar="TIME", help="2026-11-27T03:10, 03:10, or 2d (ago)")
     parser.add_argument("--to", metavar="TIME", help="likewise; to the end, if not given")
+    parser.add_argument(
+        "--over", choices=("log", "history"), help="of a cloud; its log while that reaches back, else its history"
+    )
     parser.add_argument("--timezone", help="of times without an offset; the config's, or Asia/Shanghai")
     parser.add_argument("--language", choices=("zh", "en"), help="of the answer; the config's, or zh")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="a picture of each tag goes there (曲线图)")

@@ -14,12 +14,14 @@ from typing import Any
 import structlog
 from davylamp_wire.config import ConfigError
 
+from davylamp_cloud.backtest.answer import Source
 from davylamp_cloud.backtest.answer_json import as_dict
+from davylamp_cloud.backtest.asked import Asked
 from davylamp_cloud.backtest.command import NICE
 from davylamp_cloud.backtest.csv_file import Progress
-from davylamp_cloud.backtest.log_trial import Asked, over_log
+from davylamp_cloud.backtest.over_cloud import over_cloud
 from davylamp_cloud.backtest.rules import NO_RULES, rules_of
-from davylamp_cloud.looking import looking
+from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.replay import TooOld
 
 EACH_S = 0.5
@@ -42,9 +44,10 @@ def answered(request: dict[str, Any], told: Progress) -> dict[str, Any]:
     try:
         rules = rules_of(request["rules"], "rules")
         against = rules_of(request["against"], "against") if request["against"] else NO_RULES
-        with looking(Path(request["data_dir"])) as (log, state):
-            asked = Asked(rules, against, request["from_ms"], request["to_ms"], sees)
-            found = over_log(log, state, asked, told)
+        over = Source(request["over"]) if request["over"] else None
+        historian = HistorianConfig.model_validate(request["historian"])
+        asked = Asked(rules, against, request["from_ms"], request["to_ms"], sees)
+        found = over_cloud(Path(request["data_dir"]), historian, asked, told, over)
     except ConfigError as error:
         return {"mistakes": error.mistakes}
     except TooOld as error:

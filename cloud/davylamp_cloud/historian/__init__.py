@@ -210,10 +210,11 @@ class LogNames:
 
 def open_historian(config: HistorianConfig, data_dir: Path, names: Names) -> Historian:
     """Return the store the config names."""
-    return _class_of(config.kind).open(config, data_dir, names)
+    return class_of(config.kind).open(config, data_dir, names)
 
 
-def _class_of(kind: str) -> HistorianClass:
+def class_of(kind: str) -> HistorianClass:
+    """Return the store of a kind; ConfigError where there is none."""
     try:
         module, name = HISTORIANS[kind].split(":")
     except KeyError:

@@ -43,6 +43,16 @@ def day_of(time_ms: int) -> int:
     return min(max(time_ms // DAY_MS, 0), LAST_DAY)
 
 
+def path_of(folder: Path, day: int) -> Path:
+    """Return where a day's file lies."""
+    return folder / f"{EPOCH + timedelta(days=day)}.duckdb"
+
+
+def days_in(folder: Path) -> list[int]:
+    """Return the days that have a file, oldest first."""
+    return sorted(_day_in(path) for path in folder.glob("*.duckdb") if NAME.match(path.name))
+
+
 class DayFiles:
     """The folder of day files and the one DuckDB instance that has some of them attached."""
 
@@ -62,7 +72,7 @@ class DayFiles:
         self._lock = threading.Lock()
         self._pins: Counter[int] = Counter()
         self._attached: dict[int, str] = {}
-        self._known = {_day_in(path) for path in folder.iterdir() if NAME.match(path.name)}
+        self._known = set(days_in(folder))
 
     def present(self) -> list[int]:
         """Return the days that have a file, oldest first."""
@@ -145,7 +155,7 @@ class DayFiles:
         self._root.execute(f"DETACH {self._attached.pop(day)}")
 
     def _path(self, day: int) -> Path:
-        return self.folder / f"{EPOCH + timedelta(days=day)}.duckdb"
+        return path_of(self.folder, day)
 
     def _wal(self, day: int) -> Path:
         return self._path(day).with_suffix(".duckdb.wal")

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.historian import Codes, Floats, HistorianUnavailable, Int64s, Names, Rows, Series, Trend
 from davylamp_cloud.historian.days import DayFiles, day_of, days_of
+from davylamp_cloud.historian.duckdb_columns import column
+from davylamp_cloud.historian.duckdb_past import CopiedDays
 
 LIMIT = 1 << 62
 
@@ -58,7 +60,7 @@ class Progress:
 
 
 class DuckDbHistorian:
-    """The embedded historian. Only this process opens the files; others ask its API."""
+    """The embedded historian. Only this process opens the files; others ask its API, or read copies (`look`)."""
 
     def __init__(self, folder: Path, memory_mb: int = HistorianConfig().memory_mb) -> None:
         self._folder = folder
@@ -71,7 +73,12 @@ class DuckDbHistorian:
     @classmethod
     def open(cls, config: HistorianConfig, data_dir: Path, names: Names) -> "DuckDbHistorian":
         """Open the day files in the config's folder, ``data_dir/history`` by default."""
-        return cls(config.path or data_dir / "history", config.memory_mb)
+        return cls(_folder(config, data_dir), config.memory_mb)
+
+    @classmethod
+    def look(cls, config: HistorianConfig, data_dir: Path) -> CopiedDays:
+        """Return what reads those files beside whoever has them open."""
+        return CopiedDays(_folder(config, data_dir))
 
     def cursor(self) -> int:
         """Return the log number up to which everything is stored."""
@@ -218,6 +225,10 @@ class DuckDbHistorian:
         return 0
 
 
+def _folder(config: HistorianConfig, data_dir: Path) -> Path:
+    return config.path or data_dir / "history"
+
+
 def _days_in(rows: Rows) -> list[int]:
     """Return the days rows belong to, oldest first; nearly always it is one, which two numbers tell."""
     if not len(rows):
@@ -294,30 +305,16 @@ def _scalar(connection: duckdb.DuckDBPyConnection, query: str, arguments: list[A
 
 
 def _series(pages: list[dict[str, Any]], length: int, truncated: bool) -> Series:
-    times = _column(pages, "time_ms", np.int64)[:length]
-    texts = _column(pages, "text", object)[:length]
+    times = column(pages, "time_ms", np.int64)[:length]
+    texts = column(pages, "text", object)[:length]
     exact = {at: str(text) for at, text in enumerate(texts) if isinstance(text, str)}
-    values: Floats = _column(pages, "value", np.float64)[:length]
-    qualities: Codes = _column(pages, "quality", np.uint16)[:length]
+    values: Floats = column(pages, "value", np.float64)[:length]
+    qualities: Codes = column(pages, "quality", np.uint16)[:length]
     return Series(times, values, qualities, exact, truncated)
-
-
-def _column(pages: list[dict[str, Any]], name: str, kind: Any) -> NDArray[Any]:
-    """Return a column over all pages; SQL's NULL becomes NaN, or None where it is text."""
-    parts = [np.asarray(_filled(page[name], kind), kind) for page in pages]
-    return np.concatenate(parts) if parts else np.empty(0, kind)
-
-
-def _filled(column: NDArray[Any], kind: Any) -> NDArray[Any]:
-    if not isinstance(column, np.ma.MaskedArray):
-        return column
-    filled = column.data.copy()
-    filled[np.ma.getmaskarray(column)] = None if kind is object else np.nan
-    return filled
 
 
 def _columns_of_trend(found: dict[str, Any] | None) -> Trend:
     pages = [] if found is None else [found]
-    times: Int64s = _column(pages, "begins", np.int64)
-    lows, highs, means = (_column(pages, name, np.float64) for name in ("low", "high", "mean"))
-    return Trend(times, lows, highs, means, _column(pages, "numbers", np.int64), _column(pages, "doubtful", np.int64))
+    times: Int64s = column(pages, "begins", np.int64)
+    lows, highs, means = (column(pages, name, np.float64) for name in ("low", "high", "mean"))
+    return Trend(times, lows, highs, means, column(pages, "numbers", np.int64), column(pages, "doubtful", np.int64))

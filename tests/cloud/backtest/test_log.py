@@ -173,7 +173,7 @@ def test_a_limit_its_edge_decides_is_tried_here(tmp_path: Path, capsys: pytest.C
         (
             f'["{GAS}"]\nlimits.L1.value = 2\n',
             ("--from", "1999-01-01", "--to", "1999-01-02"),
-            "no records in this span",
+            "no readings are stored of this span",
         ),
         (f'["{GAS}"]\nlimits.L1.value = 2\n', ("--from", "soon"), "--from: 'soon' is no time"),
         (f'["{GAS}"]\nlimits.L1.value = 2\n', ("--timezone", "Moon"), "--timezone: 'Moon' is no time zone"),
