@@ -21,8 +21,9 @@ from davylamp_alarms.definition import (
     said_rule,
 )
 from davylamp_alarms.engine import Engine
+from davylamp_alarms.fields import fields_of
 from davylamp_alarms.lone import COUNTED
-from davylamp_alarms.transition import Command, Event, Op, Transition
+from davylamp_alarms.transition import Command, Event, Op, Refusal, Transition
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -340,3 +341,109 @@ def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
 
 def _bits(value: Any) -> bytes:
     return value.tobytes() if isinstance(value, np.ndarray) else bytes(value)
+
+
+# warnings beside limit alarms: the same log, with warnings and without, tells the same of all others
+
+BOTH = ["LT-1101", "AT-2201"]
+MORE = (
+    warning(LEVEL, 0, Kind.DEVIATION, {"limit": 5}, inputs=BOTH, off_delay_ms=2_000),
+    warning(LEVEL, 0, Kind.CUSUM, {"limit": 1, "mean": 50, "deviation": 5}, latch=True),
+    warning(COMM, 2, Kind.COMMAND, {"allow_s": 1}, inputs=BOTH, on_delay_ms=1_000),
+)
+LIMITS = tuple(alarm for alarm in ALARMS if alarm.kind not in WARNING_KINDS)
+WARNINGS = (*(alarm for alarm in ALARMS if alarm.kind in WARNING_KINDS), *MORE)
+
+
+def hiding(mask: MaskDef) -> MaskDef:
+    """Return a mask that hides warnings, too."""
+    return replace(mask, alarms=(*mask.alarms, WARNINGS[0].id, WARNINGS[1].id, MORE[0].id))
+
+
+BARE = replace(REGISTER, alarms=LIMITS)
+WARNED = replace(REGISTER, alarms=(*LIMITS, *WARNINGS), masks=tuple(map(hiding, MASKS)))
+
+
+class Aside(Run):
+    """Plays a log in which persons act on warnings, too; what they do to others depends on others alone."""
+
+    def _happen(self, seq: int, what: str, detail: Any) -> None:
+        if what == "start":
+            self.engine.begin_run(seq, f"r{seq}")
+        elif what == "tune" and ALARMS[TUNED[detail][0]].kind in WARNING_KINDS and not self._warned:
+            return
+        else:
+            super()._happen(seq, what, detail)
+
+    @property
+    def _warned(self) -> bool:
+        return self.engine.definition(WARNINGS[-1].id) is not None
+
+    def _command(self, what: str, detail: int) -> Command:
+        if what in ("ack", "reset"):
+            of_limits = [record for record in self.engine.standing() if record.kind not in WARNING_KINDS]
+            seen = of_limits[detail % len(of_limits)] if of_limits else None
+            occurrence, version = (seen.occurrence, seen.version) if seen else ("none", 0)
+            op = Op.ACKNOWLEDGE if what == "ack" else Op.RESET
+            return Command(op, "li", self.now_ms, occurrence=occurrence, version=version)
+        if what in ("ack_warning", "shelve_warning"):
+            return self._on_a_warning(what, detail)
+        return super()._command(what, detail)
+
+    def _on_a_warning(self, what: str, detail: int) -> Command:
+        name = WARNINGS[detail % len(WARNINGS)].id
+        if what == "shelve_warning":
+            until_ms = self.now_ms + 5_000
+            return Command(Op.SHELVE, "li", self.now_ms, alarm=name, comment="x", second="wang", until_ms=until_ms)
+        seen = next((record for record in self.engine.standing() if record.alarm == name), None)
+        occurrence, version = (seen.occurrence, seen.version) if seen else ("none", 0)
+        return Command(Op.ACKNOWLEDGE, "li", self.now_ms, occurrence=occurrence, version=version)
+
+
+ACTS = st.one_of(
+    st.tuples(st.just("ack_warning"), st.integers(0, 7)),
+    st.tuples(st.just("shelve_warning"), st.integers(0, 7)),
+    st.tuples(st.just("start"), st.just(0)),
+)
+with_acts = st.lists(st.one_of(st.one_of(records, ACTS).map(lambda record: [record]), ramps), min_size=1, max_size=25)
+either = st.one_of(logs, with_acts.map(lambda parts: [record for part in parts for record in part][:70]))
+
+
+def of_limits(said: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what was told of all but warnings, without the numbers that a hazard source's alarms share."""
+    parts = [part for item in said for part in (item if isinstance(item, list) else [item])]
+    told = [part for part in parts if isinstance(part, Transition) and part.kind not in WARNING_KINDS]
+    return [{k: v for k, v in fields_of(t).items() if k not in ("source_no", "occurrence")} for t in told]
+
+
+def refusals(said: Sequence[Any], log: Sequence[tuple[str, Any]]) -> list[tuple[int, str]]:
+    """Return what was refused of all that is about no warning."""
+    about = {seq for seq, (what, detail) in enumerate(log) if _of_a_warning(what, detail)}
+    return [(one.seq, one.why) for one in said if isinstance(one, Refusal) and one.seq not in about]
+
+
+def _of_a_warning(what: str, detail: Any) -> bool:
+    if what in ("shelve", "unshelve"):
+        return ALARMS[detail].kind in WARNING_KINDS
+    if what == "tune":
+        return ALARMS[TUNED[detail][0]].kind in WARNING_KINDS
+    return what.endswith("_warning")
+
+
+@settings(max_examples=100, deadline=None)
+@given(either, st.sets(st.integers(0, 70), max_size=4))
+def test_warnings_change_nothing_of_what_is_told_of_other_alarms(log: list[tuple[str, Any]], saves: set[int]) -> None:
+    bare, warned = Aside(Engine(BARE)), Aside(Engine(WARNED))
+    without, beside = bare.play(log, set(), saves), warned.play(log, set(), saves)
+    assert of_limits(beside) == of_limits(without)
+    assert refusals(beside, log) == refusals(without, log)
+
+
+def test_such_logs_raise_hide_and_edit_warnings() -> None:
+    """What is compared above does happen: else it would show nothing."""
+    shelved = [("shelve_warning", 0), ("shelve_warning", 1)]
+    hidden = [*shelved, *ramp(20, 0, 1), *ramp(20, 4, 0), ("mask", 0), *ramp(52, 4, 0)]
+    run = Aside(Engine(WARNED))
+    told = [t for item in run.play(hidden, set(), {5}) for t in (item if isinstance(item, list) else [item])]
+    events = {(t.kind, str(t.event)) for t in told if isinstance(t, Transition)}
+    assert {(Kind.TREND, "shelved"), (Kind.TREND, "raised"), (Kind.DEVIATION, "raised"), (Kind.H, "raised")} <= events
