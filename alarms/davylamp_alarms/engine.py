@@ -11,6 +11,7 @@ from davylamp_alarms.book import OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Register
 from davylamp_alarms.edit_preview import EditPreview, preview_edit
 from davylamp_alarms.explain import Explained, explain
+from davylamp_alarms.finding import Finding, finding_of
 from davylamp_alarms.forewarn import retry
 from davylamp_alarms.memory import DOWN, UP, Memory
 from davylamp_alarms.planning import definition
@@ -204,6 +205,10 @@ class Engine:
         if tag is None:
             raise LookupError(f"there is no tag {tag_id!r}")
         return explain(self._memory, tag, now_ms)
+
+    def finding(self, alarm: str) -> Finding | None:
+        """Return what a warning's rule finds now; None where it finds nothing. Nothing changes."""
+        return finding_of(self._memory, alarm)
 
     def definition(self, alarm: str) -> AlarmDef | None:
         """Return an alarm's definition as the engine has it; None if it knows none of this id."""

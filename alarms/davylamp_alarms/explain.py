@@ -14,7 +14,7 @@ from davylamp_alarms.book import Facts
 from davylamp_alarms.columns import ALWAYS, NEVER
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import LIMIT_KINDS, WARNING_KINDS, Kind, Priority
-from davylamp_alarms.forewarn import shown
+from davylamp_alarms.finding import finding
 from davylamp_alarms.groups import count, group_alarms, mode
 from davylamp_alarms.lifecycle import REST
 from davylamp_alarms.lone import Lone
@@ -89,6 +89,7 @@ class Explained:
         left_ms: How much of it is left at the moment asked for.
         note: A vote's mode, "1oo2"; by what a statistical rule failed.
         evidence: What a statistical rule shows of the tag then, as JSON text (evidence.py).
+        seen_ms: Host time of the newest sample in that.
     """
 
     of: Life
@@ -106,6 +107,7 @@ class Explained:
     off_delay_ms: int
     note: str = ""
     evidence: str = ""
+    seen_ms: int | None = None
 
 
 def explain(memory: Memory, tag: int, now_ms: int) -> tuple[Explained, ...]:
@@ -122,7 +124,7 @@ def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
     phase, value = Phase(int(layout.rows.phase[row])), float(layout.tags.value[tag])
     since_ms = int(memory.slots.since_ms[slot]) if slot >= 0 and phase is not Phase.NORMAL else None
     due_ms = _due_ms(memory, tag, row, phase, slot)
-    evidence, failure = shown(memory, tag, shared.kind) if shared.kind in WARNING_KINDS else ("", "")
+    found, failure = finding(memory, tag, shared.kind) if shared.kind in WARNING_KINDS else (None, "")
     measured = shared.kind in LIMIT_KINDS or shared.kind in (Kind.COMM, Kind.MASK)
     limit, leave = (float(column[0]) for column in layout.limits_of(np.array([row])))
     return Explained(
@@ -140,7 +142,8 @@ def _of_row(memory: Memory, tag: int, row: int, now_ms: int) -> Explained:
         off_delay_ms=shared.off_delay_ms,
         of=_life(memory, facts),
         note=failure,
-        evidence=evidence,
+        evidence=found.evidence if found else "",
+        seen_ms=found.host_ms if found else None,
     )
 
 

@@ -11,7 +11,7 @@ from davylamp_alarms.transition import Transition
 from davylamp_wire.profile import DetectorGroup, Text
 
 from davylamp_cloud.config import SiteConfig, clock_of
-from davylamp_cloud.forecast import forecast
+from davylamp_cloud.forecast import forecast, made_ms
 from davylamp_cloud.handling import Handling, general
 from davylamp_cloud.register import Register, Tag
 from davylamp_cloud.settings import Settings, warning_of
@@ -39,10 +39,11 @@ def _both(text: Text | Sentence) -> dict[str, str]:
 
 
 def _evidence(step: Transition, subject: Subject) -> dict[str, Any]:
-    """Return what a warning found, with its unit and its words."""
+    """Return what a warning found when it was raised, with its unit, its words and the time they are of."""
     if not step.evidence:
         return {}
-    said = {"evidence": {**json.loads(step.evidence), "unit": subject.unit}}
+    evidence = json.loads(step.evidence)
+    said = {"evidence": {**evidence, "unit": subject.unit}, "forecast_ms": made_ms(evidence, step.raised_ms)}
     return {**said, "forecast": _both(subject.forecast)} if subject.forecast else said
 
 

@@ -109,7 +109,7 @@ class Sentence(NamedTuple):
 def tell(step: Transition, subject: Subject, zone: tzinfo = UTC) -> Sentence:
     """Return one transition as a sentence in each language; times are of the site's clock."""
     counted_zh, counted_en = _counted(step, subject)
-    against_zh, against_en = _told(step, subject)
+    against_zh, against_en = _told(step, subject, zone)
     action = (subject.handling or general(step.kind)).action
     zh = (
         LEVELS[step.priority].zh,
@@ -149,14 +149,23 @@ def _named(name: str, plant_tag: str, left: str, right: str) -> str:
     return f"{name}{left}{plant_tag}{right}" if plant_tag else name
 
 
-def _told(step: Transition, subject: Subject) -> tuple[str, str]:
-    """Return the value against its limit; of a warning, as long as it stands, what it found."""
+def _told(step: Transition, subject: Subject, zone: tzinfo) -> tuple[str, str]:
+    """Return the value against its limit; of a warning, as long as it stands, what it found when it was raised."""
     if step.kind not in WARNING_KINDS:
         return (_against(step, subject),) * 2
     value = "" if step.value is None else _figure(step.value, subject.unit)
     if subject.forecast is None or step.condition is not Condition.ACTIVE:
         return value, value
-    return "，".join(filter(None, (value, subject.forecast.zh))), ", ".join(filter(None, (value, subject.forecast.en)))
+    zh, en = _as_of(step, subject.forecast, zone)
+    return "，".join(filter(None, (value, zh))), ", ".join(filter(None, (value, en)))
+
+
+def _as_of(step: Transition, forecast: Text, zone: tzinfo) -> Sentence:
+    """Return a forecast, in what is told after the raise with the time it is of: what was to come may have passed."""
+    if step.event is Event.RAISED:
+        return Sentence(forecast.zh, forecast.en)
+    began = clock(step.raised_ms, zone)
+    return Sentence(f"{began} 时{forecast.zh}", f"at {began}: {forecast.en}")
 
 
 def _against(step: Transition, subject: Subject) -> str:

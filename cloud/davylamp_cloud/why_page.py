@@ -19,7 +19,7 @@ from davylamp_cloud.config import CloudConfig, clock_of
 from davylamp_cloud.forecast import forecast
 from davylamp_cloud.looking import looking
 from davylamp_cloud.reasons import ending, hiding, reason
-from davylamp_cloud.register import BY_BIRTH, Tag
+from davylamp_cloud.register import BY_BIRTH
 from davylamp_cloud.replay import TooOld
 from davylamp_cloud.settings import Settings, limit_of, warning_of
 from davylamp_cloud.store import schema
@@ -114,7 +114,7 @@ def as_dict(found: Why) -> dict[str, Any]:
 
 def _alarm(told: Explained, found: Why) -> dict[str, Any]:
     said, unit = asdict(told), unit_of(told, found)
-    of, evidence, words = said.pop("of"), said.pop("evidence"), forecast_of(told, found.tag)
+    of, evidence, words = said.pop("of"), said.pop("evidence"), forecast_of(told, found)
     end = ending(told, unit)
     return {
         **of,
@@ -154,13 +154,14 @@ def source_of(told: Explained, settings: Settings) -> str:
     return words if limit.source.verified else f"{words} (unverified / 未核实)"
 
 
-def forecast_of(told: Explained, tag: Tag) -> Text | None:
+def forecast_of(told: Explained, found: Why) -> Text | None:
     """Return what a statistical rule shows of its tag then, in words."""
     if not told.evidence:
         return None
-    evidence, settings = json.loads(told.evidence), tag.settings
+    evidence, settings = json.loads(told.evidence), found.tag.settings
     names = [Text(zh=name, en=name) for name in evidence.get("inputs", ())]
-    return forecast(evidence, warning_of(settings, told.of.kind), settings.unit, names)
+    age_s = 0.0 if told.seen_ms is None else max(found.at_ms - told.seen_ms, 0) / 1000
+    return forecast(evidence, warning_of(settings, told.of.kind), settings.unit, names, age_s)
 
 
 # for a person
@@ -196,14 +197,21 @@ def _lines_of(told: Explained, found: Why, zone: tzinfo, zh: bool) -> Iterator[s
     yield f"{of.kind} {kind.zh if zh else kind.en} · {level.zh if zh else level.en}  {state} {told.note}".rstrip()
     said = reason(told, unit)
     yield f"  {said.zh if zh else said.en}"
-    if words := forecast_of(told, found.tag):
-        yield f"  {'规则所见' if zh else 'the rule sees'}: {words.zh if zh else words.en}"
+    if words := forecast_of(told, found):
+        yield f"  {'规则所见' if zh else 'the rule sees'}: {words.zh if zh else words.en}{_seen(told, zone, zh)}"
     end = ending(told, unit)
     if end:
         yield f"  {'恢复条件' if zh else 'ends with'}: {end.zh if zh else end.en}"
     yield from (f"  {text.zh if zh else text.en}" for text in hiding(told, zone))
     if source := source_of(told, found.tag.settings):
         yield f"  {'限值依据' if zh else 'limit'}: {source}"
+
+
+def _seen(told: Explained, zone: tzinfo, zh: bool) -> str:
+    """Return when the newest sample came that a rule goes by."""
+    if told.seen_ms is None:
+        return ""
+    return f"（截至 {_clock(told.seen_ms, zone)}）" if zh else f" (as of {_clock(told.seen_ms, zone)})"
 
 
 def _step_lines(told: Told, zone: tzinfo, zh: bool) -> Iterator[str]:

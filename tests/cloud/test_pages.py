@@ -53,7 +53,7 @@ def test_the_page_for_regulators_names_every_field_of_a_notice_and_no_other(tmp_
     assert limit.keys() == {"type", "timestamp", "data"}
     fields = named(rows(WEBHOOKS, "| field | is |"))
     assert fields == warned["data"].keys()
-    assert fields - {"forecast", "evidence"} == limit["data"].keys()
+    assert fields - {"forecast", "forecast_ms", "evidence"} == limit["data"].keys()
 
 
 def test_the_page_for_regulators_names_every_field_of_a_sign_of_life_and_no_other() -> None:

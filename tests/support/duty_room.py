@@ -48,8 +48,9 @@ def duty_room(
     site: SiteConfig = SITE,
     masks: tuple[MaskConfig, ...] = (),
     reorder_s: float = 60.0,
+    moved: bool = False,
 ) -> Iterator[DutyRoom]:
-    """Give a duty room whose edge is born, for the length of a with block."""
+    """Give a duty room whose edge is born, for the length of a with block; `moved`: only the test moves its clock."""
     with host(folder, now_ms=utc_ms(), site=site, masks=masks) as running:
         edge = edge or Speaker()
         edge.now_ms = running.now_ms
@@ -66,6 +67,7 @@ def duty_room(
             quiet,
             quiet,
             quiet,
+            (lambda: running.now_ms) if moved else utc_ms,
         )
         app = mount(create_app(cloud, credentials_of(cloud.config)))
         server = HttpServer(app, listen("127.0.0.1", 0), running.failures.append)

@@ -65,6 +65,13 @@ def _trend(settings: Any, said: Row, unit: str, tags: Sequence[str]) -> Words:
     return f"预计 {zh}（{between}）后达到 {limit}", f"reaches {limit} in {en} ({between})"
 
 
+def overdue(towards: str, limit: float, unit: str, ago_s: float) -> Words:
+    """Return that a forecast time has passed: what was to come is never told as coming once it should be there."""
+    zh, en, _ = _span(max(ago_s, 1.0))
+    name = f"{towards} {_number(limit)} {unit}".strip()
+    return f"按最近一次预测，{zh}前应已达到 {name}", f"was to reach {name} {en} ago, by its newest forecast"
+
+
 def _rate(settings: Any, said: Row, unit: str, tags: Sequence[str]) -> Words:
     zh, en = PER.get(settings.per_s) or _span(settings.per_s)[:2]
     rate, limit = f"{said['rate']:+.3g}{unit}", f"{_number(said['limit'])}{unit}"

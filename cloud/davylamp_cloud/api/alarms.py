@@ -78,7 +78,7 @@ def list_alarms(
         and hazard_source in (None, alarm.hazard_source)
         and level in (None, alarm.level)
     ]
-    return AlarmPage(len(found), shown(parts.cloud.state, parts.catalogue, found[offset : offset + limit]))
+    return AlarmPage(len(found), shown(parts.cloud, parts.catalogue, found[offset : offset + limit]))
 
 
 @router.get("/{occurrence}")
@@ -90,7 +90,7 @@ def one_alarm(parts: CloudParts, actor: Reader, occurrence: Occurrence) -> Alarm
 def view_of(parts: Parts, actor: Actor, occurrence: str) -> AlarmView:
     """Return an alarm with the names of its tag."""
     row = alarm_row(parts, actor, occurrence)
-    return views(parts.cloud.state, parts.catalogue, [row])[0]
+    return views(parts.cloud, parts.catalogue, [row])[0]
 
 
 def alarm_row(parts: Parts, actor: Actor, occurrence: str) -> Row:

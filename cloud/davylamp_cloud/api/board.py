@@ -3,18 +3,22 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from davylamp_alarms.definition import GROUP_KINDS, WARNING_KINDS, Kind
-from davylamp_wire.profile import DetectorGroup
+from davylamp_alarms.finding import Finding
+from davylamp_wire.profile import DetectorGroup, Text
 from sqlalchemy import select
 
 from davylamp_cloud import telling
 from davylamp_cloud.api.catalogue import Catalogue, Register, Watched
+from davylamp_cloud.api.forecasts import Forecast, findings, inputs_of, of_the_raise, present
 from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.limits import CHUNK, settings_in_force, source_words
 from davylamp_cloud.api.views import PRIORITY_ORDER, AlarmView, Brief, Level
 from davylamp_cloud.api.words import of
+from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.detector_groups import device_of, kept_with, member_tags
 from davylamp_cloud.handling import general
 from davylamp_cloud.settings import Settings, handling_in, limit_of
@@ -48,13 +52,15 @@ class About:
     """What the words of some alarms are made of: their tags and settings.
 
     `ties_ms` has the occurrences that came first in an upset that lasts (SAFETY S25), `told` what notices say of
-    warnings, by transition.
+    warnings, by transition; `found` is what their rules find now, by alarm.
     """
 
     register: Register
     settings: Mapping[int, Settings]
     ties_ms: Mapping[str, int]
     told: Mapping[str, Mapping[str, Any]]
+    found: Mapping[str, Finding]
+    now_ms: int
 
 
 def read_standing(state: State) -> tuple[Brief, ...]:
@@ -92,23 +98,26 @@ def read_board(state: State, catalogue: Catalogue) -> Standing:
     return Standing(read_standing(state), catalogue.watched())
 
 
-def shown(state: State, catalogue: Catalogue, alarms: Sequence[Brief]) -> list[AlarmView]:
+def shown(cloud: Cloud, catalogue: Catalogue, alarms: Sequence[Brief]) -> list[AlarmView]:
     """Return some alarms in their order as readers see them; reads the disk."""
     table = schema.ALARMS
     rows: dict[str, Row] = {}
     for start in range(0, len(alarms), CHUNK):
         chunk = [alarm.occurrence for alarm in alarms[start : start + CHUNK]]
-        rows |= {row["occurrence"]: row for row in state.rows(select(table).where(table.c.occurrence.in_(chunk)))}
-    return views(state, catalogue, [rows[alarm.occurrence] for alarm in alarms if alarm.occurrence in rows])
+        found = cloud.state.rows(select(table).where(table.c.occurrence.in_(chunk)))
+        rows |= {row["occurrence"]: row for row in found}
+    return views(cloud, catalogue, [rows[alarm.occurrence] for alarm in alarms if alarm.occurrence in rows])
 
 
-def views(state: State, catalogue: Catalogue, rows: Sequence[Row]) -> list[AlarmView]:
-    """Return rows of alarms as readers see them; reads the disk."""
-    tags = {_about(row) for row in rows}
+def views(cloud: Cloud, catalogue: Catalogue, rows: Sequence[Row]) -> list[AlarmView]:
+    """Return rows of alarms as readers see them; reads the disk, and of warnings what the engine finds now."""
+    state, warnings = cloud.state, [row for row in rows if row["kind"] in WARNING_KINDS]
+    found = findings(cloud, [row["alarm_id"] for row in warnings])
+    tags = {_about(row) for row in rows} | inputs_of(found.values())
     register = catalogue.some(tags)
     indices = [register.by_tag[tag].index for tag in tags if tag in register.by_tag]
-    warned = [row["transition"] for row in rows if row["kind"] in WARNING_KINDS]
-    about = About(register, settings_in_force(state, indices), first_outs(state), notices(state, warned))
+    told = notices(state, [row["transition"] for row in warnings])
+    about = About(register, settings_in_force(state, indices), first_outs(state), told, found, cloud.now_ms())
     return [_view(row, about) for row in rows]
 
 
@@ -142,7 +151,7 @@ def _view(row: Row, about: About) -> AlarmView:
     entry = None if kind in GROUP_KINDS else keeper
     handling = handling_in(settings, kind) if settings else general(kind, name=row["alarm_id"].rpartition("@")[2])
     limit = limit_of(settings, kind) if settings else None
-    told = about.told.get(row["transition"], {})
+    forecast = _forecast(row, kind, settings, about)
     return AlarmView(
         **_brief(row),
         version=row["version"],
@@ -166,7 +175,7 @@ def _view(row: Row, about: About) -> AlarmView:
         tie_ms=about.ties_ms.get(row["occurrence"], 0),
         action=of(handling.action),
         verified=limit is None or limit.source.verified,
-        text=Bilingual(row["text_zh"], row["text_en"]),
+        text=forecast.renewed(Bilingual(row["text_zh"], row["text_en"])),
         cause=of(handling.cause),
         consequence=of(handling.consequence),
         respond_s=handling.respond_s,
@@ -174,9 +183,24 @@ def _view(row: Row, about: About) -> AlarmView:
         handling=handling.origin,
         limit_source=source_words(limit.source) if limit else "",
         why_tag=entry.tag if entry else _detector_of(row, kind, settings),
-        forecast=Bilingual(**told["forecast"]) if "forecast" in told else None,
-        evidence=told.get("evidence"),
+        forecast=forecast.words,
+        evidence=forecast.evidence,
+        forecast_ms=forecast.made_ms,
+        reach_ms=forecast.reach_ms,
     )
+
+
+def _forecast(row: Row, kind: Kind, settings: Settings | None, about: About) -> Forecast:
+    """Return what a warning finds now, or found when it was raised; nothing of any other alarm."""
+    told, found = about.told.get(row["transition"], {}), about.found.get(row["alarm_id"])
+    if found is None or settings is None:
+        return of_the_raise(told, row["raised_ms"], about.now_ms)
+    return present(found, told, kind, settings, partial(_named, about.register), about.now_ms)
+
+
+def _named(register: Register, tag: str) -> Text:
+    entry = register.by_tag.get(tag)
+    return Text(zh=entry.name.zh, en=entry.name.en) if entry else Text(zh=tag, en=tag)
 
 
 def _group_of(row: Row, kind: Kind, settings: Settings | None) -> DetectorGroup | None:

@@ -119,11 +119,11 @@ def handover(parts: Parts, actor: Actor) -> Handover:
     by_tag = parts.catalogue.some(out).by_tag
     seen = {tag: entry for tag, entry in out.items() if tag in by_tag and actor.sees(by_tag[tag].hazard_source)}
     return Handover(
-        shelved=shown(parts.cloud.state, parts.catalogue, shelved),
+        shelved=shown(parts.cloud, parts.catalogue, shelved),
         masks=[mask for mask in masks(parts, actor) if mask.until_ms is not None],
         out_of_service=[_out(tag, seen[tag]) for tag in sorted(seen)],
         bypassed=_bypassed(parts, actor),
-        standing_reds=shown(parts.cloud.state, parts.catalogue, reds),
+        standing_reds=shown(parts.cloud, parts.catalogue, reds),
         reviews=[_review(name, owed) for name, owed in reviews.items() if _concerns(parts, actor, owed)],
     )
 

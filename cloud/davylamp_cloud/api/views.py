@@ -81,8 +81,9 @@ class AlarmView(Brief):
     built in because the limit came without (missing). `respond_by_ms` is None for what was late: its time began to run
     before anybody could hear it. `limit_source` is where the limit comes from, and `verified`
     whether a person has read it there (SAFETY S30). `why_tag` is the tag of which to ask why: its own, or of a group of
-    detectors one of them; empty where there is none. `forecast` and `evidence` are what a statistical warning found, in
-    words and figures (docs/webhooks.md).
+    detectors one of them; empty where there is none. `forecast` and `evidence` are what the rule of a statistical
+    warning finds now, in words and figures (docs/webhooks.md): as of `forecast_ms`, by the tag's clock; `reach_ms` is
+    when its tag reaches the limit by that, None where nothing says so or that time has passed.
     """
 
     version: int
@@ -116,12 +117,8 @@ class AlarmView(Brief):
     why_tag: str = ""
     forecast: Bilingual | None = None
     evidence: dict[str, Any] | None = None
-
-    @property
-    def reach_ms(self) -> int | None:
-        """When a warning said, as it was raised, that its tag reaches the limit; None where it said nothing of it."""
-        line, in_s = (self.evidence or {}).get("line"), (self.evidence or {}).get("at_limit_in_s")
-        return round(line[1][0] + 1000 * in_s) if line and in_s else None
+    forecast_ms: int | None = None
+    reach_ms: int | None = None
 
     @property
     def unhandled(self) -> bool:

@@ -40,9 +40,9 @@ def alarm_values(reader: Reader, parts: Parts, actor: Actor, standing: Standing)
     hidden = [alarm for alarm in alarms if alarm.hidden]
     seen = {place: count for place, count in standing.watched.items() if actor.sees(place[0])}
     return {
-        "shown": shown(parts.cloud.state, parts.catalogue, open_alarms[:MOST_SHOWN]),
+        "shown": shown(parts.cloud, parts.catalogue, open_alarms[:MOST_SHOWN]),
         "rest": len(open_alarms) - len(open_alarms[:MOST_SHOWN]),
-        "hidden": shown(parts.cloud.state, parts.catalogue, hidden),
+        "hidden": shown(parts.cloud, parts.catalogue, hidden),
         "counts": counts(alarms),
         "watched": Watched(sum(seen.values()), len({source for source, _ in seen})),
         "can_act": actor.may(Permission.ACKNOWLEDGE),

@@ -23,6 +23,7 @@ from davylamp_cloud.api.language import Language
 from davylamp_cloud.api.parts import REFUSALS, CloudParts, Parts
 from davylamp_cloud.api.sse import stream
 from davylamp_cloud.console.flood import flood_events
+from davylamp_cloud.console.forecasts import forecast_events
 from davylamp_cloud.console.parts import alarm_part, cell, edge_events
 from davylamp_cloud.console.render import Reader, zone_of
 
@@ -33,6 +34,9 @@ EDGES_S = 2.0
 
 FLOODS_S = 2.0
 """Floods are looked at this often: one ends by time alone, and a storm's transitions need not all be counted anew."""
+
+FORECASTS_S = 2.0
+"""Forecasts are made anew this often: they grow old while nothing else changes."""
 
 ANNOUNCED = frozenset({"raised", "re_alarmed"})
 
@@ -93,11 +97,13 @@ class Screen:
         self._alarms_version = 0
         self._edges_sent: list[Event] = []
         self._floods_sent: list[Event] = []
+        self._forecasts_sent: list[Event] = []
 
     async def collect(self) -> list[Event]:
         """Return what changed since the last call; everything on the first."""
         return [
             *await self._alarms(),
+            *await self._forecasts(),
             *self._announcements(),
             *self._values(),
             *await self._edges(),
@@ -115,6 +121,16 @@ class Screen:
         part = await self._shared.get("alarms", self._kind, version, make)
         self._watch.add(part.tags)
         return list(part.events)
+
+    async def _forecasts(self) -> list[Event]:
+        version = int(self._parts.cloud.now_ms() / (FORECASTS_S * 1000))
+        standing = await self._parts.hub.standing()
+        make = partial(forecast_events, self._reader, self._parts, self._actor, standing)
+        made: list[Event] = await self._shared.get("forecasts", self._kind, version, make)
+        if made == self._forecasts_sent:
+            return []
+        self._forecasts_sent = made
+        return made
 
     def _announcements(self) -> list[Event]:
         """Return what just began or announces itself again (SAFETY S7), for sound and flash."""

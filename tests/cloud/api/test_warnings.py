@@ -1,9 +1,14 @@
 """A statistical warning from the real engine to the API and the page."""
 
+import json
+import re
 from pathlib import Path
 
 import httpx
+import pytest
+from davylamp_cloud.store import schema
 from davylamp_wire.profile import Point
+from sqlalchemy import select
 from support.duty_room import DutyRoom, duty_room
 from support.speaker import SOURCE, Speaker, limit
 
@@ -41,3 +46,59 @@ def test_a_warning_is_listed_with_its_forecast_and_evidence_and_drawn_on_the_pag
         assert 'class="fitted"' in figure
         assert "HH 9 m" in figure
         assert "History has no readings of this time yet." in figure, "nothing feeds this room's historian"
+
+
+def test_a_standing_warning_tells_its_present_forecast_and_no_passed_time_as_coming(tmp_path: Path) -> None:
+    edge = Speaker(points={"level": level()})
+    with duty_room(tmp_path / "cloud", edge, moved=True) as room, httpx.Client(base_url=room.url) as client:
+        fill(room, 5.0, 0.04, 13)
+        (raised,) = client.get("/api/v1/alarms").json()["items"]
+        fill(room, 5.52, 0.04, 40)
+        (alarm,) = client.get("/api/v1/alarms").json()["items"]
+        assert alarm["version"] == raised["version"], "a forecast that is made anew is no transition"
+        assert alarm["forecast"]["en"].startswith("reaches HH 9 m in 48 s")
+        assert alarm["forecast"]["en"] in alarm["text"]["en"]
+        assert alarm["forecast"]["zh"] in alarm["text"]["zh"]
+        assert alarm["forecast_ms"] == edge.now_ms
+        assert alarm["reach_ms"] == pytest.approx(edge.now_ms + 48_000, abs=1500)
+        room.running.now_ms += 20_000
+        (alarm,) = client.get("/api/v1/alarms").json()["items"]
+        assert alarm["forecast"]["en"].startswith("reaches HH 9 m in 28 s"), "told from now, whenever it was made"
+        room.running.now_ms += 60_000
+        (alarm,) = client.get("/api/v1/alarms").json()["items"]
+        assert alarm["forecast"]["en"].startswith("was to reach HH 9 m 32 s ago")
+        assert alarm["forecast"]["zh"] == "按最近一次预测，32 秒前应已达到 HH 9 m"
+        assert (alarm["reach_ms"], alarm["forecast_ms"]) == (None, edge.now_ms)
+        assert "reaches" not in alarm["text"]["en"]
+        assert "reaches" not in client.get("/api/v1/tags/park/edge-1/plc1/level/why").text
+
+
+def test_an_edge_clock_that_is_ahead_makes_no_forecast_older_or_younger(tmp_path: Path) -> None:
+    edge = Speaker(points={"level": level()})
+    with duty_room(tmp_path / "cloud", edge, moved=True) as room, httpx.Client(base_url=room.url) as client:
+        edge.now_ms += 3_600_000
+        for second in range(14):
+            edge.now_ms, room.running.now_ms = edge.now_ms + 1000, room.running.now_ms + 1000
+            room.running.hear(edge.data([5.0 + 0.04 * second]))
+            room.running.tick()
+        room.running.settle()
+        (alarm,) = (one for one in client.get("/api/v1/alarms").json()["items"] if one["kind"] == "TREND")
+        assert alarm["forecast"]["en"].startswith("reaches HH 9 m in 8")
+        assert alarm["forecast_ms"] == edge.now_ms
+
+
+def test_what_is_told_after_the_raise_says_when_its_forecast_was_made(tmp_path: Path) -> None:
+    edge = Speaker(points={"level": level()})
+    with duty_room(tmp_path / "cloud", edge, moved=True) as room, httpx.Client(base_url=room.url) as client:
+        fill(room, 5.0, 0.04, 13)
+        (alarm,) = client.get("/api/v1/alarms").json()["items"]
+        made_ms = edge.now_ms
+        fill(room, 5.52, 0.04, 40)
+        act = client.post(f"/api/v1/alarms/{alarm['occurrence']}/acknowledge", json={"version": alarm["version"]})
+        assert act.status_code == 200, act.text
+        rows = room.running.state.rows(select(schema.TRANSITIONS.c.body).order_by(schema.TRANSITIONS.c.seq))
+        raised, acknowledged = (json.loads(row["body"]) for row in rows)
+        assert "m, reaches HH 9 m in" in raised["text"]["en"]
+        assert re.search(r"at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: reaches HH 9 m in", acknowledged["text"]["en"])
+        assert re.search(r"\d\d:\d\d:\d\d 时预计", acknowledged["text"]["zh"])
+        assert raised["forecast_ms"] == acknowledged["forecast_ms"] < made_ms

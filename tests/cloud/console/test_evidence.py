@@ -50,6 +50,17 @@ def test_a_warning_says_when_its_limit_is_reached_and_shows_the_curve(
         expect(figure.locator(f".{part}")).to_have_count(1)
 
 
+def test_a_forecast_whose_time_comes_is_told_as_passed_while_nothing_else_happens(plant: Plant, open_page: Any) -> None:
+    warn(plant, at_limit_in_s=23.0)
+    page = open_page("en")
+    place = page.locator(".alarm.blue .forecast")
+    expect(place).to_contain_text("about")
+    expect(place).to_contain_text("as of")
+    expect(place).to_contain_text("was to reach H 85 %", timeout=15_000)
+    expect(place).not_to_contain_text("about")
+    expect(place).to_contain_text("as of")
+
+
 def figure_words(locale: str) -> str:
     if locale == "en":
         return "The tag's last minutes, the limit, and the line fitted through them"

@@ -22,6 +22,7 @@ function connect() {
   const on = (name, act) => source.addEventListener(name, (event) => { heardSomething(); act(event.data); });
   on("heartbeat", (data) => beat(JSON.parse(data)));
   on("alarms", (html) => { showAlarms(html); renewHandover(); });
+  on("forecasts", (data) => JSON.parse(data).forEach(showForecast));
   on("counts", (html) => (byId("counts").innerHTML = html));
   on("edges", (html) => { byId("edges").innerHTML = html; tellTimes(); });
   on("flood", showFlood);
@@ -181,6 +182,19 @@ function goToFirst(button) {
   row?.scrollIntoView({ block: "center" });
   if (row) row.focus({ preventScroll: true });
   else if (button.dataset.tag) trend.open(button.dataset.tag);
+}
+
+// A warning's forecast grows old while nothing else in its row changes; so does its figure, where somebody looks at it.
+const REDRAW_MS = 10000;
+function showForecast({ occurrence, label, html }) {
+  const place = byId("forecast-" + occurrence);
+  if (!place) return;
+  place.innerHTML = html;
+  place.closest(".alarm").setAttribute("aria-label", label);
+  const why = byId("why-" + occurrence);
+  if (!why?.open || now() - Number(why.dataset.drawn ?? 0) < REDRAW_MS) return;
+  why.dataset.drawn = now();
+  why.dispatchEvent(new Event("toggle"));
 }
 
 // --- values -----------------------------------------------------------------------------------------------------
