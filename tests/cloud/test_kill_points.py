@@ -39,7 +39,7 @@ ONE_IN = 100
 """Mean number of fault points between two kills: two seconds or so of this small plant's life."""
 
 ROUND_S = 5.0
-"""Chance may spare a process for long; then it is killed wherever it is."""
+"""Chance may spare a process for long; then it is killed wherever it is. Its start is not of this time."""
 
 SLICE = 500
 SNAPSHOTS = "[monitor]\nsnapshot_s = 1.0\n"
@@ -103,12 +103,10 @@ class Duty:
 def killed_once(cloud: CloudProcess, duty: Duty, faults: str) -> None:
     """Start the cloud with faults armed and work with it until it is dead."""
     cloud.begin(faults)
+    until(lambda: cloud.answers() or not cloud.lives(), "the cloud's start, or its end")
     deadline = time.monotonic() + ROUND_S
     while cloud.lives() and time.monotonic() < deadline:
-        if cloud.answers():
-            duty.act()
-        else:
-            time.sleep(0.02)
+        duty.act()
     cloud.kill()
 
 
