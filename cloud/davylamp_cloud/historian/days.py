@@ -17,6 +17,8 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from davylamp_cloud.historian import HistorianUnavailable
+
 DAY_MS = 86_400_000
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date(9999, 12, 31) - EPOCH).days
@@ -137,10 +139,15 @@ class DayFiles:
         if day in self._attached:
             self._attached[day] = self._attached.pop(day)  # most recently used goes last
             return
-        schema = _schema(day)
-        path = str(self._path(day)).replace("'", "''")
-        self._root.execute(f"ATTACH '{path}' AS {schema}")
-        self._root.execute(TABLES.format(day=schema))
+        schema, path = _schema(day), self._path(day)
+        quoted = str(path).replace("'", "''")
+        try:
+            self._root.execute(f"ATTACH '{quoted}' AS {schema}")
+            self._root.execute(TABLES.format(day=schema))
+        except duckdb.Error as error:
+            with suppress(duckdb.Error):
+                self._root.execute(f"DETACH {schema}")
+            raise HistorianUnavailable(f"DuckDB: {path} cannot be opened: {error}") from error
         self._attached[day] = schema
         self._known.add(day)
 

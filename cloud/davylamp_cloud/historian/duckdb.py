@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from davylamp_cloud.config import HistorianConfig
@@ -26,6 +27,8 @@ from davylamp_cloud.historian import Codes, Floats, HistorianUnavailable, Int64s
 from davylamp_cloud.historian.days import DayFiles, day_of, days_of
 from davylamp_cloud.historian.duckdb_columns import column
 from davylamp_cloud.historian.duckdb_past import CopiedDays
+
+LOG = structlog.get_logger()
 
 LIMIT = 1 << 62
 
@@ -89,6 +92,9 @@ class DuckDbHistorian:
         with self._writing:
             try:
                 self._write(rows, cursor)
+            except HistorianUnavailable:
+                self._begin_again()
+                raise
             except duckdb.Error as error:
                 self._begin_again()
                 raise HistorianUnavailable(f"DuckDB: {error}") from error
@@ -215,11 +221,19 @@ class DuckDbHistorian:
         return [day for day in self._files.present() if first <= day <= last]
 
     def _stored_cursor(self) -> int:
-        """Return the newest file's cursor; a file that was killed before its first commit has none."""
+        """Return the newest file's cursor; a file that was killed before its first commit has none.
+
+        Where it cannot be read, the one before says from where all is fed again, and the file, once it can be, skips
+        what it has: the cloud starts without it, for alarms do not wait for history.
+        """
         with closing(self._files.connection()) as connection:
             for day in reversed(self._files.present()):
-                with self._files.attached([day]) as (schema,):
-                    found = _progress(connection, schema)
+                try:
+                    with _answering(), self._files.attached([day]) as (schema,):
+                        found = _progress(connection, schema)
+                except HistorianUnavailable as error:
+                    LOG.warning("history waits for a file", error=str(error))
+                    continue
                 if found.through:
                     return found.cursor
         return 0

@@ -199,7 +199,11 @@ class Feed:
         if time.monotonic() - self._expired_s < EXPIRE_S:
             return
         self._expired_s = time.monotonic()
-        gone = self._historian.expire(self._now_ms() - self._keep_days * DAY_MS)
+        try:
+            gone = self._historian.expire(self._now_ms() - self._keep_days * DAY_MS)
+        except HistorianUnavailable as error:
+            LOG.warning("history not expired", error=str(error))
+            return
         if gone:
             LOG.info("history expired", days=gone)
 

@@ -1,6 +1,8 @@
 """From the log into a real store: nothing lost, nothing twice, whatever is down or killed."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from davylamp_cloud.beside import Beside
 from davylamp_cloud.config import HistorianConfig
-from davylamp_cloud.historian import Historian, LogNames, open_historian
+from davylamp_cloud.historian import Historian, HistorianUnavailable, LogNames, open_historian
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from davylamp_cloud.historian.feed import IDLE_RECORDS, Feed, rows_from, rows_of
 from davylamp_cloud.log import Log, NewRecord, RecordKind
@@ -21,6 +23,7 @@ from davylamp_wire.quality import Reason, uncertain
 from davylamp_wire.reading import Readings, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cloud_process import until
 from support.feeding import data, log_with_births, scans, tick
 from support.history import MIDNIGHT_MS, create_bucket, everything
 from support.services import Influx
@@ -182,6 +185,60 @@ def test_s27_a_log_restored_from_a_backup_is_filled_again_and_nothing_is_stored_
     assert everything(historian, 0).values.tolist() == [float(n) for n in range(1, 111)]
     historian.close()
     restored.close()
+
+
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.mark.parametrize("way", ["let go of", "put back", "moved away"])
+def test_s26_case_a_file_that_cannot_be_opened_holds_up_history_and_nothing_else(
+    tmp_path: Path, log: Log, way: str
+) -> None:
+    """The cloud did not start while a program held the newest day's file, or where that was damaged."""
+    log.append(scans(1, 50))
+    historian = open_historian(HistorianConfig(), tmp_path, LogNames(log))
+    with feeding(log, historian) as feed:
+        assert feed.wait(log.last_seq, SOON_S)
+    historian.close()
+    (file,) = (tmp_path / "history").glob("*.duckdb")
+    whole = file.read_bytes()
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        if way != "let go of":
+            holder.communicate()
+            file.write_bytes(b"no database")
+        historian = open_historian(HistorianConfig(), tmp_path, LogNames(log))
+        log.append(scans(51, 60))
+        with feeding(log, historian) as feed:
+            until(lambda: file.name in feed.status()["last_error"], "the file's name")
+            if way == "let go of":
+                holder.communicate()
+            elif way == "put back":
+                file.write_bytes(whole)
+            else:
+                file.unlink()
+            assert feed.wait(log.last_seq, SOON_S)
+    assert everything(historian, 0).values.tolist() == [float(n) for n in range(1, 61)]
+    historian.close()
+
+
+def test_case_old_days_that_cannot_be_folded_in_do_not_stop_the_feed(tmp_path: Path, log: Log) -> None:
+    """Letting go of old days went wrong, for want of a readable file or of room, and took the whole cloud with it."""
+    history = tmp_path / "history"
+    history.mkdir()
+    for name in ("2023-11-13.duckdb", "2023-11-13.duckdb.wal"):
+        (history / name).write_bytes(b"no database")
+    historian = open_historian(HistorianConfig(), tmp_path, LogNames(log))
+    for first in (1, 6):
+        log.append(scans(first, first + 4))
+        with feeding(log, historian) as feed:
+            assert feed.wait(log.last_seq, SOON_S)
+        with pytest.raises(HistorianUnavailable, match="2023-11-13"):
+            historian.expire(0)
+    assert historian.cursor() == log.last_seq
+    historian.close()
 
 
 @settings(max_examples=15, deadline=None)
