@@ -21,6 +21,9 @@ QUEUE_MS = 300
 
 FASTER, SLOWER = 1.25, 0.5
 
+AT_ONCE_S = 0.01
+"""A rest lasts until so much time's worth may go: records that go together cost a fraction of what each does alone."""
+
 
 class Pace:
     """Tokens for backlog records, at a rate that never exceeds `limit`."""
@@ -44,9 +47,11 @@ class Pace:
             self._changed_ms = now_ms
 
     def wait_ms(self, now_ms: int) -> int:
-        """Return how long until the next record may go; 0 where one may."""
+        """Return how long to rest until the next records may go; 0 where one may."""
         self._refill(now_ms)
-        return 0 if self._tokens >= 1 else int(1000 * (1 - self._tokens) / self.rate) + 1
+        if self._tokens >= 1:
+            return 0
+        return int(1000 * (max(1.0, self.rate * AT_ONCE_S) - self._tokens) / self.rate) + 1
 
     def spend(self, size: int) -> None:
         """Take the tokens of a record that goes; where they are more than there are, the next one waits for them."""

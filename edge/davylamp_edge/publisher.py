@@ -1,6 +1,7 @@
 """What the edge says, as messages: births, records, heartbeats, deaths, each with the next seq, in wire order.
 
-Used by the uplink's thread alone; a seq that was given is never given to another message of the session.
+Records wait for `send`, so that many go out in one write; all else goes at once, behind what waits. Used by the
+uplink's thread alone; a seq that was given is never given to another message of the session.
 """
 
 import time
@@ -27,10 +28,14 @@ from davylamp_edge.birth import Births
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.journal import Journal
 from davylamp_edge.link import Link
+from davylamp_edge.packet import packet
 from davylamp_edge.records import NODE, Record
 
 IDLE_SHARE = 0.5
 """A heartbeat goes out after this share of the keepalive without a message."""
+
+MOST_TOGETHER, MOST_BYTES = 64, 64 * 1024
+"""Records and bytes in one write; a live record that comes meanwhile waits for it."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,9 @@ class Publisher:
         self._link = link
         self._now_ms = now_ms
         self._record_aliases: dict[str, int] = {}
+        self._topics: dict[str, bytes] = {}
+        self._packets: list[bytes] = []
+        self._size = self._highest = 0
         self._last_s = 0.0
         self.count = count or Published()
 
@@ -75,12 +83,12 @@ class Publisher:
             self._birth(self._topic(MessageType.DBIRTH, device), metrics)
         self.count.births += 1
 
-    def _birth(self, topic: Topic, metrics: Sequence[BirthMetric]) -> None:
-        self._publish(topic, lambda seq, now_ms: birth_payload(metrics, seq=seq, sent_ms=now_ms))
+    def _birth(self, topic: bytes, metrics: Sequence[BirthMetric]) -> None:
+        self._publish(topic, birth_payload(metrics, seq=self._session.next_seq(), sent_ms=self._now_ms()))
 
     def node_death(self) -> None:
         """Publish the NDEATH ourselves: a broker drops the will of a client that disconnects in good order."""
-        self._link.publish(self._topic(MessageType.NDEATH).text, death_payload(self._session.bd_seq, self._now_ms()))
+        self._publish(self._topic(MessageType.NDEATH), death_payload(self._session.bd_seq, self._now_ms()))
 
     def device_birth(self, device: str) -> None:
         """Publish one device's DBIRTH in the middle of a session: something else is to be said about it."""
@@ -89,17 +97,32 @@ class Publisher:
 
     def device_death(self, device: str) -> None:
         """Publish a DDEATH: the device was taken out of the config and its last records are confirmed."""
-        topic = self._topic(MessageType.DDEATH, device)
-        self._publish(topic, lambda seq, now_ms: device_death_payload(seq=seq, sent_ms=now_ms))
+        payload = device_death_payload(seq=self._session.next_seq(), sent_ms=self._now_ms())
+        self._publish(self._topic(MessageType.DDEATH, device), payload)
 
-    def record(self, record: Record, historical: bool) -> bool:
-        """Publish a record under its number; its metrics are marked where it is backlog."""
+    def record(self, record: Record, historical: bool) -> None:
+        """Take a record under its number for the next `send`; its metrics are marked where it is backlog."""
         body = record_metric(self._record_alias(record.device), record.number, record.first_ms) + record.body
-        if historical:
-            body = mark_historical(body)
-        sent = self._data(record.device, body)
-        self.count.records += sent
-        self.count.historical += sent and historical
+        self._add(self._data_topic(record.device), self._payload(mark_historical(body) if historical else body))
+        self._highest = max(self._highest, record.number)
+        self.count.records += 1
+        self.count.historical += historical
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits as should go out together."""
+        return len(self._packets) >= MOST_TOGETHER or self._size >= MOST_BYTES
+
+    def send(self) -> bool:
+        """Publish what waits; return whether the session still stood."""
+        packets, highest = self._packets, self._highest
+        self._packets, self._size, self._highest = [], 0, 0
+        if not packets:
+            return True
+        sent = self._link.publish_together(packets)
+        if sent:
+            self._last_s = time.monotonic()
+            self._journal.sent_upto = max(self._journal.sent_upto, highest)
         return sent
 
     def beat(self, clock_offset_ms: int | None) -> None:
@@ -108,7 +131,8 @@ class Publisher:
             return
         alias = self.births.clock_alias
         reading = Readings([alias], [self._now_ms()], [clock_offset_ms or 0], [GOOD])
-        self.count.beats += self._data(NODE, metrics_body(reading, {alias: SparkplugType.INT64}))
+        body = metrics_body(reading, {alias: SparkplugType.INT64})
+        self.count.beats += self._publish(self._data_topic(NODE), self._payload(body))
 
     @property
     def beat_due_s(self) -> float:
@@ -122,16 +146,25 @@ class Publisher:
             alias = self._record_aliases[device] = self._journal.record_alias(device)
         return alias
 
-    def _data(self, device: str, body: bytes) -> bool:
-        topic = self._topic(MessageType.NDATA) if device == NODE else self._topic(MessageType.DDATA, device)
-        return self._publish(topic, lambda seq, now_ms: data_payload(body, seq=seq, sent_ms=now_ms))
+    def _data_topic(self, device: str) -> bytes:
+        topic = self._topics.get(device)
+        if topic is None:
+            topic = self._topic(MessageType.NDATA) if device == NODE else self._topic(MessageType.DDATA, device)
+            self._topics[device] = topic
+        return topic
 
-    def _topic(self, kind: MessageType, device: str | None = None) -> Topic:
-        return Topic(kind, self._config.group, self._config.node, device)
+    def _payload(self, body: bytes) -> bytes:
+        """Return a data payload with the next seq."""
+        return data_payload(body, seq=self._session.next_seq(), sent_ms=self._now_ms())
 
-    def _publish(self, topic: Topic, payload: Callable[[int, int], bytes]) -> bool:
-        """Give the next seq to a message and publish it; the order here is the order on the wire."""
-        sent = self._link.publish(topic.text, payload(self._session.next_seq(), self._now_ms()))
-        if sent:
-            self._last_s = time.monotonic()
-        return sent
+    def _topic(self, kind: MessageType, device: str | None = None) -> bytes:
+        return Topic(kind, self._config.group, self._config.node, device).text.encode()
+
+    def _publish(self, topic: bytes, payload: bytes) -> bool:
+        """Publish a message behind what waits; the order here is the order on the wire."""
+        self._add(topic, payload)
+        return self.send()
+
+    def _add(self, topic: bytes, payload: bytes) -> None:
+        self._packets.append(packet(topic, payload))
+        self._size += len(payload)

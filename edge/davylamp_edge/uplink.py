@@ -8,7 +8,6 @@ It wakes when something happens or falls due, never to look around.
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,22 +23,19 @@ from davylamp_edge.clock import ClockOffset
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.confirm import confirmed_set
 from davylamp_edge.expiry import Certificates
-from davylamp_edge.first_readings import FirstReadings
+from davylamp_edge.inbox import Inbox
 from davylamp_edge.journal import Journal
-from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.link import Arrived, Connected, Connecting, Drained, Event, Link, Lost
-from davylamp_edge.outgoing import Fetch, Outgoing, Read, Rest, Send
+from davylamp_edge.outgoing import Outgoing
 from davylamp_edge.publisher import Published, Publisher
 from davylamp_edge.records import Record
 from davylamp_edge.reload import uplink_differs
 from davylamp_edge.report import utc_ms
+from davylamp_edge.sending import Sending, monotonic_ms
 from davylamp_edge.standing import EngineWord
 from davylamp_edge.ways import Ways
 
 log = structlog.get_logger(__name__)
-
-COMMANDS = 1_000
-"""Most commands held; beyond it the oldest are dropped and counted, for the newest confirmation says it all."""
 
 FAILED_S = 1.0
 """How long to leave it alone after an error."""
@@ -89,27 +85,23 @@ class Uplink:
         self._now_ms = now_ms
         self._stamped = stamped
         self._session = _session_of(config)
-        self._outgoing = _outgoing_of(config)
         self.certificates = Certificates()
         self.ways = Ways(config.broker)
         self._link = Link(
             config, journal.next_bd_seq, self._post, now_ms, certificates=self.certificates, ways=self.ways
         )
-        self._changed = threading.Condition()
-        self._events: list[Event] = []
-        self._commands: deque[Arrived] = deque(maxlen=COMMANDS)
-        self._offered: list[Record] = []
-        self._first = FirstReadings(is_new=journal.last_record == 0)
-        self._news: list[tuple[EdgeConfig, Births]] = []
-        self._online = False
-        self._stopping = False
+        self._inbox = Inbox(is_new=journal.last_record == 0)
         self._failed = False
-        self._publisher = Publisher(config, journal, births, self._session, self._link, now_ms)
+        self._sending = self._made_sending(Published())
         self._thread = threading.Thread(target=self._run, name="uplink")
         self._lost_s: float | None = None
         self.clock = ClockOffset()
         self.engine = EngineWord()
         self.counters = UplinkCounters()
+
+    def _made_sending(self, count: Published) -> Sending:
+        publisher = Publisher(self._config, self._journal, self._births, self._session, self._link, self._now_ms, count)
+        return Sending(self._journal, _outgoing_of(self._config), publisher, self._stamped)
 
     # From other threads
 
@@ -120,24 +112,15 @@ class Uplink:
 
     def offer(self, records: Sequence[Record]) -> None:
         """Take records that are on disk; while no session stands they are left to the backlog."""
-        with self._changed:
-            if self._online:
-                self._offered.extend(records)
-                self._changed.notify()
-            else:
-                self._first.hold(records)
+        self._inbox.offer(records)
 
     def follow(self, config: EdgeConfig, births: Births) -> None:
         """Say what another config says, before any record that is offered from now on."""
-        with self._changed:
-            self._news.append((config, births))
-            self._changed.notify()
+        self._inbox.follow((config, births))
 
     def stop(self) -> None:
         """Send what is live, say goodbye with an NDEATH, disconnect."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
+        self._inbox.stop()
         if self._thread.is_alive():
             self._thread.join()
         self._link.end()
@@ -150,41 +133,35 @@ class Uplink:
     @property
     def published(self) -> Published:
         """What was published since the start."""
-        return self._publisher.count
+        return self._sending.publisher.count
 
     @property
     def in_flight(self) -> int:
         """Records sent and not confirmed."""
-        return self._outgoing.in_flight
+        return self._sending.outgoing.in_flight
 
     @property
     def backlog_rate(self) -> float:
         """Backlog records a second that the way to the cloud takes now."""
-        return self._outgoing.backlog_rate
+        return self._sending.outgoing.backlog_rate
 
     @property
     def resent(self) -> int:
         """Records sent again since the last birth."""
-        return self._outgoing.resent
+        return self._sending.outgoing.resent
 
     def _post(self, event: Event) -> None:
-        with self._changed:
-            if isinstance(event, Arrived) and host_of(event.topic) is None:
-                self.counters.dropped_commands += len(self._commands) == COMMANDS
-                self._commands.append(event)
-            else:
-                self._events.append(event)
-            self._changed.notify()
-
-    @property
-    def _something_came(self) -> bool:
-        return bool(self._news or self._events or self._offered or self._commands)
+        self.counters.dropped_commands += self._inbox.post(event)
 
     # The publisher's thread
 
+    @property
+    def _publisher(self) -> Publisher:
+        return self._sending.publisher
+
     def _run(self) -> None:
         rest_until_s: float | None = None
-        while not self._wait(rest_until_s):
+        while not self._inbox.wait(rest_until_s, heeds=not self._failed):
             try:
                 if self._failed:
                     self._begin_anew()
@@ -202,38 +179,25 @@ class Uplink:
             self.counters.failures += 1
             log.exception("uplink failed, starting its session anew")
         self._failed = True
-        self._go_offline()
+        self._inbox.close()
         self._session.lost()
-
-    def _wait(self, until_s: float | None) -> bool:
-        """Wait for something to happen or fall due; return whether to stop."""
-        with self._changed:
-            if not (self._stopping or (self._something_came and not self._failed)):
-                self._changed.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
-            return self._stopping
 
     def _turn(self) -> float | None:
         """Do everything there is to do; return when to wake at the latest."""
         self._follow_news()
-        with self._changed:
-            events: list[Event] = [*self._events, *self._commands]
-            self._events = []
-            self._commands.clear()
-            offered, self._offered = self._offered, []
-        self._outgoing.offered(offered)
+        events, offered = self._inbox.take()
+        self._sending.outgoing.offered(offered)
         for event in events:
             self._take(event)
         self._act(self._session.tick(self._now_ms()))
         if not self._session.may_send:
             return None
         self._publisher.beat(self.clock.ms)
-        due_s = self._publish_what_is_due()
+        due_s = self._send_what_is_due()
         return None if self._went_back() else due_s
 
     def _follow_news(self) -> None:
-        with self._changed:
-            news, self._news = self._news, []
-        for config, births in news:
+        for config, births in self._inbox.take_news():
             changed = births.follow(self._births)
             self._births = self._publisher.births = births
             running, self._config = self._config, config
@@ -246,24 +210,13 @@ class Uplink:
     def _connect_anew(self) -> None:
         """End the session as it was, and begin another with the broker and the settings of the new config."""
         log.info("broker settings changed, connecting anew", node=self._config.node)
-        self._go_offline()
+        self._inbox.close()
         self._publisher.node_death()
         self._link.end()
-        with self._changed:
-            self._events.clear()
-            self._commands.clear()
+        self._inbox.forget_events()
         self._session = _session_of(self._config)
-        self._outgoing = _outgoing_of(self._config)
         self._link.change(self._config)
-        self._publisher = Publisher(
-            self._config,
-            self._journal,
-            self._births,
-            self._session,
-            self._link,
-            self._now_ms,
-            self._publisher.count,
-        )
+        self._sending = self._made_sending(self._publisher.count)
         self._link.start()
 
     def _tell_deaths(self) -> None:
@@ -271,47 +224,20 @@ class Uplink:
         for device in self._births.settled() if self._session.may_send else ():
             self._publisher.device_death(device)
 
-    def _publish_what_is_due(self) -> float | None:
-        wake_s = self._publisher.beat_due_s
-        if self._session.rebirth_waits:
-            wake_s = min(wake_s, time.monotonic() + REBIRTH_GAP_MS / 1000)
-        while self._session.may_send and self._link.has_room and not self._something_came:
-            now_ms = int(time.monotonic() * 1000)
-            choice = self._outgoing.choose(now_ms)
-            if isinstance(choice, Rest):
-                self._settle_repeats()
-                return wake_s if choice.until_ms is None else min(wake_s, choice.until_ms / 1000)
-            self._do(choice, now_ms)
-        return wake_s
-
-    def _do(self, choice: Send | Read | Fetch, now_ms: int) -> None:
-        if isinstance(choice, Send):
-            if self._publisher.record(self._stamped(choice.record), choice.historical):
-                self._outgoing.sent(choice.record, now_ms)
-                self._journal.sent_upto = max(self._journal.sent_upto, choice.record.number)
-            return
-        try:
-            self._look_up(choice)
-        except JournalUnreadable:
-            self._outgoing.cannot_read(choice)
-        # Reading may have found holes; those of appends come with their records.
-        self._outgoing.offered(self._journal.take_holes())
-
-    def _look_up(self, choice: Read | Fetch) -> None:
-        if isinstance(choice, Read):
-            found = self._journal.read(choice.journal_class, choice.after, choice.upto, choice.limit)
-            self._outgoing.have_read(choice, found)
-        else:
-            self._outgoing.have_fetched(choice, self._journal.fetch(choice.numbers))
-
-    def _settle_repeats(self) -> None:
-        settled = self._outgoing.take_settled()
-        if settled:
-            confirmed = self._journal.confirmed
-            for number in settled:
-                confirmed = confirmed.add(number)
-            self._journal.confirm(confirmed)
+    def _send_what_is_due(self) -> float:
+        """Send, and return when to wake at the latest."""
+        rest_ms = self._sending.go(self._may_send)
+        if self._sending.settle_repeats():
             self._tell_deaths()
+        due_s = [self._publisher.beat_due_s]
+        if rest_ms is not None:
+            due_s.append(rest_ms / 1000)
+        if self._session.rebirth_waits:
+            due_s.append(time.monotonic() + REBIRTH_GAP_MS / 1000)
+        return min(due_s)
+
+    def _may_send(self) -> bool:
+        return self._session.may_send and self._link.has_room and not self._inbox.something_came
 
     # Events
 
@@ -339,7 +265,7 @@ class Uplink:
         self._act(self._session.connected())
 
     def _lost(self, reason: str) -> None:
-        self._go_offline()
+        self._inbox.close()
         self._session.lost()
         if self._lost_s is None:
             self._lost_s = time.monotonic()
@@ -370,7 +296,7 @@ class Uplink:
             self._confirm(confirmed)
         used = message.value(USED)
         if isinstance(used, str):
-            self._move_on_from((confirmed_set(used, self._journal.epoch) or Intervals()).highest or 0)
+            self._sending.move_on_from((confirmed_set(used, self._journal.epoch) or Intervals()).highest or 0)
         age_ms = message.value(ENGINE)
         if isinstance(age_ms, int):
             self.engine.heard(age_ms, came.at_s)
@@ -386,22 +312,8 @@ class Uplink:
             self.counters.refused_commands += 1
             return
         self.counters.confirmations += 1
-        self._journal.confirm(confirmed)
-        if self._session.may_send:
-            self._outgoing.confirm(confirmed, self._journal.last_record, int(time.monotonic() * 1000))
-        if (confirmed.highest or 0) > self._journal.last_record:
-            self._move_on_from(confirmed.highest or 0)
+        self._sending.confirm(confirmed, in_session=self._session.may_send)
         self._tell_deaths()
-
-    def _move_on_from(self, used: int) -> None:
-        """Give new numbers to what an older copy of the journal has numbered as the cloud's newer records (S26)."""
-        if used <= self._journal.last_before:
-            return  # that is done
-        last_record = self._journal.last_record
-        log.error("the journal is an older copy of itself", cloud_has=used, began_at=self._journal.last_before)
-        moved = self._journal.move_on(used)
-        log.warning("records were numbered anew", count=moved, next=self._journal.last_record + 1)
-        self._outgoing.look_again(last_record, self._journal.last_record)
 
     # Sessions
 
@@ -414,23 +326,16 @@ class Uplink:
 
     def _be_born(self) -> None:
         """Publish all births; from here on new records are live, and all before are backlog; not a new edge's first."""
-        with self._changed:
-            self._online = True
-            self._offered = self._first.take(self._now_ms() - self._config.broker.keepalive_s * 1000)
-        # After `_online`: a record made in between is both live and backlog. The other way round it would be neither.
+        self._inbox.open(self._now_ms() - self._config.broker.keepalive_s * 1000)
+        # After `open`: a record made in between is both live and backlog. The other way round it would be neither.
         last_record = self._journal.last_record
         self._publisher.be_born(self.clock.ms)
         self._session.born(self._now_ms())
-        self._outgoing.born(last_record, self._journal.confirmed, int(time.monotonic() * 1000))
-
-    def _go_offline(self) -> None:
-        with self._changed:
-            self._online = False
-            self._offered.clear()
+        self._sending.outgoing.born(last_record, self._journal.confirmed, monotonic_ms())
 
     def _begin_anew(self) -> None:
         """End this connection in good order and make another; its births wait for the host again."""
-        self._go_offline()
+        self._inbox.close()
         self._publisher.node_death()
         self._link.end()
         self._session.lost()
@@ -438,7 +343,7 @@ class Uplink:
 
     def _went_back(self) -> bool:
         """Take the first way again where it has been well for a while, and no alarm has to wait for it."""
-        if not self._session.may_send or not self.ways.due_back() or self._outgoing.grave_waits:
+        if not self._session.may_send or not self.ways.due_back() or self._sending.outgoing.grave_waits:
             return False
         log.info("going back to the first way to the broker", node=self._config.node)
         self.ways.go_back()
@@ -448,7 +353,7 @@ class Uplink:
     @property
     def _live_waits(self) -> bool:
         """Whether anything live is still to be sent; a turn ends early when something else happens."""
-        return bool(self._offered) or self._outgoing.live_waits
+        return self._inbox.has_records or self._sending.outgoing.live_waits
 
     def _say_goodbye(self) -> None:
         deadline = time.monotonic() + LAST_WORDS_S
@@ -458,7 +363,7 @@ class Uplink:
                 time.sleep(FULL_S)
         if self._session.may_send:
             self._publisher.node_death()
-        self._go_offline()
+        self._inbox.close()
 
 
 def _session_of(config: EdgeConfig) -> EdgeSession:
