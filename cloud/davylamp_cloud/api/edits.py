@@ -41,6 +41,9 @@ from davylamp_cloud.store.state import Row
 
 router = APIRouter(prefix="/api/v1", tags=["limits"], responses=REFUSALS)
 
+LINE = 120
+"""Most letters that are told of a changed field."""
+
 Index = Annotated[int, Path(ge=0, le=(1 << 31) - 1, description="the tag's index, as /tags lists it")]
 
 
@@ -217,12 +220,19 @@ def _changed_since(parts: Parts, entry: Entry, base: int) -> list[str]:
 def _lines(name: str, before: Any, after: Any) -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         fields = sorted(before.keys() | after.keys())
-        return [f"{name}.{f}: {before.get(f)} → {after.get(f)}" for f in fields if before.get(f) != after.get(f)]
-    return [f"{name}: {_short(before)} → {_short(after)}"]
+        changed = [f for f in fields if before.get(f) != after.get(f)]
+        return [f"{name}.{f}: {_short(before.get(f))} → {_short(after.get(f))}" for f in changed]
+    return [f"{name}: {_short(_value(before))} → {_short(_value(after))}"]
 
 
-def _short(value: Any) -> Any:
-    return value.get("value") if isinstance(value, dict) else value
+def _value(of: Any) -> Any:
+    return of.get("value") if isinstance(of, dict) else of
+
+
+def _short(value: Any) -> str:
+    """Return a value as a line of text has room for it: the model of a unit has thousands of letters."""
+    said = str(value)
+    return said if len(said) <= LINE else f"{said[:LINE]}…"
 
 
 def _touched(one: Touched) -> TouchedView:

@@ -156,6 +156,22 @@ def test_a_proposal_waits_on_the_page_until_it_is_decided(room: DutyRoom, chromi
     assert room.running.state.limits(0)["settings"]["limits"]["L1"]["value"] == 0.8  # type: ignore[index]
 
 
+def test_other_training_of_a_rule_is_shown_by_its_file(room: DutyRoom, chromium: Browser) -> None:
+    for clause, mean in (("SHA-256 3f2a90c1", 0.5), ("SHA-256 77b0d1e2", 0.6)):
+        source = {"standard": "training", "clause": clause, "basis": "proposal"}
+        settings = {"tau_s": 60, "mean": mean, "deviation": 0.1, "limit": 3}
+        rule = {"settings": settings, "action": ACTION, "source": source}
+        room.edge.points = {"gas": gas_point(), "more": gas_point(warnings={"ewma": rule})}
+        room.edge.now_ms += 1
+        room.running.hear(*room.edge.birth())
+        room.running.settle()
+    page = sign_in(room, chromium, "li")
+    page.locator("#proposals").get_by_role("button", name="查看").last.click()
+    expect(page.locator("#dialog")).to_contain_text(
+        "ewma 的依据: training SHA-256 3f2a90c1 → training SHA-256 77b0d1e2"
+    )
+
+
 def test_another_group_of_detectors_is_shown_as_it_votes_before_and_after(room: DutyRoom, chromium: Browser) -> None:
     room.edge.points = {"gas": gas_point(), "comm_ok": gas_point(kind="status", range=None, limits={})}
     for groups in ({}, {"leak": group("gas", "other", limit="L2", need=2, blind_at=1)}):
