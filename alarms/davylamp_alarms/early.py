@@ -97,6 +97,16 @@ class Fed(Tagged):
     ahead_ms: Ints
 
 
+class FedBySeveral(Fed):
+    """Of each row of a rule over several tags also the sum of their times, which is another as soon as one of them is.
+
+    The newest of them alone would not do: a tag whose edge sends later, or says less often, would go unheard.
+    """
+
+    FIELDS: ClassVar[Fields] = {**Fed.FIELDS, "sum_ms": (np.int64, 0)}
+    sum_ms: Ints
+
+
 @dataclass(slots=True)
 class Seen:
     """Where a warner's rows lie as long as the register is the same; worked out, and never kept.
@@ -122,7 +132,7 @@ class Warner:
     def __init__(self, kind: Kind, shared: str, settings: Mapping[str, Any]) -> None:
         self.kind, self.shared, self.settings = kind, shared, dict(settings)
         self.inputs: tuple[str, ...] = tuple(json.loads(shared)["inputs"])
-        self.own = Fed() if self.inputs else None
+        self.own = FedBySeveral() if self.inputs else None
         self.members: Tagged = Tagged() if self.own is None else self.own
         self.seen, self.failure, self.every_s = Seen(), "", 0.0
         self.bank: Bank | None = None
@@ -146,7 +156,7 @@ class Warner:
         except Exception as error:  # whatever a rule fails by is its own alarm, and stops nothing (SAFETY S14)
             self.fail(error)
         if self.own is not None:
-            self.own.fed_ms[: len(self)] = NEVER
+            self.own.fed_ms[: len(self)], self.own.sum_ms[: len(self)] = NEVER, 0
             self.own.write("ahead_ms", slice(0, len(self)), 0)
 
     def fail(self, error: Exception) -> None:

@@ -6,6 +6,7 @@ warning are those of every alarm (conditions.py).
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,7 @@ from davylamp_alarms.batch import Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER
 from davylamp_alarms.conditions import Evidence, Moves, Phase, advance
 from davylamp_alarms.definition import FALLING, Kind
-from davylamp_alarms.early import Fed, Seen, Wanted, Warner, wanted_of
+from davylamp_alarms.early import Fed, FedBySeveral, Seen, Wanted, Warner, wanted_of
 from davylamp_alarms.evidence import evidence_text
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import Memory
@@ -28,7 +29,7 @@ from davylamp_alarms.warning.rule import Levels, among, indices
 from davylamp_alarms.warning.thin import Stretches
 
 SET_BACK_MS = 1_000
-"""By how much a rule's clock goes on where its edge's was set back."""
+"""By how much a rule's clock goes on where its edge's was set back; what is back by less came late."""
 
 BAD = np.uint8(Level.BAD)
 
@@ -83,21 +84,19 @@ def _judged(memory: Memory, warner: Warner, news: News | None, now_ms: int) -> t
         return None
 
 
-def follow_clocks(memory: Memory, before_ms: Ints) -> None:
-    """Let the rules' own clocks go on where edges' clocks were set: readings are stamped anew, and no time has passed.
-
-    Args:
-        before_ms: The tags' times as they were.
-    """
-    now_ms, fed = memory.layout.tags.time_ms, memory.early.watched.fed
-    watched = fed.tag[: fed.n]
-    _follow(fed, now_ms[watched] - before_ms[watched])
-    for warner in memory.early:
-        if warner.own is None or warner.bank is None:
-            continue
-        inputs = _look_where(memory, warner).inputs
-        assert inputs is not None
-        _follow(warner.own, _newest_ms(inputs, now_ms) - _newest_ms(inputs, before_ms))
+@contextmanager
+def setting_clocks(memory: Memory) -> Iterator[None]:
+    """Let the rules' own clocks go on while those of edges, or what is known of them, are set: no time passes by it."""
+    tags, watched = memory.layout.tags, memory.early.watched.fed
+    several = [(warner.own, warner) for warner in memory.early if warner.own is not None and warner.bank is not None]
+    before_ms = tags.time_ms[watched.tag[: watched.n]]
+    were = [_newest(memory, warner) for _, warner in several]
+    yield
+    _follow(watched, tags.time_ms[watched.tag[: watched.n]] - before_ms)
+    for (own, warner), (newest_ms, sum_ms) in zip(several, were, strict=True):
+        now_ms, now_sum_ms = _newest(memory, warner)
+        _follow(own, now_ms - newest_ms)
+        own.sum_ms[: own.n] += now_sum_ms - sum_ms
 
 
 def _follow(fed: Fed, moved_ms: Ints) -> None:
@@ -319,7 +318,7 @@ def _several(memory: Memory, warner: Warner, now_ms: int) -> News | None:
     level = np.where(there & ~silent, (tags.quality[at] >> 8).astype(np.uint8), BAD).astype(np.uint8)
     value = np.where(there, tags.value[at], np.nan)
     calm: Bools = np.logical_and.reduce(there & _calm(memory, at), axis=0)
-    return _fresh(own, _newest_ms(inputs, tags.time_ms), value, level, calm)
+    return _fresh(own, _fed_at(memory, warner, own), value, level, calm)
 
 
 def _calm(memory: Memory, where: Places) -> Bools:
@@ -342,10 +341,27 @@ def _standing_at_edges(memory: Memory) -> Ints:
     return memory.layout.tags_of(local[rows.phase[local] != Phase.NORMAL]) if local.size else local
 
 
-def _newest_ms(inputs: NDArray[np.intp], time_ms: Ints) -> Ints:
-    """Return the newest time among the inputs of each row."""
-    newest: Ints = np.where(inputs >= 0, time_ms[inputs], NEVER).max(axis=0)
-    return newest
+def _newest(memory: Memory, warner: Warner) -> tuple[Ints, Ints]:
+    """Return the newest time among the inputs of each row, by the clock of the row's own edge; and the sum of all."""
+    inputs, tags = _look_where(memory, warner).inputs, memory.layout.tags
+    assert inputs is not None
+    at = np.maximum(inputs, 0)
+    known = (inputs >= 0) & (tags.time_ms[at] != NEVER)
+    apart_ms = memory.offset_of(warner.members.tag[: len(warner)].astype(np.int64)) - memory.offset_of(at)
+    newest_ms: Ints = np.where(known, tags.time_ms[at] + apart_ms, NEVER).max(axis=0)
+    return newest_ms, np.where(known, tags.time_ms[at], 0).sum(axis=0)
+
+
+def _fed_at(memory: Memory, warner: Warner, own: FedBySeveral) -> Ints:
+    """Return at what time each row is fed: where nothing came since, as before.
+
+    What came late is no newer than what the row was fed already; it counts as just after that.
+    """
+    newest_ms, sum_ms = _newest(memory, warner)
+    fed_ms, news = own.fed_ms[: own.n], sum_ms != own.sum_ms[: own.n]
+    own.sum_ms[: own.n] = sum_ms
+    close = newest_ms > fed_ms - SET_BACK_MS
+    return np.where(news, np.where(close, np.maximum(newest_ms, fed_ms + 1), newest_ms), fed_ms)
 
 
 def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) -> Iterator[Step]:

@@ -8,7 +8,7 @@ from davylamp_alarms.batch import Bools, Ints
 from davylamp_alarms.columns import ALWAYS, NEVER, Columns
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
-from davylamp_alarms.forewarn import evidence_now, follow_clocks, warn
+from davylamp_alarms.forewarn import evidence_now, setting_clocks, warn
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
@@ -86,7 +86,8 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
     book.move_clock(jump_ms)
     known = nodes.measured[: nodes.n] == 1
     nodes.before_ms[: nodes.n] = np.where(known, nodes.offset_ms[: nodes.n], NEVER)
-    nodes.offset_ms[: nodes.n] -= np.where(known, jump_ms, 0)
+    with setting_clocks(memory):
+        nodes.offset_ms[: nodes.n] -= np.where(known, jump_ms, 0)
     memory.clock.now_ms += jump_ms
     memory.clock.sweep_ms = NEVER
 
@@ -111,14 +112,18 @@ def shift(columns: Columns, name: str, where: slice | Ints, jump_ms: int, old: B
 
 def _edge_times(memory: Memory, now_ms: int, offsets: Mapping[str, int]) -> None:
     """Take note of the edges' clock offsets; an edge whose clock was set keeps its delays and its present."""
-    for name in sorted(offsets):
-        node, nodes = memory.node(name), memory.nodes
-        if offsets[name] == nodes.before_ms[node]:
-            continue  # said of a host clock that has been set since
-        jump_ms = offsets[name] - int(nodes.offset_ms[node])
-        if nodes.measured[node] and abs(jump_ms) >= JUMP_MS:
-            _move_edge(memory, node, jump_ms, now_ms, now_ms + offsets[name])
-        nodes.offset_ms[node], nodes.before_ms[node], nodes.measured[node] = offsets[name], NEVER, 1
+    said, nodes = {memory.node(name): offsets[name] for name in sorted(offsets)}, memory.nodes
+    # an offset as before is said of a host clock that has been set since
+    news = {node: offset_ms for node, offset_ms in said.items() if offset_ms != nodes.before_ms[node]}
+    if all(nodes.measured[node] and offset_ms == nodes.offset_ms[node] for node, offset_ms in news.items()):
+        nodes.before_ms[list(news)] = NEVER
+        return
+    with setting_clocks(memory):
+        for node, offset_ms in news.items():
+            jump_ms = offset_ms - int(nodes.offset_ms[node])
+            if nodes.measured[node] and abs(jump_ms) >= JUMP_MS:
+                _move_edge(memory, node, jump_ms, now_ms, now_ms + offset_ms)
+            nodes.offset_ms[node], nodes.before_ms[node], nodes.measured[node] = offset_ms, NEVER, 1
     memory.weigh_offsets()
 
 
@@ -126,11 +131,9 @@ def _move_edge(memory: Memory, node: int, jump_ms: int, now_ms: int, edge_now_ms
     layout, slots = memory.layout, memory.slots
     tags = np.flatnonzero(layout.node_of[layout.tags.shared[: layout.tags.n]] == node)
     before = _before_set(layout.tags.time_ms[tags] + now_ms - layout.tags.arrival_ms[tags], jump_ms, edge_now_ms)
-    stamped_ms = layout.tags.time_ms[: layout.tags.n].copy()
     for name in ("time_ms", "good_ms"):
         old = before | _edge_old(getattr(layout.tags, name)[tags], jump_ms, edge_now_ms)
         shift(layout.tags, name, tags, jump_ms, old)
-    follow_clocks(memory, stamped_ms)
     tag_of_slot = layout.tags_of(slots.row[: slots.n].astype(np.int64))
     mine = np.flatnonzero(np.isin(tag_of_slot, tags))
     all_old = np.isin(tag_of_slot[mine], tags[before])

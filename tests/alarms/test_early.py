@@ -15,7 +15,7 @@ from davylamp_alarms.warning.rate import RateSettings, RateState
 from davylamp_alarms.warning.rule import Places, StatisticalRule
 from davylamp_wire.lint_warnings import RULES as NAMES
 from davylamp_wire.quality import Reason, bad, uncertain
-from support.plant import NODE, Plant, alarm, events, tag_def, warning
+from support.plant import NODE, Plant, alarm, events, link_alarm, tag_def, warning
 
 LEVEL, OTHER = tag_def("LT-1101", silence_ms=60_000), tag_def("LT-1102", silence_ms=60_000)
 HH, H = alarm(LEVEL, 0, Kind.HH, 90, deadband=2), alarm(LEVEL, 0, Kind.H, 80, deadband=2)
@@ -334,3 +334,95 @@ def test_a_standing_limit_alarm_stops_a_baseline_from_learning_whoever_decides_i
         said_at_edge(site, active=False)
     fill(site, 70, 0, 60)
     assert usual(site, Kind.EWMA) > before + 5
+
+
+OTHER_EDGE = "park/edge-2"
+FAR = tag_def("LT-2101", silence_ms=60_000, node=OTHER_EDGE)
+BOTH = [LEVEL.id, FAR.id]
+
+
+class TwoEdges(Plant):
+    """A plant whose second tag comes from another edge, `ahead_ms` ahead of the first."""
+
+    def __init__(self, ahead_ms: int, *warnings: AlarmDef) -> None:
+        self.ahead_ms = ahead_ms
+        super().__init__([LEVEL, FAR], [link_alarm(OTHER_EDGE), *warnings])
+        self.link(True, OTHER_EDGE)
+
+    def tick(self) -> list[Transition]:
+        offsets = {NODE: self.offset_ms, OTHER_EDGE: self.offset_ms + self.ahead_ms}
+        told = self.engine.tick(self._next(), self.now_ms, self.monotonic_ms, self.boot, offsets)
+        self.told += told
+        return told
+
+    def far(self, value: float) -> list[Transition]:
+        """Let the other edge's tag say something now."""
+        return self.read_at(value, self.now_ms + self.offset_ms + self.ahead_ms, tag=1)
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 3_600_000, -3_600_000])
+@pytest.mark.parametrize("on_far", [False, True])
+def test_a_rule_on_two_edges_hears_both_at_once_however_their_clocks_are_apart(ahead_ms: int, on_far: bool) -> None:
+    tag = (FAR, 1) if on_far else (LEVEL, 0)
+    site = TwoEdges(ahead_ms, warning(*tag, Kind.DEVIATION, {"limit": 5}, inputs=BOTH))
+    site.read(50)
+    site.far(50)
+    site.tick()
+    for _ in range(3):  # only the one speaks, and then only the other
+        site.read(60)
+        told = site.tick()
+        assert events(told)[:1] == ["DEVIATION raised B"]
+        assert told[0].time_ms == site.now_ms + site.offset_ms + on_far * ahead_ms
+        site.pass_time(1)
+        site.far(60)
+        assert events(site.tick()) == ["DEVIATION cleared D"]
+        site.acknowledge(site.told[-1])
+        site.restart(1)
+        site.pass_time(1)
+        site.far(70)
+        assert events(site.tick()) == ["DEVIATION raised B"]
+        site.read(70)
+        assert events(site.tick()) == ["DEVIATION cleared D"]
+        site.acknowledge(site.told[-1])
+        site.read(50)
+        site.far(50)
+        site.tick()
+        site.told.clear()
+
+
+def test_what_an_edge_says_late_and_once_is_heard_though_the_other_spoke_since() -> None:
+    site = TwoEdges(3_600_000, warning(LEVEL, 0, Kind.DEVIATION, {"limit": 5}, inputs=BOTH))
+    site.read(50)
+    site.pass_time(1)
+    site.far(50)
+    site.tick()
+    site.read_at(60, site.now_ms + site.offset_ms - 600)
+    assert events(site.tick()) == ["DEVIATION raised B"]
+
+
+@pytest.mark.parametrize("ahead_ms", [2_000, 3_600_000])
+def test_clocks_that_are_measured_anew_are_no_news_of_a_rule_and_no_time(ahead_ms: int) -> None:
+    apart = warning(LEVEL, 0, Kind.COMMAND, {"allow_s": 30}, inputs=BOTH)
+    site = TwoEdges(ahead_ms, apart)
+    site.read(1)
+    site.far(0)
+    site.tick()
+    (warner,) = site.engine._memory.early
+    assert warner.own is not None
+
+    def own_ms() -> int:
+        assert warner.own is not None
+        return int(warner.own.fed_ms[0] + warner.own.ahead_ms[0])
+
+    before_ms = own_ms()
+    for moved_ms in (3, -3, 40, 900, -900, 7_200_000, -7_200_000):
+        site.ahead_ms += moved_ms
+        site.wait(1)
+        assert own_ms() == before_ms
+    assert site.told == [], "a command that was not followed for eight seconds, whatever clocks say"
+    for _ in range(30):
+        site.pass_time(1)
+        site.far(0)
+        site.read(1, after_s=0)
+        site.tick()
+    assert events(site.told) == ["COMMAND raised B"]
