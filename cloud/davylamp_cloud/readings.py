@@ -1,6 +1,6 @@
 """From payloads in the log to one batch of columns; no Python per reading."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,10 @@ from davylamp_cloud.tags import EDGE_ALARMS, NO_TAG, BirthBook
 Ints = NDArray[np.int64]
 MARK_BITS = (1 << 63) - 1
 """Of a record number so much fits a column."""
+
+
+Read = Columns | PayloadError
+"""What a payload says, or why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,16 @@ class Slice:
     """What edges say of alarms that they decide."""
 
 
-def slice_of(records: Sequence[Record], births: BirthBook) -> Slice:
-    """Decode records with the births they name; what is no tag is left out."""
+def slice_of(records: Sequence[Record], births: BirthBook, ahead: Mapping[int, Read] | None = None) -> Slice:
+    """Decode records with the births they name; what is no tag is left out. `ahead` has what is decoded already."""
+    read = decoded(records, births) if ahead is None else [ahead[record.seq] for record in records]
     parts: list[tuple[NDArray[np.generic], ...]] = []
     heads: list[tuple[int, int, bool, int, int, int]] = []
     texts: dict[int, str] = {}
     unread = []
     words: list[Text] = []
     at = 0
-    for record, columns in zip(records, decoded(records, births), strict=True):
+    for record, columns in zip(records, read, strict=True):
         if isinstance(columns, ValueError):
             unread.append(record.seq)
             continue
@@ -81,7 +86,7 @@ def _edge_words(record: Record, columns: Columns, tags: NDArray[np.generic]) -> 
             yield Text(record.seq, stamp_ms, device, text, columns.historical)
 
 
-def decoded(records: Sequence[Record], births: BirthBook) -> list[Columns | PayloadError]:
+def decoded(records: Sequence[Record], births: BirthBook) -> list[Read]:
     """Return the columns of records, or why one has none."""
     return decode_many(
         [record.body for record in records],

@@ -23,7 +23,7 @@ from davylamp_cloud.backtest.laid import Sees
 from davylamp_cloud.backtest.rules import NO_RULES, Rules
 from davylamp_cloud.backtest.stored import said_between
 from davylamp_cloud.backtest.tried import Tried
-from davylamp_cloud.live import Live
+from davylamp_cloud.backtest.unseen import Unseen
 from davylamp_cloud.log import Log
 from davylamp_cloud.replay import moment, slices
 from davylamp_cloud.store.state import State
@@ -90,12 +90,12 @@ class _Runs:
 
     def as_it_was(self) -> Outcome:
         """Return what came of what the cloud said: nothing is evaluated but what stood at the beginning."""
-        listener = listener_at(moment(self.log, self.state, Live(), self.of.start).engine, self.sees)
+        listener = listener_at(moment(self.log, self.state, Unseen(), self.of.start).engine, self.sees)
         return self._heard(listener, said_between(self.state, self.of.start, self.of.end))
 
     def under(self, rules: Rules, told: Progress, envelope: Envelope | None = None) -> tuple[Outcome, Tried]:
         """Return what comes of the stretch under rules; the envelope takes its readings."""
-        evaluator = moment(self.log, self.state, Live(), self.of.start)
+        evaluator = moment(self.log, self.state, Unseen(), self.of.start)
         listener = listener_at(evaluator.engine, self.sees)
         tried = Tried(evaluator, rules, self.of.start, self.of.from_ms, self.sees)
         tried.envelope = envelope
