@@ -238,7 +238,7 @@ class Agent:
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
         tags = self._births.tags[result.device]
-        aliases = [tags.aliases[point] for point in result.points]
+        aliases = tags.aliases_of(result.points)
         qualities = result.qualities
         if result.arrived_ms < self.boot_clock.right_from_ms:
             qualities = [quality or uncertain(Reason.CLOCK) for quality in qualities]

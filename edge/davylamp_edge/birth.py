@@ -25,6 +25,7 @@ from davylamp_edge.install import Installed, groups_of, measured_alike
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import NODE
 from davylamp_edge.report import Clock, utc_ms
+from davylamp_edge.together import Together
 
 UNKNOWN = bad(Reason.NO_VALUE)
 
@@ -52,16 +53,27 @@ class Tags:
     values: list[Value]
     qualities: list[int]
     times_ms: list[int | None]
+    seen: Together | None = None
+
+    def aliases_of(self, points: Sequence[int]) -> Sequence[int]:
+        """Return the aliases of a scan's points."""
+        return self._seen(points).aliases
+
+    def _seen(self, points: Sequence[int]) -> Together:
+        """Return what is known of a scan's points: it mostly has the same ones as the scan before."""
+        if self.seen is None or self.seen.points != points:
+            self.seen = Together.of(points, self.aliases)
+        return self.seen
 
     def remember(
         self, points: Sequence[int], values: Sequence[Value], qualities: Sequence[int], times_ms: Sequence[int]
     ) -> None:
         """Keep what a scan said, for the next birth."""
-        first, end = points[0], points[0] + len(points)
-        if points == list(range(first, end)):
-            self.values[first:end] = values
-            self.qualities[first:end] = qualities
-            self.times_ms[first:end] = times_ms
+        run = self._seen(points).run
+        if run is not None:
+            self.values[run] = values
+            self.qualities[run] = qualities
+            self.times_ms[run] = times_ms
             return
         for point, value, quality, time_ms in zip(points, values, qualities, times_ms, strict=True):
             self.values[point] = value

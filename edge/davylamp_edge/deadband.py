@@ -7,7 +7,7 @@ so that a trend shows the edge and not a slope. A repeat carries the time it was
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import add
+from operator import add, eq
 
 from davylamp_wire.profile import JournalClass, Limit, LimitKind, Point
 from davylamp_wire.quality import GOOD, Reason, bad
@@ -57,6 +57,8 @@ class Suppressor:
         self._last_ms = 0
         self._sent_ms: list[int] = []
         self._due_ms = 0
+        self._held_none = True
+        """Whether the last reply was sent whole."""
 
     def report(self, decoded: Decoded, arrived_ms: int, into: Report) -> None:
         """Add to ``into`` what this reply has to say. The first reply is always sent whole."""
@@ -92,18 +94,20 @@ class Suppressor:
             return set()
         return {i for i in doubts.keys() | before.keys() if doubts.get(i, GOOD) != before.get(i, GOOD)}
 
-    def _jumps(self, values: list[Value], requalified: set[int]) -> list[int]:
+    def _jumps(self, values: list[Value], requalified: set[int]) -> Sequence[int]:
         """Return who says something new, ascending."""
         before = self._last.values
         if values == before:
             return sorted(requalified)
+        if not (self._bands or any(map(eq, values, before))):
+            return self._all
         jumps = [i for i, value, old in zip(self._all, values, before, strict=True) if value != old]
         if self._bands:
             bands = self._bands
             jumps = [i for i in jumps if i not in bands or bands[i].is_left_by(values[i])]
         return sorted(requalified.union(jumps)) if requalified else jumps
 
-    def _with_repeats(self, jumps: list[int], doubts: dict[int, int], arrived_ms: int) -> Sequence[int]:
+    def _with_repeats(self, jumps: Sequence[int], doubts: dict[int, int], arrived_ms: int) -> Sequence[int]:
         """Return the jumps and who must repeat itself: what is over its range, and who has been silent too long."""
         repeats = [i for i, quality in doubts.items() if quality & _REASON == Reason.OVER_RANGE]
         if arrived_ms >= self._due_ms:
@@ -111,7 +115,9 @@ class Suppressor:
             repeats += [i for i, sent, silence in since if arrived_ms - sent >= silence]
         return sorted({*jumps, *repeats}) if repeats else jumps
 
-    def _add_held_back(self, jumps: list[int], into: Report) -> None:
+    def _add_held_back(self, jumps: Sequence[int], into: Report) -> None:
+        if self._held_none:
+            return
         last_ms, sent = self._last_ms, self._sent_ms
         held = [i for i in jumps if sent[i] != last_ms]
         self._add(held, self._last, into)
@@ -144,7 +150,8 @@ class Suppressor:
 
     def _remember(self, chosen: Sequence[int], decoded: Decoded, arrived_ms: int) -> None:
         self._last, self._last_ms = decoded, arrived_ms
-        if len(chosen) == len(self._all):
+        self._held_none = len(chosen) == len(self._all)
+        if self._held_none:
             self._sent_ms = [arrived_ms] * len(self._all)
         else:
             for i in chosen:

@@ -47,16 +47,20 @@ class Conversion:
         self._numbers = range(len(points))
         self._lows = [low for low, _ in bounds]
         self._highs = [high for _, high in bounds]
+        self._any_finite = all(bound == (-_LARGEST, _LARGEST) for bound in bounds)
+        """Whether every finite number is good without a second look."""
 
     def apply(self, raw: Sequence[float]) -> tuple[list[Value], dict[int, int]]:
         """Return the values, and the quality code of every position that is not good."""
         numbers = list(raw)
         for i, scale, offset in self._scaled:
             numbers[i] = numbers[i] * scale + offset
-        columns = zip(self._numbers, numbers, self._lows, self._highs, strict=True)
-        suspects = [i for i, value, low, high in columns if not low <= value <= high]
         values: list[Value] = [*numbers]
         doubts: dict[int, int] = {}
+        if self._any_finite and all(map(math.isfinite, numbers)):
+            return values, doubts
+        columns = zip(self._numbers, numbers, self._lows, self._highs, strict=True)
+        suspects = [i for i, value, low, high in columns if not low <= value <= high]
         for i in suspects:
             values[i], doubts[i] = _outside(numbers[i], self._lows[i], self._highs[i])
         for i, reading in self._loops:

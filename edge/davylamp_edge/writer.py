@@ -4,6 +4,7 @@ event loop ─ submit ─► waiting (bounded) ─► Journal.append ─► dura
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -16,6 +17,9 @@ log = structlog.get_logger(__name__)
 
 WAITING_BYTES = 16 * 1024 * 1024
 """Entries held while the disk takes its time; beyond it the oldest of the lowest class become a hole."""
+
+APART_S = 0.003
+"""Least time between two transactions, so that what lines read together is written together; alarms do not wait."""
 
 RETRY_S = 1.0
 """How often records held in memory are offered to a disk that refused them."""
@@ -40,6 +44,8 @@ class Writer:
         self._taken = self._done = 0
         """Batches taken from the queue, and those of them that are dealt with."""
         self._stopping = False
+        self._began_s = 0.0
+        self._lingers = False
         self._thread = threading.Thread(target=self._run, name="journal-writer")
         self.appended = 0
         self.batches = 0
@@ -57,7 +63,8 @@ class Writer:
         with self._changed:
             self._waiting.hold(record)
             self._kept.update(kept)
-            self._changed.notify()
+            if not self._lingers or self._hurries():
+                self._changed.notify()
 
     def keep(self, kept: Mapping[str, str]) -> None:
         """Queue texts for the next start, to go to disk behind every entry submitted before."""
@@ -104,6 +111,7 @@ class Writer:
         with self._changed:
             if not (self._waiting or self._kept or self._stopping):
                 self._changed.wait(RETRY_S if self._journal.refusal is not None else None)
+            self._linger()
             losses = self._waiting.losses
             self._taken += 1
             held = self._waiting.records()
@@ -113,6 +121,19 @@ class Writer:
         for loss in losses:  # only now: the journal may be busy, and who submits must not wait for it
             self._journal.note(loss, LossReason.MEMORY_FULL)
         return [Entry(r.device, r.journal_class, r.body, r.first_ms) for r in held], kept, stopping
+
+    def _linger(self) -> None:
+        """Wait for what comes just behind; a lone scan is written at once."""
+        rest_s = self._began_s + APART_S - time.monotonic()
+        if rest_s > 0:
+            self._lingers = True
+            self._changed.wait_for(self._hurries, rest_s)
+            self._lingers = False
+        self._began_s = time.monotonic()
+
+    def _hurries(self) -> bool:
+        """Whether nothing more is waited for: an alarm, what is to be kept with it, or the end."""
+        return self._stopping or bool(self._kept or self._waiting.of(JournalClass.ALARM))
 
     def _append(self, batch: Sequence[Entry], kept: Mapping[str, str]) -> None:
         """Append, and hand on; an error nobody foresaw is said and the thread goes on, for blindness is worse."""

@@ -132,3 +132,14 @@ def test_a_point_whose_type_changed_keeps_its_name_and_gets_another_alias(tmp_pa
         metrics = list(dict(births(journal, {"level": changed}).devices())["rig1"])
         assert [metric.name for metric in metrics].count("level") == 1
         assert next(metric.alias for metric in metrics if metric.name == "level") != before
+
+
+def test_what_a_scan_said_is_remembered_wherever_its_points_lie(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        (tags,) = births(journal, {"level": LEVEL, "flow": FLOW}).tags.values()
+        tags.remember([0, 1], [1.0, 2.0], [0, 0], [10, 10])
+        tags.remember([2, 1], [True, 3.0], [0, 0], [20, 20])
+        tags.remember([0, 0], [4.0, 5.0], [0, 0], [20, 30])
+        assert (tags.values, tags.times_ms) == ([5.0, 3.0, True], [30, 20, 20])
+        assert list(tags.aliases_of([0, 1])) == list(tags.aliases[:2])
+        assert list(tags.aliases_of([2, 0])) == [tags.aliases[2], tags.aliases[0]]

@@ -92,6 +92,27 @@ def test_s01_what_waits_together_goes_to_disk_gravest_first_and_alarms_are_hande
         assert len(journal.kept_under("key ")) == 5
 
 
+@pytest.mark.parametrize("hurries", [JournalClass.ALARM, None])
+def test_s01_a_lone_reading_is_written_at_once_and_an_alarm_or_the_end_awaits_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurries: JournalClass | None
+) -> None:
+    monkeypatch.setattr(writer_module, "APART_S", 3600.0)
+    collected = Collected()
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal, writing(journal, collected) as writer:
+        writer.submit(entry())
+        collected.wait(lambda: len(collected.records) == 1)
+        writer.submit(entry())
+        if hurries is None:
+            writer.stop()
+        else:
+            writer.submit(entry(hurries))
+            collected.wait(lambda: len(collected.records) == 3)
+    assert [record.journal_class for record in collected.records[1:]] == [
+        *([hurries] if hurries else []),
+        JournalClass.LIVE,
+    ]
+
+
 def test_a_stop_writes_what_is_queued(tmp_path: Path) -> None:
     collected = Collected()
     with Journal.open(tmp_path / "j.db", 1 << 24) as journal:

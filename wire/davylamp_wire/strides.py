@@ -33,6 +33,9 @@ KINDS: dict[int | None, tuple[int, bytes, str]] = {
 ALIAS_AT, ALIAS_BYTES, VALUE_AT = 3, 3, 14
 
 
+Columns = tuple[bytes, bytes, bytes]
+
+
 class Irregular(Exception):
     """An alias or a time whose varint has another length than in a regular metric."""
 
@@ -50,19 +53,15 @@ def strides(readings: Readings, types: Mapping[int, int]) -> bytes | None:
     try:
         values = _packer(count, letter)(*readings.values)
         empty = [_empty(time_ms, tag, size) * len(list(same)) for time_ms, same in groupby(readings.times_ms)]
-        keys = _side_by_side(aliases[0], count) if _are_side_by_side(aliases) else _varints(aliases)
+        keys = _side_by_side(aliases) if isinstance(aliases, range) else _columns(aliases)
     except (Irregular, struct.error, OverflowError):
         return None
-    body = bytearray(b"".join(empty))
-    _fill(body, VALUE_AT + size, ALIAS_AT, ALIAS_BYTES, keys)
-    _fill(body, VALUE_AT + size, VALUE_AT, size, values)
-    return bytes(body)
-
-
-def _fill(body: bytearray, stride: int, at: int, size: int, fields: bytes) -> None:
-    """Put one field of so many bytes into each stride."""
+    body, stride = bytearray(b"".join(empty)), VALUE_AT + size
+    for place, column in enumerate(keys, ALIAS_AT):
+        body[place::stride] = column
     for place in range(size):
-        body[at + place :: stride] = fields[place::size]
+        body[VALUE_AT + place :: stride] = values[place::size]
+    return bytes(body)
 
 
 @lru_cache(maxsize=1 << 10)
@@ -74,21 +73,18 @@ def _empty(time_ms: int, tag: bytes, size: int) -> bytes:
     return METRICS + varint(len(inner)) + inner
 
 
-def _are_side_by_side(aliases: Sequence[int]) -> bool:
-    first, count = aliases[0], len(aliases)
-    return aliases[-1] == first + count - 1 and list(aliases) == list(range(first, first + count))
-
-
 @lru_cache(maxsize=1 << 10)
-def _side_by_side(first: int, count: int) -> bytes:
+def _side_by_side(aliases: range) -> Columns:
     """Return the aliases of a device's points, which were given all at once."""
-    return _varints(range(first, first + count))
+    return _columns(aliases)
 
 
-def _varints(aliases: Sequence[int]) -> bytes:
+def _columns(aliases: Sequence[int]) -> Columns:
+    """Return the first bytes of all aliases, their second bytes, and their third: varints of three bytes each."""
     if min(aliases) < FIRST_ALIAS or max(aliases) >= ALIAS_END:
         raise Irregular
-    return b"".join([varint(alias) for alias in aliases])
+    low = bytes([alias & 0x7F | 0x80 for alias in aliases])
+    return low, bytes([alias >> 7 & 0x7F | 0x80 for alias in aliases]), bytes([alias >> 14 for alias in aliases])
 
 
 @lru_cache(maxsize=256)

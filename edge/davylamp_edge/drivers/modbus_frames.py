@@ -8,8 +8,7 @@ Source: Modbus Messaging on TCP/IP 1.0b, 3.1.3; Modbus over Serial Line 1.02, 2.
 """
 
 import struct
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 HEAD = struct.Struct(">HHHB")
 """Transaction, protocol (0), bytes after this field, unit."""
@@ -29,8 +28,7 @@ class OutOfStep(Exception):
     """What came in is no frame: where the next one begins is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What was asked for last: the only thing an answer may answer. ``size`` is the bytes its data must have.
 
     Where an answer says the question again instead, ``echo`` is the PDU it must be.
