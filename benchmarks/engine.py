@@ -46,15 +46,15 @@ def run(peer: str | None = None) -> Report:
     return report
 
 
-def register(size: int) -> Register:
+def register(size: int, first: int = 0) -> Register:
     """Return tags with four limits each, in hazard sources of a thousand tags."""
-    tags = tuple(TagDef(f"g/n/d/{at}", "g/n", f"hs{at // 1000}") for at in range(size))
+    tags = tuple(TagDef(f"g/n/d/{at}", "g/n", f"hs{at // 1000}") for at in range(first, first + size))
     alarms = tuple(
         AlarmDef(
             alarm_id(tag.id, kind), at, kind, Priority.YELLOW, tag.hazard_source, limit,
             deadband=1.0, on_delay_ms=5_000, off_delay_ms=30_000,
         )
-        for at, tag in enumerate(tags)
+        for at, tag in enumerate(tags, first)
         for kind, limit in LIMITS.items()
     )  # fmt: skip
     return Register(tags, alarms)

@@ -253,23 +253,26 @@ def _news(memory: Memory) -> News | None:
 
 def _fresh(fed: Fed, time_ms: Ints, value: Floats, level: Levels, calm: Bools) -> News | None:
     """Return the rows whose time is another than they were fed up to; a rule's own clock never goes back."""
-    fresh = time_ms != fed.fed_ms[: fed.n]
     places: Places = slice(0, fed.n)
-    if not every(fresh):
-        places = np.flatnonzero(fresh)
+    if not every(time_ms > fed.fed_ms[places]):
+        places = np.flatnonzero(time_ms != fed.fed_ms[places])
         if not places.size:
             return None
         time_ms, value, level, calm = time_ms[places], value[..., places], level[..., places], calm[places]
+        _go_on(fed, places, time_ms)
+    fed.fed_ms[places] = time_ms
+    own_ms = time_ms if fed.one("ahead_ms") == 0 else time_ms + fed.ahead_ms[places]
+    samples = Samples(own_ms, value, level, None if every(calm) else ~calm)
+    _ = samples.clock_ms, samples.latest_ms, samples.plain  # found out once, for all rules that get parts of them
+    return News(places, samples)
+
+
+def _go_on(fed: Fed, places: NDArray[np.intp], time_ms: Ints) -> None:
+    """Let a rule's clock go on where its edge's was set back."""
     before_ms = fed.fed_ms[places]
     back = time_ms < before_ms
     if some(back):
         fed.write("ahead_ms", places, fed.ahead_ms[places] + np.where(back, before_ms - time_ms + SET_BACK_MS, 0))
-    fed.fed_ms[places] = time_ms
-    ahead_ms = fed.ahead_ms[places]
-    own_ms = time_ms + ahead_ms if some(ahead_ms) else time_ms.copy()
-    samples = Samples(own_ms, value, level, None if every(calm) else ~calm)
-    _ = samples.clock_ms, samples.latest_ms, samples.plain  # found out once, for all rules that get parts of them
-    return News(places, samples)
 
 
 def _thin(stretches: Stretches, every_s: float, news: News) -> News | None:
@@ -367,6 +370,8 @@ def _fed_at(memory: Memory, warner: Warner, own: FedBySeveral) -> Ints:
 def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) -> Iterator[Step]:
     """Lead the warnings that are met, or not at rest, through their delays."""
     busy = warner.seen.busy
+    if not (some(verdict.met) or some(busy)):
+        return
     chosen = np.flatnonzero(verdict.met | busy[fed.places])
     if not chosen.size:
         return

@@ -88,11 +88,9 @@ def _judge(settings: RateSettings, state: RateState, places: Places, samples: Sa
     """Judge the changes. One that would be too small within the window alone needs no closer look."""
     _keep(settings, state, places, samples)
     change = samples.value - state.past[places]
-    if settings.direction == "both":
-        np.abs(change, out=change)
-    sign = -1 if settings.direction == "fall" else 1
-    change *= sign * settings.per_s / (settings.window_s * settings.leave * CALM)
-    calm: Bools = change < state.limit[places]
+    if settings.direction != "rise":
+        (np.abs if settings.direction == "both" else np.negative)(change, out=change)
+    calm: Bools = change < state.given("limit", places) * (settings.window_s * settings.leave * CALM / settings.per_s)
     if every(calm):
         return Verdict(np.zeros(len(calm), np.bool_), calm)
     return _judge_closely(settings, state, places, samples, calm)

@@ -132,6 +132,11 @@ class State(Timed):
         """Return what a new row holds: what it is given, as the settings say."""
         return getattr(self.settings, name) if name in self.GIVEN else super().fill(name)
 
+    def given(self, name: str, places: Places) -> Any:
+        """Return what rows were given; one number where all were given the same."""
+        kept = self.one(name)
+        return getattr(self, name)[places] if kept is None else kept
+
     @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
         """Return what is said of a row's training, ready for `learn`; None: nothing.
