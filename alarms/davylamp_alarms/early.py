@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from davylamp_alarms.batch import Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER, Columns, Fields
 from davylamp_alarms.definition import Kind, canonical
+from davylamp_alarms.untried import Untried
 from davylamp_alarms.warning import Bank, load
 from davylamp_alarms.warning.thin import Stretches
 
@@ -136,6 +137,7 @@ class Warner:
         self.members: Tagged = Tagged() if self.own is None else self.own
         self.seen, self.failure, self.every_s = Seen(), "", 0.0
         self.bank: Bank | None = None
+        self.untried = Untried()
         self.begin()
 
     def __len__(self) -> int:
@@ -183,7 +185,14 @@ class Warner:
         self.members.reorder(order)
         if self.bank is not None:
             self.bank.keep(order)
+        self.untried.forget(tag)
         self.seen.version = -1
+
+    def doubt(self, tag: int, wanted: Wanted) -> None:
+        """Believe a tag's new row nothing gone, which stands, until it has looked for long enough (SAFETY S4)."""
+        if self.bank is not None:
+            settings = settings_of(self.rule, wanted.settings, wanted.inputs)
+            self.untried.begin(tag, round(self.bank.state.settles_s(settings) * 1000))
 
     def give(self, tags: Indices, wanted: Wanted) -> None:
         """Write what a definition gives the rows of tags: their limits, said or not."""
@@ -378,7 +387,8 @@ class Early:
         """Return every warner's columns, and in `early` what they are."""
         said, columns = [], dict[str, NDArray[Any] | bytes](self.watched.dump())
         for at, warner in enumerate(self):
-            said.append([str(warner.kind), warner.shared, warner.settings, warner.failure])
+            untried = warner.untried.dump()
+            said.append([str(warner.kind), warner.shared, warner.settings, warner.failure, untried])
             columns.update(warner.members.dump(f"early/{at}/members"))
             if warner.bank is not None:
                 columns.update(warner.bank.state.dump(f"early/{at}"))
@@ -389,8 +399,9 @@ class Early:
         """Take over what `dump` gave."""
         head = json.loads(bytes(dumped["early"]))
         self.watched.load(head["periods"], dumped)
-        for at, (kind, shared, settings, failure) in enumerate(head["warners"]):
+        for at, (kind, shared, settings, failure, untried) in enumerate(head["warners"]):
             warner = self.warners[Kind(kind), shared] = Warner(Kind(kind), shared, settings)
+            warner.untried = Untried(untried)
             warner.members.load(f"early/{at}/members", dumped)
             if failure:
                 warner.failure, warner.bank = failure, None

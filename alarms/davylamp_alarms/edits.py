@@ -12,7 +12,7 @@ from davylamp_wire.quality import GOOD, Level
 from davylamp_alarms.columns import ALWAYS
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import LIMIT_KINDS, NO_TAG, WARNING_KINDS, AlarmDef, Changes, GroupDef, Kind
-from davylamp_alarms.forewarn import look_towards
+from davylamp_alarms.forewarn import doubt, look_towards
 from davylamp_alarms.groups import Group
 from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
 from davylamp_alarms.lone import Lone
@@ -158,6 +158,7 @@ def _forewarn(memory: Memory, planned: Plan) -> set[str]:
             continue
         if memory.early.change(after.tag, after.kind, before.rule, after.rule):
             anew.add(one.alarm)
+            doubt(memory, after.tag, after.kind)
     if memory.early.warners:
         tags = {alarm.tag for alarm in planned.edited if alarm.kind in LIMIT_KINDS | {Kind.TREND}}
         look_towards(memory, np.array(sorted(tags), np.int32))

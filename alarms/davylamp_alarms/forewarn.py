@@ -153,7 +153,15 @@ def retry(memory: Memory) -> None:
         tags = warner.members.tag[: len(warner)].copy()
         for tag in tags:
             warner.teach(tag[None], _wanted(memory, int(tag), warner.kind))
+            doubt(memory, int(tag), warner.kind)
         look_towards(memory, tags)
+
+
+def doubt(memory: Memory, tag: int, kind: Kind) -> None:
+    """Let a rule whose memory is new show nothing gone that stands until it has looked for long enough (SAFETY S4)."""
+    row, warner = memory.layout.row(tag, kind), memory.early.holder(tag, kind)
+    if row is not None and warner is not None and memory.layout.rows.phase[row] != Phase.NORMAL:
+        warner.doubt(tag, _wanted(memory, tag, kind))
 
 
 def _wanted(memory: Memory, tag: int, kind: Kind) -> Wanted:
@@ -383,7 +391,7 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
     seen = Evidence(
         time_ms=fed.samples.time_ms[chosen] - ahead_of(memory, warner, tags),
         met=verdict.met[chosen],
-        inside=verdict.back[chosen],
+        inside=verdict.back[chosen] & warner.untried.trusted(tags, fed.samples.time_ms[chosen]),
         good=fed.samples.good()[chosen],
         fresh=np.ones(len(at), np.bool_),
         live=_live(memory, warner, at),

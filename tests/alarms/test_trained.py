@@ -140,6 +140,36 @@ def test_a_moved_limit_keeps_the_memory_and_other_training_does_not(rule: str, t
     assert warner.bank.state.home[0] == 49
 
 
+@pytest.mark.parametrize("rule", ["ewma", "cusum", "unit"])
+def test_s04_a_rule_that_begins_anew_clears_nothing_until_it_has_looked_for_long_enough(
+    rule: str, tmp_path: Path
+) -> None:
+    slow = {"ewma": {"tau_s": 20}, "cusum": {"period_s": 1}, "unit": {"tau_s": 20}}[rule]
+    watch = {"ewma": SHIFTS, "cusum": SUMS, "unit": UNIT}[rule].model_copy(update={"settings": slow})
+    said = alarm_of(rule, model(tmp_path, rule, together(), watch))
+    site, high = Plant(TAGS, [said]), apart(200) + 40
+    assert feed(site, high) == [f"{rule.upper()} raised B"]
+    again = alarm_of(rule, model(tmp_path, rule, together(seed=9), watch))
+    assert events(site.edit(again, by="li")) == [f"{rule.upper()} updated B"]
+    assert feed(site, high[:2]) == []
+    site.restart(0)
+    assert feed(site, high[2:90]) == [], "it stands all the time, as the value does"
+    calm = together(rows=400, seed=3)
+    assert feed(site, calm)[:1] == [f"{rule.upper()} cleared D"]
+
+
+def test_s04_a_rule_that_failed_clears_nothing_by_beginning_anew_at_a_start(tmp_path: Path) -> None:
+    site = Plant(TAGS, [alarm_of("cusum", model(tmp_path, "cusum", together(), SUMS))])
+    assert feed(site, together(rows=60, seed=3) + 40) == ["CUSUM raised B"]
+    early: Any = site.engine._memory.early
+    (warner,) = early
+    warner.fail(ArithmeticError("no such number"))
+    site.engine.begin_run(site.seq, "b")
+    assert site.engine.failures() == {}
+    assert feed(site, together(rows=60, seed=3) + 40) == []
+    assert feed(site, together(rows=600, seed=3)) == ["CUSUM cleared D"]
+
+
 def test_a_unit_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path: Path) -> None:
     said = alarm_of("unit", model(tmp_path, "unit", together(), UNIT, settings={}))
     never, restarted = Plant(TAGS, [said]), Plant(TAGS, [said])

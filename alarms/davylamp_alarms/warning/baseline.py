@@ -55,6 +55,10 @@ BASELINE: Fields = {**USUAL, "followed_ms": (np.float64, NEVER)}
 """Columns of every state with a baseline."""
 
 
+SETTLED = 3.0
+"""Time constants after which a lag is within 5 % of a step."""
+
+
 FOLLOWS = 256
 """How often in its time constant a mean is moved: often enough for its own noise to stay small, and seldom is cheap."""
 

@@ -1,6 +1,6 @@
 """CUSUM: adds up how unusual values were, less an allowance. Finds the smallest shifts that last."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -39,6 +39,10 @@ class CusumSettings(BaselineSettings, Thinned):
     leave: float = Field(0.5, gt=0, le=1)
 
 
+LEAST_ALLOWANCE = 0.25
+"""Smallest allowance that a new sum is waited for by: without any it would be for ever."""
+
+
 class CusumState(BaselineState):
     """`limit` may differ by row. `above` and `below` are the two sums."""
 
@@ -54,6 +58,12 @@ class CusumState(BaselineState):
     above: Floats
     below: Floats
     last_ms: Floats
+
+    @classmethod
+    def settles_s(cls, settings: Any) -> float:
+        """Return how long a sum, which begins at 0, takes to its limit by the shift that should be found."""
+        steps = settings.limit / max(settings.allowance, LEAST_ALLOWANCE)
+        return float(steps * max(settings.period_s, settings.every_s))
 
     def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual, and begin both sums at 0."""

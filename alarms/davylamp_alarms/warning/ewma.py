@@ -1,13 +1,13 @@
 """EWMA: an exponentially weighted mean of how unusual a value is. Finds small shifts that last."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from davylamp_alarms.batch import Floats
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.baseline import BASELINE, BaselineSettings, BaselineState, follow, lag
+from davylamp_alarms.warning.baseline import BASELINE, SETTLED, BaselineSettings, BaselineState, follow, lag
 from davylamp_alarms.warning.rule import (
     Direction,
     Evidence,
@@ -50,6 +50,11 @@ class EwmaState(BaselineState):
     limit: Floats
     level: Floats
     last_ms: Floats
+
+    @classmethod
+    def settles_s(cls, settings: Any) -> float:
+        """Return how long the mean, which begins at what is usual, takes to be where the value is."""
+        return SETTLED * float(settings.tau_s) + float(settings.every_s)
 
     def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual, and begin the weighted mean there."""

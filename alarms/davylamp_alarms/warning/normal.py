@@ -9,7 +9,7 @@ from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats, Ints
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.baseline import lag
+from davylamp_alarms.warning.baseline import SETTLED, lag
 from davylamp_alarms.warning.masks import some
 from davylamp_alarms.warning.ring import after, put
 from davylamp_alarms.warning.rule import (
@@ -78,6 +78,11 @@ class NormalState(State):
 
     def leading(self, name: str) -> tuple[int, ...]:
         return (self.settings.days,) if name == "means" else ()
+
+    @classmethod
+    def settles_s(cls, settings: Any) -> float:
+        """Return how long the row's first value may weigh."""
+        return SETTLED * float(settings.tau_s)
 
     @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:

@@ -138,6 +138,11 @@ class State(Timed):
         return getattr(self, name)[places] if kept is None else kept
 
     @classmethod
+    def settles_s(cls, settings: Any) -> float:
+        """Return for how long a new row may seem calm whatever its value does, because its memory begins calm."""
+        return 0.0
+
+    @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
         """Return what is said of a row's training, ready for `learn`; None: nothing.
 

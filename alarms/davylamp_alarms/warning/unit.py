@@ -14,7 +14,7 @@ from pydantic import Field
 
 from davylamp_alarms.batch import Bools, Floats, Ints
 from davylamp_alarms.columns import NEVER, Fields
-from davylamp_alarms.warning.baseline import BASELINE, USUAL, BaselineSettings, BaselineState, follow, lag
+from davylamp_alarms.warning.baseline import BASELINE, SETTLED, USUAL, BaselineSettings, BaselineState, follow, lag
 from davylamp_alarms.warning.rule import (
     Evidence,
     Levels,
@@ -107,6 +107,11 @@ class UnitState(BaselineState):
     wrong: Bools
     met: Bools
     back: Bools
+
+    @classmethod
+    def settles_s(cls, settings: Any) -> float:
+        """Return how long means, which begin at what is usual, take to be where the values are."""
+        return SETTLED * float(settings.tau_s) + float(settings.every_s)
 
     @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
