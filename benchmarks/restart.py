@@ -163,10 +163,14 @@ def _report(report: Report, found: list[dict[str, float]]) -> None:
 
 
 def _phases(log: Path) -> dict[str, float]:
-    """Return the marks of the start from the process's own log line."""
-    line = next(line for line in log.read_text(encoding="utf-8").splitlines() if "event=started" in line)
+    """Return the marks of the start from the process's own log line, which comes once every route is there."""
+    line = until(lambda: _line(log), "the end of the start")
     words = dict(word.split("=", 1) for word in line.split() if "=" in word)
     return {f"phase {name[:-2]}": float(value) for name, value in words.items() if name.endswith("_s")}
+
+
+def _line(log: Path) -> str:
+    return next((line for line in log.read_text(encoding="utf-8").splitlines() if "event=started" in line), "")
 
 
 def _cpu_s(part: Part) -> float:

@@ -8,7 +8,7 @@ import secrets
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import structlog
 from davylamp_wire.config import ConfigError, secret_from
 
 from davylamp_cloud.config import CloudConfig, load_config
+from davylamp_cloud.dataclass_code import dataclass_code_kept
 from davylamp_cloud.startup import Startup
 
 if TYPE_CHECKING:
@@ -152,9 +153,11 @@ def _check(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     startup = Startup()
-    with _uncollected():
+    with contextlib.ExitStack() as starting:
+        starting.enter_context(_uncollected())
+        starting.enter_context(dataclass_code_kept())
         app = _built(given, startup)
-    return app if isinstance(app, int) else _until_signalled(app)
+        return app if isinstance(app, int) else _until_signalled(app, starting.close)
 
 
 def _built(given: argparse.Namespace, startup: Startup) -> "App | int":
@@ -197,12 +200,12 @@ notices a second were all that got through while readings were evaluated.
 """
 
 
-def _until_signalled(app: "App") -> int:
+def _until_signalled(app: "App", started: Callable[[], None]) -> int:
     sys.setswitchinterval(SWITCH_S)
     with _signals(app):
         try:
-            with _uncollected():
-                app.start()
+            app.start()
+            started()
             print(f"console {app.url}", flush=True)
             error = app.wait()
         except (ImportError, OSError, sqlite3.Error) as failure:

@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -40,13 +40,13 @@ from davylamp_cloud.startup import Startup
 from davylamp_cloud.store.state import State
 from davylamp_cloud.ticker import Ticker
 
-if TYPE_CHECKING:
-    from davylamp_cloud.api.server import HttpServer
-
 LOG = structlog.get_logger()
 
 BEHIND_RECORDS = 200
 """The monitor takes what comes in a moment at once; more than this waits only where it has more to do than time."""
+
+FIRST_S = 0.5
+"""Alarms and page are answered alone for so long after a start, where nobody asks for anything else."""
 
 __all__ = ["App", "Cloud"]
 
@@ -138,7 +138,7 @@ class App:
     def start(self) -> None:
         """Start every part; the address is then in `url` and in ``data_dir/http.json``.
 
-        Alarms and notices go out while API and console are still being loaded.
+        Alarms and notices go out while API and console are still being loaded, and both answer before all of either is.
         """
         self._startup.mark("build")
         with kept_to_one() if self.cloud.config.one_core else contextlib.nullcontext():
@@ -146,22 +146,33 @@ class App:
                 self._undo.callback(part.stop)
                 part.start()
                 self._startup.mark(type(part).__name__.lower())
-            http = self._server()
-            self._startup.mark("web")
-            self._undo.callback(http.stop)
-            self.url = http.start()
-        announce(self.cloud.config.data_dir, self.url)
-        self._startup.mark("http")
+            self._serve()
         LOG.info("started", **self._startup.phases())
 
-    def _server(self) -> "HttpServer":
-        """Return what serves API and console. Imported late: nothing else waits for a web server."""
+    def _serve(self) -> None:
+        """Serve API and console: alarms and page first, and then the routes that take long to make.
+
+        Imported late: nothing else waits for a web server.
+        """
         from davylamp_cloud.api.app import create_app
         from davylamp_cloud.api.server import HttpServer
+        from davylamp_cloud.api.waiting import Others, Waiting
         from davylamp_cloud.console import mount
 
-        app = mount(create_app(self.cloud, self._credentials))
-        return HttpServer(app, self._listening, self.fail)
+        app, others = mount(create_app(self.cloud, self._credentials)), Others()
+        app.add_middleware(Waiting, first=tuple(app.routes), others=others)
+        http = HttpServer(app, self._listening, self.fail)
+        self._startup.mark("web")
+        self._undo.callback(http.stop)
+        self.url = http.start()
+        announce(self.cloud.config.data_dir, self.url)
+        self._startup.mark("http")
+        others.leave_first(FIRST_S)
+        from davylamp_cloud.console.others import add_others
+
+        add_others(app)
+        others.come()
+        self._startup.mark("others")
 
     def fail(self, error: BaseException) -> None:
         """Note that a part cannot go on: the process must stop rather than look alive."""

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from davylamp_alarms.performance.kpis import TARGETS
 from davylamp_alarms.transition import Event, Suppression
-from davylamp_cloud.api.performance import AdviceView, FloodView
+from davylamp_cloud.api.floods import FloodView
+from davylamp_cloud.api.performance import AdviceView
 from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.notify.heartbeat import beat
 from davylamp_cloud.store import schema

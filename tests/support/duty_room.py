@@ -14,6 +14,7 @@ from davylamp_cloud.api.tokens import credentials_of
 from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig, MaskConfig, MonitorConfig, SiteConfig, TokenConfig
 from davylamp_cloud.console import mount
+from davylamp_cloud.console.others import add_others
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 
 from support.host import SITE, Host, host
@@ -70,6 +71,7 @@ def duty_room(
             (lambda: running.now_ms) if moved else utc_ms,
         )
         app = mount(create_app(cloud, credentials_of(cloud.config)))
+        add_others(app)
         server = HttpServer(app, listen("127.0.0.1", 0), running.failures.append)
         try:
             running.hear(*edge.birth())

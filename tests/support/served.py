@@ -20,6 +20,7 @@ from davylamp_cloud.chain import canonical
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
+from davylamp_cloud.console.others import add_others
 from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.group_commit import GroupCommit
 from davylamp_cloud.handling import general
@@ -104,6 +105,7 @@ class Plant:
     def serve(self) -> str:
         """Start the real server on a free port and return its address."""
         app = mount(create_app(self.cloud, credentials_of(self.config)))
+        add_others(app)
         self.server = HttpServer(app, listen("127.0.0.1", 0), self.failures.append)
         return self.server.start()
 

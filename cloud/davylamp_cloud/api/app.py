@@ -6,26 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from davylamp_cloud.api import (
-    alarms,
-    backtests,
-    edges,
-    edits,
-    errors,
-    events,
-    handover,
-    health,
-    hiding,
-    metrics,
-    performance,
-    proposals,
-    quarantine,
-    routes,
-    sources,
-    tags,
-    transitions,
-    why,
-)
+from davylamp_cloud.api import alarms, errors, events, routes
 from davylamp_cloud.api.actor import Credentials, Sessions, session_key
 from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.api.gate import Gate, refuse_open_bind
@@ -33,25 +14,6 @@ from davylamp_cloud.api.hub import Hub
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.backtest.jobs import Jobs
 from davylamp_cloud.cloud import Cloud
-
-ROUTERS = (
-    tags,
-    edits,
-    proposals,
-    why,
-    backtests,
-    alarms,
-    hiding,
-    handover,
-    performance,
-    transitions,
-    sources,
-    edges,
-    quarantine,
-    health,
-    metrics,
-    events,
-)
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -65,7 +27,9 @@ The referrer stays within the site and is not dropped: browsers send ``Origin: n
 
 
 def create_app(cloud: Cloud, credentials: Credentials) -> FastAPI:
-    """Return the API of a cloud, open to the holders of some tokens; `davylamp_cloud.console.mount` adds the pages.
+    """Return the API of a cloud, open to the holders of some tokens, with what a start answers first: alarms, events.
+
+    `davylamp_cloud.console.mount` adds the page, `davylamp_cloud.console.others` all other routes.
 
     Raises BindRefused when it would listen beyond loopback without a token.
     """
@@ -77,13 +41,13 @@ def create_app(cloud: Cloud, credentials: Credentials) -> FastAPI:
         summary="Safety monitoring of major hazard sources. 监测报警，非事故报告。",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
         lifespan=_lifespan(cloud),
     )
     sessions = Sessions(session_key(config.data_dir / "session.key"), credentials)
     app.state.gate = Gate(credentials, sessions, cloud.now_ms)
     errors.install(app)
-    for module in ROUTERS:
+    for module in (alarms, events):
         routes.add(app, module.router)
     app.add_middleware(SecurityHeaders)
     return app

@@ -13,6 +13,7 @@ from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.alarms import Body, answered
 from davylamp_cloud.api.commands import Answer, carry_out_change
 from davylamp_cloud.api.errors import ApiError, not_found
+from davylamp_cloud.api.floods import FloodView, floods
 from davylamp_cloud.api.gate import Reader, Shelver
 from davylamp_cloud.api.language import both, mark
 from davylamp_cloud.api.parts import ACTS, LAST_MS, REFUSALS, CloudParts, Limit, Parts
@@ -62,26 +63,6 @@ class KpiView:
     enough: bool
     figures: dict[str, Any]
     targets: list[TargetView]
-
-
-@dataclass(frozen=True, slots=True)
-class FloodView:
-    """A flood; `ended_ms` is 0 while it lasts, `worst` its most frequent alarms with their counts.
-
-    `first` names occurrence, alarm and begin of what came first; more than one lie within `tie_ms` and nobody knows.
-    """
-
-    id: str
-    position: str
-    began_ms: int
-    ended_ms: int
-    peak: int
-    total: int
-    alarms: int
-    priorities: dict[str, int]
-    worst: list[tuple[str, int]]
-    tie_ms: int
-    first: list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +161,6 @@ def _targets(made: Kpis, enough: bool) -> list[TargetView]:
         met = value <= target.acceptable if enough else None
         found.append(TargetView(target.figure, value, target.acceptable, target.manageable, met, target.source))
     return found
-
-
-def floods(parts: Parts, actor: Actor, *, lasting: bool, limit: int) -> list[FloodView]:
-    """Return floods, newest first; of a whole position, so only to who sees all of it."""
-    if actor.hazard_sources:
-        return []
-    table = schema.FLOODS
-    query: Select[Any] = select(table).order_by(table.c.began_ms.desc()).limit(limit)
-    rows = parts.cloud.state.rows(query.where(table.c.ended_ms == 0) if lasting else query)
-    pairs = ("worst", "first")
-    return [FloodView(**{**row, **{name: [tuple(item) for item in row[name]] for name in pairs}}) for row in rows]
 
 
 def advice(parts: Parts, actor: Actor, *, closed: bool, limit: int) -> list[AdviceView]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from davylamp_cloud.api import routes
-from davylamp_cloud.console import acts, evidence, handover, limits, pages, performance, reasons, stream
+from davylamp_cloud.console import pages, stream
 
 STATIC = Path(__file__).parent / "static"
 
@@ -23,8 +23,8 @@ class Files(StaticFiles):
 
 
 def mount(app: FastAPI) -> FastAPI:
-    """Add the console's pages, its stream and its files to an API's app."""
-    for module in (pages, acts, evidence, handover, limits, reasons, performance, stream):
+    """Add the console's page, its stream and its files to an API's app; `others.add_others` adds the rest of both."""
+    for module in (pages, stream):
         routes.add(app, module.router)
     app.mount("/static", Files(directory=STATIC), name="static")
     return app

@@ -8,8 +8,8 @@ from davylamp_alarms.performance.flood import WINDOW_MS
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.board import Standing
 from davylamp_cloud.api.event import Event
+from davylamp_cloud.api.floods import FloodView, floods
 from davylamp_cloud.api.parts import Parts
-from davylamp_cloud.api.performance import FloodView, floods
 from davylamp_cloud.console.naming import AlarmName, names_of
 from davylamp_cloud.console.render import Reader
 from davylamp_cloud.store.performance import annunciated

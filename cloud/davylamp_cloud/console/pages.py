@@ -1,4 +1,4 @@
-"""The console's pages: the duty room's, the one that asks for a token, and the list of tags."""
+"""The console's pages: the duty room's, and the one that asks for a token."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -6,18 +6,14 @@ from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.actor import SESSION_MS, Actor
 from davylamp_cloud.api.gate import COOKIE, client_of, from_own_page, gate_of
-from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.language import Language, mark
-from davylamp_cloud.api.parts import CloudParts, Words
-from davylamp_cloud.api.tags import page_of_tags
+from davylamp_cloud.api.parts import CloudParts
 from davylamp_cloud.console.answers import LANGUAGE_COOKIE, form_of, reader_of
 from davylamp_cloud.console.flood import banners
-from davylamp_cloud.console.parts import alarm_values, edge_values, tags_html
+from davylamp_cloud.console.parts import alarm_values, edge_values
 from davylamp_cloud.console.words import page_words, spans
 
 router = APIRouter(include_in_schema=False)
-
-TAGS_SHOWN = 60
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -95,10 +91,3 @@ async def switch_language(language: Language, to: str = "/") -> Response:
     response = RedirectResponse("/login" if to == "/login" else "/", 303)
     response.set_cookie(LANGUAGE_COOKIE, language, 365 * 24 * 3600, samesite="strict", httponly=True)
     return response
-
-
-@router.get("/console/tags", response_class=HTMLResponse)
-def tag_list(request: Request, parts: CloudParts, actor: Allowed, q: Words = "") -> HTMLResponse:
-    """Return the tags that match what was typed."""
-    found = page_of_tags(parts, actor, q, TAGS_SHOWN, 0)
-    return HTMLResponse(tags_html(reader_of(request, parts), found, actor))

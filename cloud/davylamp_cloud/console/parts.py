@@ -1,4 +1,4 @@
-"""The page's moving parts as HTML: alarms, counts, edges, tags. Pure but for what is handed in."""
+"""The page's moving parts as HTML: alarms, counts, edges, cells. Pure but for what is handed in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from davylamp_cloud.api.event import Event
 from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.api.permissions import Permission
-from davylamp_cloud.api.tags import TagPage
 from davylamp_cloud.api.views import AlarmView
 from davylamp_cloud.api.words import number, quality_words
 from davylamp_cloud.console.render import Reader
@@ -86,18 +85,6 @@ def edge_values(parts: Parts, actor: Actor) -> dict[str, Any]:
 def edge_events(reader: Reader, parts: Parts, actor: Actor) -> list[Event]:
     """Return edges and devices as HTML."""
     return [Event("edges", reader.render("parts/edges.html", **edge_values(parts, actor)))]
-
-
-def tags_html(reader: Reader, page: TagPage, actor: Actor) -> str:
-    """Return a list of tags with their values as HTML."""
-    cells = [(tag, cell(reader, tag.value, tag.text, tag.quality, tag.states)) for tag in page.items]
-    return reader.render(
-        "parts/tags.html",
-        tags=cells,
-        total=page.total,
-        can_act=actor.may(Permission.SHELVE),
-        can_edit=actor.may(Permission.EDIT),
-    )
 
 
 def cell(reader: Reader, value: float | None, text: str | None, quality: int, states: States) -> dict[str, str]:

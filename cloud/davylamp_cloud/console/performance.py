@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.commands import Answer
 from davylamp_cloud.api.errors import ApiError
+from davylamp_cloud.api.floods import floods
 from davylamp_cloud.api.gate import Reader as Allowed
 from davylamp_cloud.api.gate import Shelver
 from davylamp_cloud.api.language import mark
@@ -22,7 +23,6 @@ from davylamp_cloud.api.performance import (
     KpiView,
     advice,
     dismissed,
-    floods,
     kpi_view,
 )
 from davylamp_cloud.api.permissions import Permission
