@@ -333,14 +333,23 @@ def _several(memory: Memory, warner: Warner, now_ms: int) -> News | None:
 
 
 def _calm(memory: Memory, where: Places) -> Bools:
-    """Return of which tags no limit alarm stands or waits, whoever decides it: from others no baseline learns."""
+    """Return of which tags no limit alarm stands or waits, whoever decides it, and which are in service.
+
+    From others no baseline learns.
+    """
     calm: Bools = memory.layout.tags.current[where] == PLAIN
-    standing = _standing_at_edges(memory)
-    if standing.size:
+    odd = [*_standing_at_edges(memory).tolist(), *_out_of_service(memory)]
+    if odd:
         told = np.zeros(memory.layout.tags.n, np.bool_)
-        told[standing] = True
+        told[odd] = True
         calm &= ~told[where]
     return calm
+
+
+def _out_of_service(memory: Memory) -> Iterator[int]:
+    """Yield the tags that are out of service (SAFETY S19): their values are a calibration's, not the plant's."""
+    found = (memory.layout.names.find(name) for name in sorted(memory.book.out))
+    return (tag for tag in found if tag is not None)
 
 
 def _standing_at_edges(memory: Memory) -> Ints:
