@@ -6,21 +6,27 @@ It runs in a process of its own behind everything else on the machine, so that n
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from davylamp_cloud.api.actor import Actor
 from davylamp_cloud.api.errors import ApiError, not_found
 from davylamp_cloud.api.gate import Backtester
-from davylamp_cloud.api.language import both, mark
+from davylamp_cloud.api.language import Language, both, mark
 from davylamp_cloud.api.parts import ACTS, LAST_MS, REFUSALS, CloudParts, Parts
 from davylamp_cloud.backtest.jobs import Busy, Job, JobState
 from davylamp_cloud.backtest.rules import Rule
+from davylamp_cloud.config import clock_of
 
 router = APIRouter(prefix="/api/v1/backtests", tags=["backtests"], responses=REFUSALS)
 
 JobId = Annotated[str, Path(pattern=r"^backtest-[0-9]{1,9}$", description="as /backtests lists it")]
 Pattern = Annotated[str, Field(min_length=1, max_length=300)]
 MOST = 1000
+
+MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
+HARMLESS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+"""An SVG opened by itself is a document: it may run nothing and fetch nothing."""
 
 
 class Wanted(BaseModel):
@@ -32,6 +38,10 @@ class Wanted(BaseModel):
     )
     from_ms: int = Field(ge=0, le=LAST_MS, description="UTC milliseconds")
     to_ms: int = Field(ge=0, le=LAST_MS, description="UTC milliseconds; not included")
+    plots: Literal["svg", "png"] | None = Field(
+        default=None, description="a picture of each tag the rules mean, 100 at most; needs matplotlib on the cloud"
+    )
+    language: Language = Field(default=Language.ZH, description="of the pictures")
     over: Literal["log", "history"] | None = Field(
         default=None, description="the log while that reaches back, else history, if not said"
     )
@@ -51,10 +61,18 @@ class JobView(BaseModel):
     earliest_ms: int | None = Field(default=None, description="the log reaches back to this, and no further")
 
 
+class Plot(BaseModel):
+    """The picture of one tag: its course, its limits before and after, and when its alarms stood."""
+
+    tag: str
+    href: str
+
+
 class AnswerView(JobView):
     """A job with its answer, once it is done: what `davylamp-cloud backtest --json` prints."""
 
     answer: dict[str, Any] | None = None
+    plots: list[Plot] = Field(default=[], description="of the tags the rules mean, where pictures were asked for")
 
 
 @router.post("", status_code=202, responses=ACTS)
@@ -89,7 +107,17 @@ def list_backtests(parts: CloudParts, actor: Backtester) -> list[JobView]:
 def get_backtest(parts: CloudParts, actor: Backtester, job: JobId) -> AnswerView:
     """Tell how far a backtest is, and its answer once it is done."""
     found = _found(parts, actor, job)
-    return AnswerView(**_view(found).model_dump(), answer=found.answer)
+    plots = [Plot(tag=one["tag"], href=f"{router.prefix}/{found.id}/plots/{at}") for at, one in enumerate(found.drawn)]
+    return AnswerView(**_view(found).model_dump(), answer=found.answer, plots=plots)
+
+
+@router.get("/{job}/plots/{number}", response_class=FileResponse)
+def get_plot(parts: CloudParts, actor: Backtester, job: JobId, number: Annotated[int, Path(ge=0)]) -> FileResponse:
+    """Return one picture, as the answer's `plots` count them."""
+    path = _found(parts, actor, job).picture(number)
+    if path is None or not path.is_file():
+        raise not_found(both(mark("picture")), str(number))
+    return FileResponse(path, media_type=MEDIA[path.suffix], headers=HARMLESS)
 
 
 @router.delete("/{job}")
@@ -109,6 +137,8 @@ def _request(parts: Parts, actor: Actor, body: Wanted) -> dict[str, Any]:
         "data_dir": str(parts.cloud.config.data_dir),
         "historian": parts.cloud.config.historian.model_dump(mode="json"),
         "over": body.over,
+        "plots": body.plots
+        and {"form": body.plots, "language": body.language, "timezone": clock_of(parts.cloud.config.sites).key},
         "rules": rules,
         "against": against,
         "from_ms": body.from_ms,

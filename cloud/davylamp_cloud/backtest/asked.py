@@ -20,7 +20,7 @@ class Asked:
     Args:
         against: The limits before; with `NO_RULES` those that were in force.
         sees: Whose hazard sources are meant and told of.
-        courses: Whether pictures are wanted, of the tags the rules mean.
+        courses: Of how many tags pictures may be made; the rules must mean no more.
     """
 
     rules: Rules
@@ -28,7 +28,7 @@ class Asked:
     from_ms: int
     to_ms: int
     sees: Sees = everything
-    courses: bool = False
+    courses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,16 @@ def meant(state: State, asked: Asked) -> Meant:
     """Return which tags are meant.
 
     Raises:
-        ConfigError: A pattern means none.
+        ConfigError: A pattern means none, or pictures of too many are wanted.
     """
     tags = [row for row in state.tags() if asked.sees(str(row["hazard_source"]))]
     names = {str(row["tag_id"]): names_of(str(row["tag_id"]), str(row["plant_tag"])) for row in tags}
     if mistakes := [line for one in (asked.rules, asked.against) for line in unmatched(one, list(names.values()))]:
         raise ConfigError(mistakes)
     mine = {int(row["idx"]): str(row["tag_id"]) for row in tags if asked.rules.of(*names[str(row["tag_id"])])}
+    if 0 < asked.courses < len(mine):
+        raise ConfigError(
+            [f"plots: the rules mean {len(mine)} tags, and {asked.courses} may be drawn; name fewer tags"]
+        )
     courses = Courses(tuple(mine.values()), Envelope(np.array(list(mine)))) if asked.courses else None
     return Meant({tag_id: called[0] for tag_id, called in names.items()}, courses)

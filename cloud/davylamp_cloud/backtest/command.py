@@ -70,7 +70,7 @@ def _over_cloud(given: argparse.Namespace, config: CloudConfig) -> Answered:
     from_ms = to_ms - DAY_MS if from_ms is None else from_ms
     os.nice(NICE)
     try:
-        asked = Asked(*_rules(given), from_ms, to_ms, courses=given.plots is not None)
+        asked = Asked(*_rules(given), from_ms, to_ms, courses=0 if given.plots is None else sys.maxsize)
         over = None if given.over is None else Source(given.over)
         answer = over_cloud(config.data_dir, config.historian, asked, _teller(given.quiet), over)
     except TooOld as error:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from davylamp_cloud.cores import use_all
@@ -35,7 +36,10 @@ class JobState(StrEnum):
 
 @dataclass(slots=True)
 class Job:
-    """One backtest. `mistakes` say why it failed; `request` is what the worker was asked."""
+    """One backtest. `mistakes` say why it failed; `request` is what the worker was asked.
+
+    Pictures of the tags `drawn` are in `folder` while the job is remembered.
+    """
 
     id: str
     by: str
@@ -47,6 +51,24 @@ class Job:
     mistakes: list[str] = field(default_factory=list)
     earliest_ms: int | None = None
     process: "subprocess.Popen[str] | None" = None
+    folder: "tempfile.TemporaryDirectory[str] | None" = None
+    drawn: list[dict[str, str]] = field(default_factory=list)
+
+    def picture(self, number: int) -> Path | None:
+        """Return the file of one picture; None where there is none."""
+        if self.folder is None or not 0 <= number < len(self.drawn):
+            return None
+        return Path(self.folder.name) / self.drawn[number]["file"]
+
+    def draw_into(self, folder: "tempfile.TemporaryDirectory[str]") -> None:
+        """Have the worker put its pictures there."""
+        self.folder = folder
+        self.request["plots"]["folder"] = folder.name
+
+    def forget(self) -> None:
+        """Let go of the pictures."""
+        if self.folder is not None:
+            self.folder.cleanup()
 
 
 class Busy(Exception):
@@ -74,8 +96,10 @@ class Jobs:
                 raise Busy
             job = Job(f"backtest-{next(self._numbers)}", by, self._now_ms(), request)
             self._jobs[job.id] = job
+            if request["plots"]:
+                job.draw_into(tempfile.TemporaryDirectory(prefix="davylamp-backtest-"))
             for old in list(self._jobs)[:-KEPT]:
-                del self._jobs[old]
+                self._jobs.pop(old).forget()
             thread = threading.Thread(target=self._follow, args=(job,), name=job.id, daemon=True)
             self._threads = [*(one for one in self._threads if one.is_alive()), thread]
             thread.start()
@@ -104,6 +128,8 @@ class Jobs:
             self.cancel(job)
         for thread in self._threads:
             thread.join()
+        for job in self.all():
+            job.forget()
 
     def _follow(self, job: Job) -> None:
         """Start the worker on any core, and read what it says until it is over."""
@@ -137,7 +163,7 @@ class Jobs:
                 return
             job.done = said.get("done", job.done)
             if "answer" in said:
-                job.state, job.done, job.answer = JobState.DONE, 1.0, said["answer"]
+                job.state, job.done, job.answer, job.drawn = JobState.DONE, 1.0, said["answer"], said["drawn"]
             elif "mistakes" in said or "earliest_ms" in said:
                 job.state, job.mistakes = JobState.FAILED, said.get("mistakes", [])
                 job.earliest_ms = said.get("earliest_ms")

@@ -53,7 +53,7 @@ def draw(answer: Answer, folder: Path, look: Look) -> list[Path]:
     Raises:
         ConfigError: matplotlib is not there, or the folder cannot be written.
     """
-    look = _set_up(look)
+    look = able(look)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return list(_pictures(answer, folder, look))
@@ -61,8 +61,12 @@ def draw(answer: Answer, folder: Path, look: Look) -> list[Path]:
         raise ConfigError([f"--plots: {folder} cannot be written ({error.strerror}); name another folder"]) from None
 
 
-def _set_up(look: Look) -> Look:
-    """Return the look this machine can give."""
+def able(look: Look) -> Look:
+    """Return the look this machine can give.
+
+    Raises:
+        ConfigError: It has no matplotlib.
+    """
     try:
         from matplotlib import font_manager
     except ImportError:

@@ -1,15 +1,18 @@
 """A backtest in a process of its own, behind everything else: ``python -m davylamp_cloud.backtest.worker``.
 
 A request comes on stdin as one JSON object. Lines of JSON go to stdout: ``{"done": 0.3}`` now and then, and at the end
-``{"answer": …}``, ``{"mistakes": […]}`` or ``{"earliest_ms": …}`` where the log does not reach back that far.
+``{"answer": …}``, ``{"mistakes": […]}`` or ``{"earliest_ms": …}`` where the log does not reach back that far. Pictures
+go into the folder the request names, one for each of ``"drawn"``.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from davylamp_wire.config import ConfigError
@@ -20,16 +23,21 @@ from davylamp_cloud.backtest.asked import Asked
 from davylamp_cloud.backtest.command import NICE
 from davylamp_cloud.backtest.csv_file import Progress
 from davylamp_cloud.backtest.over_cloud import over_cloud
+from davylamp_cloud.backtest.plot import Look, able, draw
 from davylamp_cloud.backtest.rules import NO_RULES, rules_of
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.replay import TooOld
 
 EACH_S = 0.5
 
+MOST_DRAWN = 100
+"""Pictures by API: more would fill the disk of a cloud with them. The command draws as many as there are."""
+
 
 def main() -> None:
     """Do what stdin asks."""
     os.nice(NICE)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))  # copies of history go with it
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     _say(answered(json.loads(sys.stdin.read()), _teller()))
 
@@ -46,13 +54,29 @@ def answered(request: dict[str, Any], told: Progress) -> dict[str, Any]:
         against = rules_of(request["against"], "against") if request["against"] else NO_RULES
         over = Source(request["over"]) if request["over"] else None
         historian = HistorianConfig.model_validate(request["historian"])
-        asked = Asked(rules, against, request["from_ms"], request["to_ms"], sees)
+        pictures = wanted(request)
+        asked = Asked(rules, against, request["from_ms"], request["to_ms"], sees, MOST_DRAWN if pictures else 0)
         found = over_cloud(Path(request["data_dir"]), historian, asked, told, over)
+        drawn = [] if pictures is None else draw(found, *pictures)
     except ConfigError as error:
         return {"mistakes": error.mistakes}
     except TooOld as error:
         return {"earliest_ms": error.earliest_ms}
-    return {"answer": {**as_dict(found), "origin": ""}}
+    tags = found.courses.tag_ids if found.courses else ()
+    named = [{"tag": tag, "file": path.name} for tag, path in zip(tags, drawn, strict=True)]
+    return {"answer": {**as_dict(found), "origin": ""}, "drawn": named}
+
+
+def wanted(request: dict[str, Any]) -> tuple[Path, Look] | None:
+    """Return where pictures go and how they look; None where nobody wants any.
+
+    Raises:
+        ConfigError: This machine cannot draw.
+    """
+    said = request["plots"]
+    if not said:
+        return None
+    return Path(said["folder"]), able(Look(said["form"], ZoneInfo(said["timezone"]), said["language"]))
 
 
 def _say(line: dict[str, Any]) -> None:
