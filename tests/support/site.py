@@ -1,6 +1,7 @@
 """A whole site as separate processes, any of which a test may kill and bring back."""
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -67,6 +68,22 @@ class WholeSite:
             wait_for_port(self.stage.broker_port)
         if name == "cloud":
             until(self._answers)
+
+    @contextmanager
+    def full_disk(self, name: str, room: int) -> Iterator[None]:
+        """Let no file of a part grow beyond so many bytes, as a full disk does, for the length of a with block."""
+        pid = self._running[name].pid
+        before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        try:
+            yield
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+    def ends_on_a_full_disk(self, name: str, room: int) -> None:
+        """Fill a part's disk, on which it cannot go on."""
+        process = self._running.pop(name)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        process.wait(WAIT_S)
 
     def end(self, name: str) -> None:
         """Ask a part to end, and wait for it."""
