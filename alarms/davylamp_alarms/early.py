@@ -275,12 +275,23 @@ def settings_of(name: str, said: Mapping[str, Any], inputs: tuple[str, ...]) -> 
     return form.model_validate(own)
 
 
+def judge_settings(name: str, said: Mapping[str, Any], inputs: tuple[str, ...]) -> None:
+    """Judge what is said of a rule: its settings, and what training found.
+
+    Raises:
+        LookupError: There is no such rule.
+        pydantic.ValidationError: A setting is unknown, missing or out of range; the message names it.
+        ValueError: What training found is incomplete, or of other inputs.
+    """
+    load(name).state.lesson(settings_of(name, said, inputs), said)
+
+
 @lru_cache(maxsize=4096)
 def mistake_in(kind: Kind, rule: str) -> str:
     """Return what is wrong with a warning's rule; empty where nothing is."""
-    wanted, name = wanted_of(rule), rule_name(kind)
+    wanted = wanted_of(rule)
     try:
-        load(name).state.lesson(settings_of(name, wanted.settings, wanted.inputs), wanted.settings)
+        judge_settings(rule_name(kind), wanted.settings, wanted.inputs)
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         return str(error)
     return ""

@@ -312,12 +312,12 @@ def _probe_registers(given: argparse.Namespace, written: str) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from davylamp_edge.summary import overloaded, summarise
+    from davylamp_edge.summary import refuse_unworkable, summarise
 
     config, profiles = load_edge(given.file)
     for line in summarise(config, profiles):
         print(line)
-    overloaded(config, profiles)
+    refuse_unworkable(config, profiles)
     return OK
 
 

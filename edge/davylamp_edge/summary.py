@@ -25,6 +25,7 @@ from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, i
 from davylamp_edge.notes import SHOWN, by_number, notes, over_ceiling, trained_rules
 from davylamp_edge.opcua_settings import DEPRECATED
 from davylamp_edge.report import utc_ms
+from davylamp_edge.rule_settings import setting_mistakes, unjudged_settings
 from davylamp_edge.tls import files_of as broker_files
 from davylamp_edge.ways import ways_of
 
@@ -56,16 +57,19 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
         size = birth_bytes(own) / 1000
         yield f"  {own.name} ({SELF_PROFILE}, the edge itself): up to {len(own.points)} tags, birth {size:.1f} kB"
         yield from _unsaid(own)
+    yield from unjudged_settings(devices)
     yield from notes(devices if own is None else [*devices, own])
 
 
-def overloaded(config: EdgeConfig, profiles: Mapping[str, Profile]) -> None:
-    """Raise a ConfigError that names every line that cannot carry what is asked of it."""
+def refuse_unworkable(config: EdgeConfig, profiles: Mapping[str, Profile]) -> None:
+    """Raise a ConfigError that names every line that cannot carry what is asked of it, and every rule set wrongly."""
+    devices = install(config, profiles)
     mistakes = [
         f"{line}; scan less often, leave points out, or split it; where answers take less than round_trip_ms, say so"
-        for line in loads(install(config, profiles))
+        for line in loads(devices)
         if line.too_much
     ]
+    mistakes += setting_mistakes(devices)
     if mistakes:
         raise ConfigError(mistakes)
 

@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from davylamp_alarms.watching.artefact import load
+from davylamp_cloud.training.profile_words import tables
+from davylamp_edge.__main__ import main
 from davylamp_edge.birth import description_of
 from davylamp_edge.check import load_edge
 from davylamp_edge.install import install
@@ -140,3 +143,42 @@ def test_a_file_that_does_not_fit_hides_no_other_mistake(folder: Path) -> None:
 def test_a_model_of_a_rule_that_learns_nothing_is_refused(folder: Path) -> None:
     (mistake,) = mistakes(folder, CONFIG + UNIT.replace("warnings.unit", "warnings.frozen"))
     assert mistake.endswith("warnings.frozen.model: this rule learns nothing; leave it out")
+
+
+def test_what_the_cloud_prints_of_a_training_is_what_an_edge_takes(folder: Path) -> None:
+    found = load(folder / "models" / "tank.json")
+    printed = "\n".join(tables(found, Path("tank.json"), ["*/level"])).replace("# action", "action")
+    by_hand = f'[points.level.warnings.ewma]\nmodel = "tank.json"\n{SOURCE}\n{ACTION}\n'
+    profile = folder / "profiles" / "tanks" / "tank.toml"
+    profile.write_text(PROFILE.replace(by_hand, "") + printed, encoding="utf-8")
+    assert set(described(folder, CONFIG).points["level"].warnings) == {"ewma", "cusum", "normal", "unit"}
+
+
+def test_a_rule_of_one_tag_does_not_care_what_else_its_training_knows(folder: Path) -> None:
+    written(folder / "profiles" / "tanks" / "tank.json", training((TAGS[0], f"{DEVICE}/gone"), together(tags=2), ALL))
+    assert set(described(folder, CONFIG).points["level"].warnings) == {"ewma"}
+
+
+WRONG = f"""
+[devices.points.level.warnings.rate]
+settings = {{ window_s = -1, limit = 1 }}
+{SOURCE}
+{ACTION}
+"""
+
+
+def test_check_names_a_setting_that_a_rule_does_not_take_and_a_running_edge_goes_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "window_s" in str(described(folder, CONFIG + WRONG).points["level"].warnings["rate"].settings)
+    assert main(["check", str(folder / "edge.toml")]) != 0
+    assert "devices.tank1.points.level.warnings.rate.settings: window_s: Input should be" in capsys.readouterr().err
+
+
+def test_check_says_that_it_did_not_judge_settings_where_the_rules_are_not_installed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("davylamp_edge.rule_settings.find_spec", lambda name: None)
+    described(folder, CONFIG + WRONG)
+    assert main(["check", str(folder / "edge.toml")]) == 0
+    assert "settings of statistical rules are judged by the cloud" in capsys.readouterr().out

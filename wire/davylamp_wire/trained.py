@@ -128,7 +128,7 @@ def taught(rule: str, warning: EarlyWarning, place: Place, training: Training) -
         return [_unknown(key, rule, place.tag, training)]
     found = [
         *_settings_mistakes(f"{key}.settings", rule, warning.settings, lesson),
-        *_input_mistakes(f"{key}.inputs", warning.inputs, place, lesson),
+        *(_input_mistakes(f"{key}.inputs", warning.inputs, place, lesson) if rule == UNIT else ()),
         *_source_mistakes(f"{key}.source.clause", warning.source, training),
     ]
     if found:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from davylamp_alarms.early import settings_of
+from davylamp_alarms.early import judge_settings
 from davylamp_wire.config import ConfigError, Section, mistakes_of, parse
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
@@ -67,9 +67,11 @@ def sound_point(said: Mapping[str, Any], guards: Guards, where: str) -> Point:
 def _unsettled(name: str, warning: EarlyWarning, where: str) -> list[str]:
     """Return what is wrong with the settings of a statistical rule; nothing of one that does not exist."""
     try:
-        settings_of(name, warning.settings, warning.inputs)
+        judge_settings(name, warning.settings, warning.inputs)
     except ValidationError as error:
         return mistakes_of(error, where)
+    except ValueError as error:
+        return [f"{where}: {error}"]
     except LookupError:
         pass
     return []
