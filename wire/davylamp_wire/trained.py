@@ -136,7 +136,9 @@ def taught(rule: str, warning: EarlyWarning, place: Place, training: Training) -
     said = {**lesson.settings, **_numbers(rule, place.tag, lesson), **warning.settings}
     inputs = tuple(map(place.short, lesson.tags)) if rule == UNIT else ()
     source = warning.source.model_copy(update={"clause": _clause(warning.source.clause, training)})
-    return warning.model_copy(update={"model": "", "settings": said, "inputs": inputs, "source": source})
+    return EarlyWarning.model_validate(
+        {**dict(warning), "model": "", "settings": said, "inputs": inputs, "source": source}
+    )
 
 
 def _unknown(key: str, rule: str, tag: str, training: Training) -> Finding:
