@@ -215,6 +215,14 @@ class Warner:
         except Exception as error:  # a model of another unit, or none at all
             self.fail(error)
 
+    def aim(self, rows: NDArray[np.intp], high: Floats, low: Floats) -> None:
+        """Hold a trend's rows against these limits from now on."""
+        try:
+            if self.bank is not None:
+                self.bank.state.aim(rows, high, low)
+        except Exception as error:  # its own alarm, and no tick's end (SAFETY S14)
+            self.fail(error)
+
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
@@ -311,12 +319,14 @@ def _called(name: str) -> str:
 class Early:
     """Every warner, by what its rows share, and the tags they watch.
 
+    `moved` are the tags of which a limit alarm was raised or ended since the last tick: trends look past what stands.
     `local` are the rows that an edge decides, as long as the register is of that version; worked out, and never kept.
     """
 
     def __init__(self) -> None:
         self.warners: dict[Key, Warner] = {}
         self.watched = Watched()
+        self.moved: set[int] = set()
         self.local: tuple[int, Ints] = (-1, np.empty(0, np.int64))
 
     def __iter__(self) -> Iterator[Warner]:
@@ -365,14 +375,17 @@ class Early:
         if not len(held):
             del self.warners[held.kind, held.shared]
 
-    def look(self, tags: Indices, high: Floats, low: Floats) -> None:
-        """Say up to which limits the trends of tags are held."""
+    def look(self, tags: Indices, high: Floats, low: Floats, at_once: bool) -> None:
+        """Say up to which limits the trends of tags are held; at once: what they saw is judged by them now."""
         for warner in self.warners.values():
             if warner.kind is Kind.TREND and warner.bank is not None:
                 mine = warner.members.among(tags)
                 rows, state = warner.members.find(tags[mine]), warner.bank.state
-                state.write("high", rows, high[mine])
-                state.write("low", rows, low[mine])
+                if at_once:
+                    warner.aim(rows, high[mine], low[mine])
+                else:
+                    state.write("high", rows, high[mine])
+                    state.write("low", rows, low[mine])
 
     def failures(self) -> dict[str, str]:
         """Return what each rule that is left out somewhere failed by."""
@@ -403,13 +416,14 @@ class Early:
             columns.update(warner.members.dump(f"early/{at}/members"))
             if warner.bank is not None:
                 columns.update(warner.bank.state.dump(f"early/{at}"))
-        head = {"warners": said, "periods": sorted(self.watched.stretches)}
+        head = {"warners": said, "periods": sorted(self.watched.stretches), "moved": sorted(self.moved)}
         return {"early": canonical(head).encode(), **columns}
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         head = json.loads(bytes(dumped["early"]))
         self.watched.load(head["periods"], dumped)
+        self.moved = set(head["moved"])
         for at, (kind, shared, settings, failure, untried) in enumerate(head["warners"]):
             warner = self.warners[Kind(kind), shared] = Warner(Kind(kind), shared, settings)
             warner.untried = Untried(untried)

@@ -5,6 +5,7 @@ tag that said nothing new is not asked about: silence is no evidence. Delays, de
 warning are those of every alarm (conditions.py).
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.samples import NOT_CURRENT, PLAIN, before_of, write_moves
 from davylamp_alarms.steps import Step, What
+from davylamp_alarms.transition import Lane
 from davylamp_alarms.warning import Bank, Samples, Verdict
 from davylamp_alarms.warning.masks import every, some
 from davylamp_alarms.warning.rule import Levels, among, indices
@@ -52,6 +54,9 @@ class News:
 def warn(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Feed every rule what is new, and move the warnings. A rule that fails is left out and says so (SAFETY S14)."""
     steps: list[Step] = []
+    if memory.early.moved:
+        moved, memory.early.moved = memory.early.moved, set()
+        look_towards(memory, np.array(sorted(moved), np.int32), at_once=True)
     at_work = [warner for warner in memory.early if warner.bank is not None]
     news = _shared(memory, [warner for warner in at_work if warner.own is None])
     for warner in at_work:
@@ -170,24 +175,35 @@ def _wanted(memory: Memory, tag: int, kind: Kind) -> Wanted:
     return wanted_of(memory.layout.row_class(row).rule)
 
 
-def look_towards(memory: Memory, tags: Indices) -> None:
-    """Hold trends of tags against the limits these have now: the nearest above, and the nearest below."""
+def look_towards(memory: Memory, tags: Indices, at_once: bool = False) -> None:
+    """Hold trends of tags against the limits these have now: the nearest above, and the nearest below.
+
+    A limit whose alarm stands is reached; beyond it the next one is what to warn of, as long as there is one.
+    """
     layout = memory.layout
     rows, position = layout.rows_of(tags)
-    shared = layout.rows.shared[rows]
+    shared, stands = layout.rows.shared[rows], layout.rows.phase[rows] >= Phase.ACTIVE
     kinds = layout.kind_of[shared]
     trends = kinds == KIND_NUMBER[Kind.TREND]
     for number in np.unique(shared[trends]).tolist():
         towards = wanted_of(layout.row_classes.values[number].rule).towards
         if not towards:
             continue
-        high, low = np.full(len(tags), np.inf), np.full(len(tags), -np.inf)
-        for kind in towards:
-            of_kind = kinds == KIND_NUMBER[kind]
-            nearest, found = (np.maximum, low) if kind in FALLING else (np.minimum, high)
-            nearest.at(found, position[of_kind], layout.rows.limit[rows[of_kind]])
+        above = np.isin(kinds, [KIND_NUMBER[kind] for kind in towards if kind not in FALLING])
+        below = np.isin(kinds, [KIND_NUMBER[kind] for kind in towards if kind in FALLING])
+        limit, count = layout.rows.limit[rows], len(tags)
+        high = _next(limit[above], position[above], stands[above], count)
+        low = -_next(-limit[below], position[below], stands[below], count)
         mine = position[trends & (shared == number)]
-        memory.early.look(tags[mine], high[mine], low[mine])
+        memory.early.look(tags[mine], high[mine], low[mine], at_once)
+
+
+def _next(limit: Floats, position: Ints, stands: Bools, count: int) -> Floats:
+    """Return the lowest limit at each of so many positions that is not reached; where all are, the highest."""
+    ahead, last = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(ahead, position[~stands], limit[~stands])
+    np.maximum.at(last, position, limit)
+    return np.where(np.isinf(ahead) & np.isfinite(last), last, ahead)
 
 
 def _look_where(memory: Memory, warner: Warner) -> Seen:
@@ -410,6 +426,11 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
     busy[at] = moves.phase != Phase.NORMAL
     for index in np.flatnonzero(moves.raised | moves.cleared).tolist():
         yield from _tell(memory, warner.kind, seq, int(tags[index]), int(rows[index]), index, moves, seen)
+    if warner.kind is Kind.TREND and warner.bank is not None:
+        stands = np.flatnonzero(warner.bank.state.anew[at] & seen.met & (moves.phase == Phase.ACTIVE))
+        warner.bank.state.anew[at[stands]] = False
+        for index in stands[~moves.raised[stands]].tolist():
+            yield from _tell_further(memory, seq, int(tags[index]), int(seen.time_ms[index]))
 
 
 def _live(memory: Memory, warner: Warner, at: NDArray[np.intp]) -> Bools:
@@ -428,6 +449,20 @@ def ahead_of(memory: Memory, warner: Warner, tags: Indices) -> Ints:
     """Return by how much the clock of a warner is ahead of each tag's own."""
     fed = memory.early.watched.fed if warner.own is None else warner.own
     return fed.ahead_ms[fed.find(tags)]
+
+
+def _tell_further(memory: Memory, seq: int, tag: int, time_ms: int) -> Iterator[Step]:
+    """Yield that a trend which stands reaches another limit than it was last told to."""
+    record = memory.book.records.get((memory.facts(tag, Kind.TREND).alarm, Lane.LIVE))
+    evidence = evidence_now(memory, tag, Kind.TREND)
+    if record is not None and evidence and _limit_in(evidence) != _limit_in(record.evidence):
+        column = memory.layout.tags
+        said = (float(column.value[tag]), int(column.quality[tag]))
+        yield Step(seq, tag, KIND_NUMBER[Kind.TREND], What.FURTHER, time_ms, None, *said, evidence=evidence)
+
+
+def _limit_in(evidence: str) -> object:
+    return json.loads(evidence).get("limit") if evidence else None
 
 
 def _tell(

@@ -48,4 +48,5 @@ def _stand(memory: Memory, record: Record) -> None:
     slots = memory.slots.of(memory.layout.rows, rows)
     memory.layout.rows.phase[rows] = Phase.ACTIVE
     memory.early.look_again()
+    memory.early.moved.add(record.tag)
     memory.slots.since_ms[slots], memory.slots.until_ms[slots] = record.raised_ms, ALWAYS

@@ -5,12 +5,18 @@ from dataclasses import replace
 from itertools import groupby
 
 from davylamp_alarms.book import Facts, Record
+from davylamp_alarms.definition import LIMIT_KINDS
 from davylamp_alarms.groups import count, steps_of
+from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.steps import Step, What
 from davylamp_alarms.transition import Condition, Event, Lane, Suppression, Transition
 
 Told = list[Transition]
+
+MOVED = frozenset({What.RAISED, What.CLEARED, What.CLOSED})
+LIMITS = frozenset(KIND_NUMBER[kind] for kind in LIMIT_KINDS)
+"""What begins to stand or ends, and the kinds that a trend looks past while they stand."""
 
 
 def settle(memory: Memory, steps: list[Step]) -> Told:
@@ -19,6 +25,8 @@ def settle(memory: Memory, steps: list[Step]) -> Told:
     for _, of_record in groupby(sorted(steps, key=lambda step: step.order), key=lambda step: step.seq):
         moved: dict[str, Step] = {}
         for step in of_record:
+            if step.what in MOVED and step.kind in LIMITS:
+                memory.early.moved.add(step.tag)
             facts = memory.facts_of(step.tag, step.kind, step.alarm)
             told += _TELL[step.what](memory, step, facts)
             moved.update(dict.fromkeys(memory.groups_of.get(facts.alarm, ()), step))
@@ -151,6 +159,16 @@ def _edited(memory: Memory, step: Step, facts: Facts) -> Told:
     return [_write(memory, step, facts, record, Event.UPDATED) for record in records]
 
 
+def _further(memory: Memory, step: Step, facts: Facts) -> Told:
+    """Say that a warning looks at the next limit: news, also to who has acknowledged it for the one before."""
+    record = memory.book.records[facts.alarm, Lane.LIVE]
+    _seen(record, step)
+    record.evidence = step.evidence
+    event = Event.RE_ALARMED if record.state.acknowledged and not record.state.suppressions else Event.UPDATED
+    memory.book.move(record, event)
+    return [_write(memory, step, facts, record, event)]
+
+
 def _counted(memory: Memory, step: Step, facts: Facts) -> Told:
     """Say that a group has lost or regained a channel while its alarm stands."""
     record = memory.book.records[facts.alarm, Lane.LIVE]
@@ -178,4 +196,5 @@ _TELL: dict[What, Callable[[Memory, Step, Facts], Told]] = {
     What.CLOSED: _closed,
     What.EDITED: _edited,
     What.COUNTED: _counted,
+    What.FURTHER: _further,
 }

@@ -19,6 +19,7 @@ class What(StrEnum):
     CLOSED = "closed"
     COUNTED = "counted"
     EDITED = "edited"
+    FURTHER = "further"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,9 @@ ALARMS: tuple[AlarmDef, ...] = (
     alarm(GAS, 1, Kind.STALE),
     alarm(COMM, 2, Kind.COMM, 0.5),
     link_alarm(),
-    warning(LEVEL, 0, Kind.TREND, {"samples": 6, "horizon_s": 60, "confidence": 0.1, "share": 0.1}, towards=["H", "L"]),
+    warning(
+        LEVEL, 0, Kind.TREND, {"samples": 6, "horizon_s": 60, "confidence": 0.1, "share": 0.1}, towards=["HH", "H", "L"]
+    ),
     warning(LEVEL, 0, Kind.RATE, {"window_s": 2, "limit": 60}, on_delay_ms=1_500, off_delay_ms=1_000),
     warning(GAS, 1, Kind.FROZEN, {"still_s": 3, "band": 1}),
     warning(GAS, 1, Kind.EWMA, {"tau_s": 3, "limit": 1, "mean": 10, "deviation": 4, "every_s": 1.5}),

@@ -53,6 +53,58 @@ def test_a_tank_that_fills_is_warned_of_before_its_limit_and_the_evidence_says_w
     assert (now - began) / (now_ms - began_ms) == pytest.approx(0.0005)
 
 
+TO_BOTH = warning(LEVEL, 0, Kind.TREND, {"samples": 12, "horizon_s": 60}, towards=["H", "HH"])
+
+
+def towards(told: Transition) -> tuple[str, str | None]:
+    """Return an event and which limit its evidence speaks of."""
+    said = told.as_dict().get("evidence")
+    return f"{told.kind} {told.event}", said.get("towards") if said else None
+
+
+def test_a_trend_looks_at_the_next_limit_once_the_nearest_is_reached_and_tells_it() -> None:
+    site = plant(TO_BOTH)
+    told = fill(site, 50, 0.5, 90)
+    assert [towards(t) for t in told] == [
+        ("TREND raised", "H"), ("H raised", None), ("TREND updated", "HH"), ("HH raised", None),
+    ]  # fmt: skip
+    further = told[2].as_dict()["evidence"]
+    assert further["limit"] == 90
+    assert further["at_limit_in_s"] == pytest.approx(20, abs=1.1)
+    assert (told[3].time_ms - told[2].time_ms) / 1000 == pytest.approx(20, abs=2)
+
+
+def test_who_has_acknowledged_a_trend_hears_it_again_for_the_next_limit() -> None:
+    site = plant(TO_BOTH)
+    first = fill(site, 50, 0.5, 30)[-1]
+    site.acknowledge(first)
+    site.restart(1)
+    assert [towards(t) for t in fill(site, 65, 0.5, 40)] == [("H raised", None), ("TREND re_alarmed", "HH")]
+
+
+def test_a_trend_whose_next_limit_is_far_is_over_and_comes_again_for_that_limit() -> None:
+    site = plant(TO_BOTH)
+    told = fill(site, 75, 0.1, 80)
+    assert [t[0] for t in map(towards, told)] == ["TREND raised", "H raised", "TREND cleared"]
+    told = fill(site, 83, 0.1, 20)
+    assert [towards(t) for t in told] == [("TREND raised", "HH")]
+
+
+def test_a_trend_stands_while_every_limit_of_its_direction_is_reached() -> None:
+    site = plant(TO_BOTH)
+    fill(site, 60, 0.5, 90)
+    assert site.letters() == {"TREND": "B", "H": "B", "HH": "B"}
+    assert "TREND cleared" not in {t[0] for t in map(towards, fill(site, 105, 0.5, 30))}
+
+
+def test_a_trend_looks_at_the_nearest_limit_again_once_that_has_cleared() -> None:
+    site = plant(TO_BOTH)
+    fill(site, 75, 0.5, 20)
+    fill(site, 84, -1.0, 30)
+    told = fill(site, 55, 0.5, 40)
+    assert ("TREND raised", "H") in [towards(t) for t in told]
+
+
 def test_no_warning_masks_delays_or_replaces_a_limit_alarm() -> None:
     bare, warned = plant(), plant(TREND, RATE)
     for site in (bare, warned):

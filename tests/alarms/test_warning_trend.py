@@ -93,6 +93,29 @@ def test_trend_is_what_a_fresh_look_at_the_window_says(
         assert (met[0], back[0]) == twin.step(time_s, value)
 
 
+@settings(max_examples=60)
+@given(
+    st.lists(st.floats(-1, 1), min_size=14, max_size=40),
+    st.sampled_from([0.0, 0.4, 1.0, -1.0]),
+    st.integers(1, 38),
+    st.sampled_from([95.0, 100.0, 120.0, 400.0]),
+)
+def test_a_row_held_against_another_limit_says_what_it_would_have_said_of_it_all_along(
+    noises: list[float], slope: float, at: int, high: float
+) -> None:
+    """The twin had the other limit from the start; the row beside it keeps its own."""
+    options = {"samples": 12, "horizon_s": 60, "low": 60}
+    moved, twin, kept = (bank("trend", {**options, "high": limit}, 2) for limit in (90, high, 90))
+    for second, noise in enumerate(noises):
+        value = 80 + slope * second + noise
+        said, all_along, own = (feed(trend, second, value, value) for trend in (moved, twin, kept))
+        if second == at:
+            moved.state.aim(np.array([1]), np.array([high]), np.array([60.0]))
+        if second > at:
+            assert [one[1] for one in said] == [one[1] for one in all_along]
+        assert [one[0] for one in said] == [one[0] for one in own]
+
+
 def rising(trend: Bank, slope: float, count: int, noise: float = 0.0, spike_at: int = -1, seed: int = 1) -> list[bool]:
     """Feed a line from 10 upwards, 1 s apart; return whether it was met, sample by sample."""
     random = np.random.default_rng(seed)

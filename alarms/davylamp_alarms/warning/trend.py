@@ -99,10 +99,11 @@ class TrendSettings(Thinned):
 class TrendState(State):
     """The window of each row, and sums over the medians of its groups.
 
-    `old_y` and `old_t` are those of the group that the newest samples take the place of, until it leaves the sums.
-    Samples are kept as differences from `anchor` and `origin_ms`, in single precision: half the memory, and what is
-    lost is a ten-millionth of how far the value moves in a few windows. Every fourth time round, anchor and origin are
-    set anew and the sums are made from the window again, so that roundings do not add up.
+    `anew` is set where rows look at another limit since they were last told of. `old_y` and `old_t` are those of the
+    group that the newest samples take the place of, until it leaves the sums. Samples are kept as differences from
+    `anchor` and `origin_ms`, in single precision: half the memory, and what is lost is a ten-millionth of how far the
+    value moves in a few windows. Every fourth time round, anchor and origin are set anew and the sums are made from
+    the window again, so that roundings do not add up.
     """
 
     FIELDS: ClassVar[Fields] = {
@@ -120,6 +121,7 @@ class TrendState(State):
         "turn": (np.uint8, 0),
         "full": (np.bool_, False),
         "said": (np.uint8, UNKNOWN),
+        "anew": (np.bool_, False),
         "y": (np.float32, 0.0),
         "t": (np.float32, 0.0),
         "old_y": (np.float32, 0.0),
@@ -140,6 +142,7 @@ class TrendState(State):
     turn: NDArray[np.uint8]
     full: Bools
     said: NDArray[np.uint8]
+    anew: Bools
     y: Singles
     t: Singles
     old_y: Singles
@@ -147,6 +150,20 @@ class TrendState(State):
 
     def leading(self, name: str) -> tuple[int, ...]:
         return (self.settings.samples,) if name in ("y", "t") else ()
+
+    def aim(self, places: NDArray[np.intp], high: Floats, low: Floats) -> None:
+        """Hold rows against these limits from now on; where they are others, the window is judged by them at once."""
+        other = (high != self.high[places]) | (low != self.low[places])
+        if not some(other):
+            return
+        self.write("high", places, high)
+        self.write("low", places, low)
+        at = places[other]
+        self.anew[at] = True
+        full = at[self.full[at]]
+        if full.size:
+            with np.errstate(all="ignore"):
+                self.said[full] = _look(self.settings, self, full)
 
 
 def step(settings: TrendSettings, state: TrendState, places: Places, samples: Samples) -> Verdict:
