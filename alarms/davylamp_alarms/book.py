@@ -6,8 +6,9 @@ by (alarm, lane); a new occurrence in a lane replaces the one before it there.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from davylamp_alarms.definition import Kind, Priority
 from davylamp_alarms.lifecycle import REST, State, step
@@ -20,6 +21,16 @@ HEARD_LATE = frozenset({Kind.HH, Kind.LL, Kind.L2})
 """Kinds whose excursions in backlog are announced whatever their priority (SAFETY S5; HH includes LL)."""
 
 Key = tuple[str, Lane]
+
+
+class Act(StrEnum):
+    """What a person does that has a host time."""
+
+    SHELVE = "shelve"
+    MASK = "mask"
+    TAKE_OUT = "take_out"
+    OWE = "owe"
+    ACKNOWLEDGE = "acknowledge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,8 @@ class Book:
     """Records by (alarm, lane), what hides them, the reviews that are owed, and two counters of each hazard source.
 
     Shelves are kept by alarm, open masks by mask, what is out of service by tag, reviews by the record of their act.
-    `run` names the start since which occurrences begin, as the log says it.
+    `run` names the start since which occurrences begin, as the log says it. `young` are the acts since the last tick:
+    upon what, and when.
     """
 
     records: dict[Key, Record] = field(default_factory=dict)
@@ -150,6 +162,7 @@ class Book:
     occurrence_numbers: dict[str, int] = field(default_factory=dict)
     repeats: dict[Key, int] = field(default_factory=dict)
     run: str = ""
+    young: dict[tuple[Act, str], int] = field(default_factory=dict)
 
     # finding
 
@@ -254,15 +267,30 @@ class Book:
         for counter, given in ((self.source_numbers, transitions), (self.occurrence_numbers, occurrences)):
             counter[hazard_source] = max(counter.get(hazard_source, 0), given)
 
-    def move_clock(self, jump_ms: int) -> None:
-        """Let host times keep their distance from now after the host's clock was set."""
-        self.shelves = {k: replace(shelf, until_ms=shelf.until_ms + jump_ms) for k, shelf in self.shelves.items()}
-        self.masks = {k: replace(mask, until_ms=mask.until_ms + jump_ms) for k, mask in self.masks.items()}
-        self.out = {k: replace(out, until_ms=out.until_ms + jump_ms) for k, out in self.out.items()}
-        self.reviews = {k: replace(review, due_ms=review.due_ms + jump_ms) for k, review in self.reviews.items()}
-        self.repeats = {key: due_ms + jump_ms for key, due_ms in self.repeats.items()}
+    def move_clock(self, jump_ms: int, old: Callable[[int], bool]) -> None:
+        """Let host times keep their distance from now after the host's clock was set.
+
+        Args:
+            old: Whether an act since the last tick, by its time, was before the clock was set: one after it is right.
+        """
+        right = {act for act, at_ms in self.young.items() if not old(at_ms)}
+
+        def by_ms(act: Act, name: str) -> int:
+            return 0 if (act, name) in right else jump_ms
+
+        for name, shelf in self.shelves.items():
+            self.shelves[name] = replace(shelf, until_ms=shelf.until_ms + by_ms(Act.SHELVE, name))
+        for name, mask in self.masks.items():
+            self.masks[name] = replace(mask, until_ms=mask.until_ms + by_ms(Act.MASK, name))
+        for name, out in self.out.items():
+            self.out[name] = replace(out, until_ms=out.until_ms + by_ms(Act.TAKE_OUT, name))
+        for name, review in self.reviews.items():
+            self.reviews[name] = replace(review, due_ms=review.due_ms + by_ms(Act.OWE, name))
         for record in self.records.values():
-            record.acknowledged_ms += jump_ms
+            moved_ms = by_ms(Act.ACKNOWLEDGE, record.occurrence)
+            record.acknowledged_ms += moved_ms
+            if record.key in self.repeats:
+                self.repeats[record.key] += moved_ms
 
     def move(self, record: Record, *events: Event) -> None:
         """Take the record through events, without writing them."""

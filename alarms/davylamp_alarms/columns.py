@@ -1,6 +1,6 @@
 """Parallel arrays that grow together: the engine's memory of many tags, rows and excursions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,11 @@ Fields = Mapping[str, tuple[type[np.generic], Any]]
 """Name of each array: its dtype, and what a new place holds."""
 
 
+def then(names: Iterable[str]) -> Fields:
+    """Return the arrays that `Columns.note` needs beside these."""
+    return {f"then_{name}": (np.int64, NEVER) for name in names}
+
+
 class Columns:
     """Arrays of equal length; `n` places are in use, the rest is room to grow into.
 
@@ -29,6 +34,8 @@ class Columns:
 
     FIELDS: ClassVar[Fields] = {}
     ONCE: ClassVar[frozenset[str]] = frozenset()
+    NOTED: ClassVar[tuple[str, ...]] = ()
+    """Times that `note` keeps beside as ``then_…``: what was written since then is known by its being another."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -86,6 +93,16 @@ class Columns:
             array = getattr(self, name)[..., order] if kept is None else np.broadcast_to(kept, len(order))
             setattr(self, name, array)
         self.n = len(order)
+
+    def note(self) -> None:
+        """Keep the noted times as they are now."""
+        for name in self.NOTED:
+            getattr(self, f"then_{name}")[: self.n] = getattr(self, name)[: self.n]
+
+    def written(self, name: str) -> NDArray[np.bool_]:
+        """Return in which places a noted time was written since `note`."""
+        another: NDArray[np.bool_] = getattr(self, name)[: self.n] != getattr(self, f"then_{name}")[: self.n]
+        return another
 
     @property
     def nbytes(self) -> int:

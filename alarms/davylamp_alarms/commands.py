@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from davylamp_alarms import persons
-from davylamp_alarms.book import Facts, Record
+from davylamp_alarms.book import Act, Facts, Record
 from davylamp_alarms.hiding import hide
 from davylamp_alarms.lifecycle import IllegalTransition
 from davylamp_alarms.memory import Memory
@@ -22,8 +22,13 @@ def _acknowledge(memory: Memory, seq: int, command: Command) -> Answer:
     record = _found(memory, seq, command)
     if isinstance(record, Refusal):
         return record
-    record.acknowledged_ms = command.at_ms
-    return _move(memory, seq, command, record, Event.ACKNOWLEDGED)
+    before_ms, record.acknowledged_ms = record.acknowledged_ms, command.at_ms
+    answer = _move(memory, seq, command, record, Event.ACKNOWLEDGED)
+    if isinstance(answer, Refusal):
+        record.acknowledged_ms = before_ms
+    else:
+        memory.book.young[Act.ACKNOWLEDGE, record.occurrence] = command.at_ms
+    return answer
 
 
 def _reset(memory: Memory, seq: int, command: Command) -> Answer:

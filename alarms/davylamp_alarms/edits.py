@@ -133,6 +133,7 @@ def _write(memory: Memory, changes: Changes, edited: list[AlarmDef]) -> None:
     first = layout.tags.n
     layout.add_tags(changes.tags)
     layout.tags.arrival_ms[first : layout.tags.n] = changes.at_ms
+    layout.tags.young[first : layout.tags.n] = 1
     memory.grow_nodes()
     if layout.put([alarm for alarm in edited if alarm.tag != NO_TAG]):
         memory.slots.arrange(memory.layout.rows)

@@ -96,7 +96,9 @@ class Engine:
     ) -> list[Transition]:
         """Let timers fall due. `offsets` is edge clock minus host clock per node (``group/node``), where known."""
         self._memory.seq = seq
-        return settle(self._memory, timers.tick(self._memory, seq, now_ms, monotonic_ms, boot_id, offsets))
+        steps = settle(self._memory, timers.tick(self._memory, seq, now_ms, monotonic_ms, boot_id, offsets))
+        self._memory.note()
+        return steps
 
     def link(self, seq: int, node: str, up: bool, now_ms: int) -> list[Transition]:
         """Take note that an edge node (``group/node``) is connected or lost."""

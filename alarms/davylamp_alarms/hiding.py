@@ -4,9 +4,9 @@ An act is planned first, which looks and changes nothing, and then done: what a 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from davylamp_alarms.book import Facts, OpenMask, Out, Shelf
+from davylamp_alarms.book import RE_ALARM_MS, Act, Facts, OpenMask, Out, Shelf
 from davylamp_alarms.definition import BLIND_KINDS, CEILINGS, NO_TAG, Priority, position_of
 from davylamp_alarms.lifecycle import SUPPRESSING
 from davylamp_alarms.memory import Memory
@@ -103,6 +103,7 @@ def _plan_shelf(memory: Memory, seq: int, command: Command) -> Planned:
 
 
 def _keep_shelf(memory: Memory, command: Command, planned: Plan) -> None:
+    memory.book.young[Act.SHELVE, planned.subject] = command.at_ms
     memory.book.shelves[planned.subject] = Shelf(planned.until_ms, command.by, command.comment)
 
 
@@ -155,6 +156,7 @@ def maskable(facts: Facts) -> bool:
 
 def _keep_mask(memory: Memory, command: Command, planned: Plan) -> None:
     names = tuple(facts.alarm for facts in planned.alarms)
+    memory.book.young[Act.MASK, command.mask] = command.at_ms
     memory.book.masks[command.mask] = OpenMask(planned.until_ms, command.by, command.comment, names)
 
 
@@ -182,7 +184,21 @@ def _plan_out(memory: Memory, seq: int, command: Command) -> Planned:
 
 def _keep_out(memory: Memory, command: Command, planned: Plan) -> None:
     by = actor_of(command.by, command.second)
+    memory.book.young[Act.TAKE_OUT, command.tag] = command.at_ms
     memory.book.out[command.tag] = Out(planned.until_ms, by, command.reason, command.permit, command.comment)
+
+
+def hide_no_longer(memory: Memory, now_ms: int) -> None:
+    """Let nothing hide for longer from now than it ever may: the host's clock may have been set while it was down."""
+    book = memory.book
+    for name, shelf in book.shelves.items():
+        book.shelves[name] = replace(shelf, until_ms=min(shelf.until_ms, now_ms + MAX_SHELF_MS))
+    for name, mask in book.masks.items():
+        book.masks[name] = replace(mask, until_ms=min(mask.until_ms, now_ms + MAX_MASK_MS))
+    for name, out in book.out.items():
+        book.out[name] = replace(out, until_ms=min(out.until_ms, now_ms + MAX_OUT_MS))
+    for key, due_ms in book.repeats.items():
+        book.repeats[key] = min(due_ms, now_ms + RE_ALARM_MS)
 
 
 # what the plans share

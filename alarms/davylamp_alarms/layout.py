@@ -66,8 +66,16 @@ class Interned(Generic[T]):
         return len(self.values)
 
 
+TAG_TIMES = ("time_ms", "good_ms")
+"""Those times of a tag that are by its edge's clock."""
+
+
 class Tags(Columns):
-    """One place per tag. `low` and `high` are the calm band: between them a fresh good live reading moves nothing."""
+    """One place per tag.
+
+    `low` and `high` are the calm band: between them a fresh good live reading moves nothing. `young` marks what was
+    heard since the last tick.
+    """
 
     FIELDS: ClassVar[Fields] = {
         "value": (np.float64, np.nan),
@@ -78,6 +86,7 @@ class Tags(Columns):
         "high": (np.float64, -np.inf),
         "quality": (np.uint16, bad(Reason.NO_VALUE)),
         "current": (np.uint8, 0),
+        "young": (np.uint8, 0),
         "rows": (np.uint8, 0),
         "first": (np.int32, 0),
         "shared": (np.int32, 0),
@@ -90,6 +99,7 @@ class Tags(Columns):
     high: NDArray[np.float64]
     quality: NDArray[np.uint16]
     current: NDArray[np.uint8]
+    young: NDArray[np.uint8]
     rows: NDArray[np.uint8]
     first: Indices
     shared: Indices

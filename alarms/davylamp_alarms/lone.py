@@ -15,12 +15,13 @@ COUNTED = frozenset({Kind.VOTE, Kind.VOTE_LOST, Kind.BLIND})
 
 @dataclass(slots=True)
 class Lone:
-    """One alarm and where it stands; times are the host's."""
+    """One alarm and where it stands; times are the host's. `then_ms` is its `since_ms` of the last tick."""
 
     definition: AlarmDef
     phase: Phase = Phase.NORMAL
     since_ms: int = NEVER
     delay_ms: int = 0
+    then_ms: int = NEVER
 
     @property
     def facts(self) -> Facts:

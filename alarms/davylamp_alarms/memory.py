@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from davylamp_alarms.batch import Ints
 from davylamp_alarms.book import Book, Facts
-from davylamp_alarms.columns import NEVER, Columns, Fields
+from davylamp_alarms.columns import NEVER, Columns, Fields, then
 from davylamp_alarms.definition import BLIND_KINDS, KINDS, WARNING_KINDS, Kind, MaskDef, alarm_id
 from davylamp_alarms.early import Early
 from davylamp_alarms.edge_heard import Heard
@@ -25,15 +25,17 @@ class Nodes(Columns):
     """One place per edge node.
 
     `base_ms` is the host time from which its silence counts; `offset_ms` is edge clock minus host clock. `before_ms` is
-    an offset that was measured before the host's clock was set: as long as the same is said, nothing new was measured.
+    an offset that was measured before the host's clock was set: at that tick, the same again is nothing new.
     """
 
+    NOTED: ClassVar[tuple[str, ...]] = ("base_ms",)
     FIELDS: ClassVar[Fields] = {
         "link": (np.uint8, UNSEEN),
         "base_ms": (np.int64, NEVER),
         "offset_ms": (np.int64, 0),
         "before_ms": (np.int64, NEVER),
         "measured": (np.uint8, 0),
+        **then(NOTED),
     }
     link: NDArray[np.uint8]
     base_ms: Ints
@@ -86,6 +88,15 @@ class Memory:
         if missing > 0:
             self.nodes.extend(missing)
             self.weigh_offsets()
+
+    def note(self) -> None:
+        """Forget at a tick what was young until then: a clock that is set is held against the tick before (S3)."""
+        self.layout.tags.young[: self.layout.tags.n] = 0
+        self.slots.note()
+        self.nodes.note()
+        self.book.young.clear()
+        for lone in self.lone.values():
+            lone.then_ms = lone.since_ms
 
     def weigh_offsets(self) -> None:
         """Note the smallest clock offset: no stamp below it can be from the future."""

@@ -1,6 +1,6 @@
 """Who may hide what: acts that need two persons, and the one person alone on duty who breaks the glass (SAFETY S15)."""
 
-from davylamp_alarms.book import Facts, Review, in_run
+from davylamp_alarms.book import Act, Facts, Review, in_run
 from davylamp_alarms.definition import CEILINGS, NO_TAG, PointKind, Priority, position_of
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.transition import Command, Refusal, Why
@@ -55,6 +55,7 @@ def owe_review(memory: Memory, seq: int, command: Command, subject: str) -> bool
         return False
     due_ms = command.at_ms + REVIEW_MS
     name = in_run(str(seq), memory.book.run)
+    memory.book.young[Act.OWE, name] = command.at_ms
     memory.book.reviews[name] = Review(due_ms, command.by, str(command.op), subject, command.comment)
     return True
 

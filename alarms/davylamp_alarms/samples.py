@@ -140,6 +140,7 @@ def _remember(memory: Memory, quiet: Batch, where: NDArray[np.intp] | slice) -> 
     tags.value[where] = quiet.value
     tags.time_ms[where] = quiet.time_ms
     tags.arrival_ms[where] = quiet.arrival_ms
+    tags.young[where] = 1
 
 
 @dataclass(slots=True)
@@ -186,6 +187,7 @@ class _Excited:
         tags, part, fresh = self.memory.layout.tags, self.part, self.fresh
         live, good = ~part.late, part.quality == GOOD
         tags.arrival_ms[part.tag[live]] = part.arrival_ms[live]
+        tags.young[part.tag[live]] = 1
         proof = present & live & good
         tags.good_ms[part.tag] = np.where(proof, part.time_ms, live_good_ms(self.memory, part.tag))
         newest = part.tag[fresh]

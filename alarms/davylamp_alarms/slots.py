@@ -5,9 +5,13 @@ from typing import ClassVar
 import numpy as np
 
 from davylamp_alarms.batch import Bools, Indices, Ints
-from davylamp_alarms.columns import NEVER, Columns, Fields
+from davylamp_alarms.columns import NEVER, Columns, Fields, then
 from davylamp_alarms.conditions import Phase, Phases
 from davylamp_alarms.layout import NO_SLOT, AlarmRows
+
+LIVE_TIMES = ("since_ms", "until_ms", "mark_ms")
+EDGE_TIMES = (*LIVE_TIMES, "late_from_ms", "late_last_ms")
+"""Those times of a slot that are by its edge's clock; of live readings, and with those of backlog."""
 
 
 class Slots(Columns):
@@ -18,6 +22,7 @@ class Slots(Columns):
     last saw a reading of it.
     """
 
+    NOTED: ClassVar[tuple[str, ...]] = (*EDGE_TIMES, "late_seen_ms")
     FIELDS: ClassVar[Fields] = {
         "row": (np.int32, -1),
         "since_ms": (np.int64, NEVER),
@@ -27,6 +32,7 @@ class Slots(Columns):
         "late_last_ms": (np.int64, NEVER),
         "late_seen_ms": (np.int64, NEVER),
         "late_phase": (np.uint8, Phase.NORMAL),
+        **then(NOTED),
     }
     row: Indices
     since_ms: Ints

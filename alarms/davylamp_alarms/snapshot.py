@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from davylamp_alarms.book import Book, OpenMask, Out, Record, Review, Shelf
+from davylamp_alarms.book import Act, Book, OpenMask, Out, Record, Review, Shelf
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import AlarmDef, GroupDef, Kind, MaskDef, Member, Priority
 from davylamp_alarms.edge_heard import Heard
@@ -110,6 +110,7 @@ def _book(book: Book) -> dict[str, Any]:
         "occurrence_numbers": book.occurrence_numbers,
         "run": book.run,
         "repeats": [[*key, due_ms] for key, due_ms in book.repeats.items()],
+        "young": [[*act, at_ms] for act, at_ms in book.young.items()],
     }
 
 
@@ -129,6 +130,7 @@ def _read_book(said: dict[str, Any]) -> Book:
         occurrence_numbers=said["occurrence_numbers"],
         run=said["run"],
         repeats={(alarm, Lane(lane)): due_ms for alarm, lane, due_ms in said["repeats"]},
+        young={(Act(act), name): at_ms for act, name, at_ms in said["young"]},
     )
     for record in map(_read_record, said["records"]):
         book.records[record.key] = record
@@ -155,10 +157,10 @@ def _read_group(said: list[Any]) -> Group:
 
 
 def _lone(lone: Lone) -> list[Any]:
-    return [asdict(lone.definition), int(lone.phase), lone.since_ms, lone.delay_ms]
+    return [asdict(lone.definition), int(lone.phase), lone.since_ms, lone.delay_ms, lone.then_ms]
 
 
 def _read_lone(said: list[Any]) -> Lone:
-    definition, phase, since_ms, delay_ms = said
+    definition, phase, *times_ms = said
     alarm = {**definition, "kind": Kind(definition["kind"]), "priority": Priority(definition["priority"])}
-    return Lone(AlarmDef(**alarm), Phase(phase), since_ms, delay_ms)
+    return Lone(AlarmDef(**alarm), Phase(phase), *times_ms)

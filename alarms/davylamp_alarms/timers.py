@@ -9,12 +9,14 @@ from davylamp_alarms.columns import ALWAYS, NEVER, Columns
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
 from davylamp_alarms.forewarn import evidence_now, setting_clocks, warn
-from davylamp_alarms.layout import KIND_NUMBER
+from davylamp_alarms.hiding import hide_no_longer
+from davylamp_alarms.layout import KIND_NUMBER, TAG_TIMES
 from davylamp_alarms.memory import UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
 from davylamp_alarms.samples import settle_bands
 from davylamp_alarms.showing import fall_due
 from davylamp_alarms.skew import skewed
+from davylamp_alarms.slots import EDGE_TIMES, LIVE_TIMES
 from davylamp_alarms.steps import Step, What
 
 GAP_MS = 5_000
@@ -40,11 +42,13 @@ def tick(
     memory: Memory, seq: int, now_ms: int, monotonic_ms: int, boot_id: str, offsets: Mapping[str, int]
 ) -> list[Step]:
     """Let every timer fall due that is due now."""
+    told_ms = memory.clock.now_ms
     gap_ms = _host_time(memory, now_ms, monotonic_ms, boot_id)
     _edge_times(memory, now_ms, offsets)
     if gap_ms > GAP_MS:
         _restart(memory, now_ms)
-    before_ms, clock = memory.clock.now_ms, memory.clock
+    clock = memory.clock
+    before_ms = min(told_ms, clock.now_ms)  # a shift change is told though the host's clock was set over it
     clock.now_ms, clock.monotonic_ms, clock.boot_id = now_ms, monotonic_ms, boot_id
     steps = [
         *warn(memory, seq, now_ms),
@@ -64,9 +68,11 @@ def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> 
     """Take out a jump of the host's clock from everything kept in host time; return the true gap between ticks."""
     clock = memory.clock
     clock.jump_ms = 0
+    memory.nodes.before_ms[: memory.nodes.n] = NEVER
     if clock.now_ms == NEVER:
         return GAP_MS + 1
     if boot_id != clock.boot_id:
+        memory.nodes.measured[: memory.nodes.n] = 0
         return max(now_ms - clock.now_ms, GAP_MS + 1)
     gap_ms = monotonic_ms - clock.monotonic_ms
     jump_ms = (now_ms - clock.now_ms) - gap_ms
@@ -77,13 +83,18 @@ def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> 
 
 
 def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
-    tags, nodes, book = memory.layout.tags, memory.nodes, memory.book
-    for columns, name in ((tags, "arrival_ms"), (nodes, "base_ms"), (memory.slots, "late_seen_ms")):
-        times: Ints = getattr(columns, name)[: columns.n]
-        shift(columns, name, slice(0, columns.n), jump_ms, host_old(times, jump_ms, now_ms, gap_ms))
+    tags, nodes, slots = memory.layout.tags, memory.nodes, memory.slots
+    _shift_host(tags, "arrival_ms", tags.young[: tags.n] == 1, jump_ms, now_ms, gap_ms)
+    _shift_host(nodes, "base_ms", nodes.written("base_ms"), jump_ms, now_ms, gap_ms)
+    _shift_host(slots, "late_seen_ms", slots.written("late_seen_ms"), jump_ms, now_ms, gap_ms)
+
+    def old(time_ms: int) -> bool:
+        return bool(host_old(np.array([time_ms]), np.array([True]), jump_ms, now_ms, gap_ms)[0])
+
     for lone in memory.lone.values():
-        lone.since_ms += jump_ms
-    book.move_clock(jump_ms)
+        if lone.since_ms == lone.then_ms or old(lone.since_ms):
+            lone.since_ms += jump_ms
+    memory.book.move_clock(jump_ms, old)
     known = nodes.measured[: nodes.n] == 1
     nodes.before_ms[: nodes.n] = np.where(known, nodes.offset_ms[: nodes.n], NEVER)
     with setting_clocks(memory):
@@ -92,15 +103,22 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
     memory.clock.sweep_ms = NEVER
 
 
-def host_old(times: Ints, jump_ms: int, now_ms: int, gap_ms: int) -> Bools:
-    """Return which host times were taken before the host's clock was set; what came since the last tick may be either.
+def _shift_host(columns: Columns, name: str, young: Bools, jump_ms: int, now_ms: int, gap_ms: int) -> None:
+    times: Ints = getattr(columns, name)[: columns.n]
+    shift(columns, name, slice(0, columns.n), jump_ms, host_old(times, young, jump_ms, now_ms, gap_ms))
 
-    Where it was set back, times ahead of it are old for certain, and only what lies within the last gap between ticks
-    counts as new: an old time that falls just there is taken for a new one, and its silence is called that much later.
+
+def host_old(times: Ints, young: Bools, jump_ms: int, now_ms: int, gap_ms: int) -> Bools:
+    """Return which host times were taken before the host's clock was set.
+
+    What is as old as a gap between ticks by the new clock is by the old one older, or still to come, by the jump: the
+    middle tells them apart. Set back, that holds of what came since the last tick alone, and all else is old.
+
+    Args:
+        young: Which were taken since the last tick.
     """
-    if jump_ms < 0:
-        return (times > now_ms) | (now_ms - times > gap_ms)
-    return now_ms - times > jump_ms // 2
+    age_ms, middle_ms = now_ms - times, (gap_ms + jump_ms) // 2
+    return ~young | (age_ms < middle_ms) if jump_ms < 0 else age_ms > middle_ms
 
 
 def shift(columns: Columns, name: str, where: slice | Ints, jump_ms: int, old: Bools) -> None:
@@ -113,34 +131,56 @@ def shift(columns: Columns, name: str, where: slice | Ints, jump_ms: int, old: B
 def _edge_times(memory: Memory, now_ms: int, offsets: Mapping[str, int]) -> None:
     """Take note of the edges' clock offsets; an edge whose clock was set keeps its delays and its present."""
     said, nodes = {memory.node(name): offsets[name] for name in sorted(offsets)}, memory.nodes
-    # an offset as before is said of a host clock that has been set since
+    # an offset as before is said of a host clock that has been set since; said again, the edge's was set with it
     news = {node: offset_ms for node, offset_ms in said.items() if offset_ms != nodes.before_ms[node]}
     if all(nodes.measured[node] and offset_ms == nodes.offset_ms[node] for node, offset_ms in news.items()):
-        nodes.before_ms[list(news)] = NEVER
         return
     with setting_clocks(memory):
         for node, offset_ms in news.items():
             jump_ms = offset_ms - int(nodes.offset_ms[node])
-            if nodes.measured[node] and abs(jump_ms) >= JUMP_MS:
+            if not nodes.measured[node]:
+                _bring_back(memory, node, now_ms + offset_ms)
+            elif abs(jump_ms) >= JUMP_MS:
                 _move_edge(memory, node, jump_ms, now_ms, now_ms + offset_ms)
-            nodes.offset_ms[node], nodes.before_ms[node], nodes.measured[node] = offset_ms, NEVER, 1
+            nodes.offset_ms[node], nodes.measured[node] = offset_ms, 1
     memory.weigh_offsets()
 
 
 def _move_edge(memory: Memory, node: int, jump_ms: int, now_ms: int, edge_now_ms: int) -> None:
     layout, slots = memory.layout, memory.slots
-    tags = np.flatnonzero(layout.node_of[layout.tags.shared[: layout.tags.n]] == node)
+    tags, mine, tag_of_slot = _of_node(memory, node)
     before = _before_set(layout.tags.time_ms[tags] + now_ms - layout.tags.arrival_ms[tags], jump_ms, edge_now_ms)
-    for name in ("time_ms", "good_ms"):
+    for name in TAG_TIMES:
         old = before | _edge_old(getattr(layout.tags, name)[tags], jump_ms, edge_now_ms)
         shift(layout.tags, name, tags, jump_ms, old)
-    tag_of_slot = layout.tags_of(slots.row[: slots.n].astype(np.int64))
-    mine = np.flatnonzero(np.isin(tag_of_slot, tags))
     all_old = np.isin(tag_of_slot[mine], tags[before])
-    for name in ("since_ms", "until_ms", "mark_ms"):
-        shift(slots, name, mine, jump_ms, all_old | _edge_old(getattr(slots, name)[mine], jump_ms, edge_now_ms))
-    for name in ("late_from_ms", "late_last_ms"):
-        shift(slots, name, mine, jump_ms, _edge_old(getattr(slots, name)[mine], jump_ms, edge_now_ms))
+    for name in EDGE_TIMES:
+        old = _edge_old(getattr(slots, name)[mine], jump_ms, edge_now_ms)
+        if name in LIVE_TIMES:
+            old |= all_old
+        if jump_ms < 0:
+            old |= ~slots.written(name)[mine]
+        shift(slots, name, mine, jump_ms, old)
+
+
+def _of_node(memory: Memory, node: int) -> tuple[Ints, Ints, Ints]:
+    """Return the tags of a node, their slots, and the tag of every slot."""
+    layout, slots = memory.layout, memory.slots
+    tags = np.flatnonzero(layout.node_of[layout.tags.shared[: layout.tags.n]] == node)
+    tag_of_slot = layout.tags_of(slots.row[: slots.n].astype(np.int64))
+    return tags, np.flatnonzero(np.isin(tag_of_slot, tags)), tag_of_slot
+
+
+def _bring_back(memory: Memory, node: int, edge_now_ms: int) -> None:
+    """Let nothing be ahead of an edge's clock that is measured for the first time since the host itself was started.
+
+    Nobody knows which of both was set while it was down. What is ahead was: readings would count as the past (S2).
+    """
+    tags, mine, _ = _of_node(memory, node)
+    for columns, names, where in ((memory.layout.tags, TAG_TIMES, tags), (memory.slots, EDGE_TIMES, mine)):
+        for name in names:
+            times: Ints = getattr(columns, name)
+            times[where] = np.where(times[where] == ALWAYS, ALWAYS, np.minimum(times[where], edge_now_ms))
 
 
 def _before_set(clock_ms: Ints, jump_ms: int, edge_now_ms: int) -> Bools:
@@ -154,19 +194,27 @@ def _before_set(clock_ms: Ints, jump_ms: int, edge_now_ms: int) -> Bools:
 
 
 def _edge_old(times: Ints, jump_ms: int, edge_now_ms: int) -> Bools:
-    """Return which of an edge's times are too far from its clock to have been taken since it was set."""
+    """Return which of an edge's times are too far from its clock to have been taken since it was set.
+
+    Set back, an old one may be as near: it is known by that it was there at the last tick.
+    """
     if jump_ms < 0:
         return (times - edge_now_ms > min(-jump_ms // 2, NOISE_MS)) | (edge_now_ms - times > SINCE_MS)
     return edge_now_ms - times > jump_ms // 2
 
 
 def _restart(memory: Memory, now_ms: int) -> None:
-    """Let silence and lost links count from now."""
+    """Let silence and lost links count from now; nothing was heard later than that, whatever the clock was before."""
     memory.nodes.base_ms[: memory.nodes.n] = now_ms
+    tags, slots = memory.layout.tags, memory.slots
+    np.minimum(tags.arrival_ms[: tags.n], now_ms, out=tags.arrival_ms[: tags.n])
+    np.minimum(slots.late_seen_ms[: slots.n], now_ms, out=slots.late_seen_ms[: slots.n])
     memory.clock.sweep_ms = NEVER
     for lone in memory.lone.values():
         if lone.definition.kind is Kind.LINK and lone.phase is Phase.PENDING:
             lone.since_ms = now_ms
+        lone.since_ms = min(lone.since_ms, now_ms)
+    hide_no_longer(memory, now_ms)
 
 
 # timers

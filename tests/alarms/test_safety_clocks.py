@@ -80,6 +80,8 @@ def test_s03_an_on_delay_is_right_within_a_second_whichever_clock_is_set(whom: s
 @given(whose, st.integers(-120_000, 120_000), st.integers(1, 55))
 @example("edge", -5_000, 3)
 @example("edge", -30_000, 20)
+@example("edge", -5_000, 5)
+@example("edge", -6_000, 7)
 def test_s03_a_delay_that_began_about_as_long_ago_as_a_clock_is_set_back_is_right(
     whom: str, by_ms: int, after: int
 ) -> None:
@@ -91,11 +93,9 @@ def test_s03_a_delay_that_began_about_as_long_ago_as_a_clock_is_set_back_is_righ
 @given(st.integers(-300_000, 300_000), st.integers(1, 170))
 @example(-60_000, 40)
 @example(-2_000, 1)
+@example(-41_000, 40)
 def test_s03_silence_is_called_in_time_when_the_hosts_clock_is_set(by_ms: int, after: int) -> None:
-    """A tag last heard 40 s before the host's clock was set back by 60 was called stale 60 s late.
-
-    Heard just as long ago as the clock is set back by, it looks as if heard since, and is called that much late.
-    """
+    """A tag last heard 40 s before the host's clock was set back by 60 was called stale 60 s late."""
     rare = tag_def("AT-1", silence_ms=60_000)
     plant = Plant([rare], [alarm(rare, 0, Kind.STALE)])
     plant.read(50)
@@ -105,9 +105,7 @@ def test_s03_silence_is_called_in_time_when_the_hosts_clock_is_set(by_ms: int, a
     while not any(t.kind is Kind.STALE and t.event == "raised" for t in plant.wait(1)):
         silent_s += 1
         assert silent_s < 1_000, "never called"
-    looks_new = 0 <= -by_ms - 1_000 * after <= 2_000
-    late_s = -by_ms / 1_000 if looks_new else 0
-    assert 178 <= silent_s + 1 <= 182 + late_s
+    assert 178 <= silent_s + 1 <= 182
 
 
 @settings(max_examples=60, deadline=None)
@@ -151,6 +149,95 @@ def test_s07_a_shelf_and_a_repeat_keep_their_time_when_the_hosts_clock_is_set(by
             heard.setdefault(f"{step.kind} {step.event}", (plant.monotonic_ms - began_ms) / 1000)
     assert heard["H unshelved"] == pytest.approx(20 * 60, abs=2)
     assert heard["HH re_alarmed"] == pytest.approx(30 * 60, abs=2)
+
+
+@pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS, 30_000, -30_000])
+def test_s16_a_shelf_begun_just_after_the_hosts_clock_was_set_ends_in_time(by_ms: int) -> None:
+    """Between the setting and the next tick its end, already by the new clock, was moved with all the others."""
+    plant = tank()
+    plant.read(95)
+    red = next(step for step in plant.told if step.kind is Kind.HH)
+    set_host(plant, by_ms)
+    plant.pass_time(0.1)
+    plant.shelve(f"{LEVEL.id}#H", minutes=1)
+    plant.acknowledge(red)
+    heard: dict[str, int] = {}
+    for second in range(1_803):
+        for step in plant.wait(1):
+            heard.setdefault(f"{step.kind} {step.event}", second + 1)
+    assert heard["H unshelved"] == pytest.approx(60, abs=2)
+    assert heard["HH re_alarmed"] == pytest.approx(1_800, abs=2)
+
+
+@pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS, 30_000, -30_000])
+@pytest.mark.parametrize("after_s", [0, 30])
+def test_s03_a_link_lost_about_when_the_hosts_clock_is_set_is_called_in_time(by_ms: int, after_s: int) -> None:
+    link = AlarmDef(f"{NODE}#LINK@delayed", -1, Kind.LINK, Priority.RED, SOURCE, node=NODE, on_delay_ms=60_000)
+    plant = Plant([LEVEL], [link])
+    if after_s:
+        plant.link(False)
+        plant.wait(after_s)
+    set_host(plant, by_ms)
+    plant.pass_time(0.1)
+    if not after_s:
+        plant.link(False)
+    called = next(second for second in range(1, 70) if any(step.alarm_id == link.id for step in plant.wait(1)))
+    assert called + after_s == pytest.approx(60, abs=2)
+
+
+def test_s07_a_shift_change_that_the_hosts_clock_is_set_over_is_told() -> None:
+    plant = Plant([LEVEL], [alarm(LEVEL, 0, Kind.HH, 90, priority=Priority.RED)], shifts_ms=(8 * HOUR_MS,))
+    plant.now_ms += 8 * HOUR_MS - plant.now_ms % (24 * HOUR_MS) - 60_000
+    plant.tick()
+    plant.acknowledge(plant.read(95)[-1])
+    assert plant.tick() == []
+    set_host(plant, 120_000)
+    assert [step.event for step in plant.wait(1)] == ["re_alarmed"]
+
+
+@pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS, 27 * HOUR_MS, -27 * HOUR_MS])
+@pytest.mark.parametrize("whom", ["host", "edge"])
+def test_s02_what_was_set_while_the_host_was_down_silences_nothing(whom: str, by_ms: int) -> None:
+    """Nobody knows which clock it was: times were moved as if the edge's, and readings counted as the past."""
+    plant = tank()
+    for _ in range(20):
+        plant.read(85)
+        plant.tick()
+    plant.restart(3)
+    jump(plant, whom, by_ms)
+    plant.tick()
+    assert [(step.kind, step.event, step.lane) for step in plant.read(96)] == [(Kind.HH, "raised", "live")]
+    assert any(step.kind is Kind.HH and step.event == "cleared" for step in plant.read(85)), (
+        "a good value is the present"
+    )
+    heard: dict[str, int] = {}
+    for second in range(40):
+        for step in plant.wait(1):
+            heard.setdefault(f"{step.tag} {step.kind}", second + 1)
+    assert heard[f"{LEVEL.id} STALE"] == pytest.approx(31, abs=2)
+    if whom == "host":
+        assert "H" in plant.letters(), "the on-delay has gone on"
+
+
+def test_s17_nothing_hides_for_longer_than_it_may_after_the_host_came_up_with_a_clock_set_back() -> None:
+    plant = tank()
+    plant.read(85)
+    plant.shelve(f"{LEVEL.id}#H", minutes=480)
+    plant.restart(3)
+    set_host(plant, -27 * HOUR_MS)
+    plant.tick()
+    assert plant.engine.shelves()[f"{LEVEL.id}#H"].until_ms <= plant.now_ms + 8 * HOUR_MS
+
+
+def test_s07_an_acknowledgement_that_is_refused_puts_no_repeat_off() -> None:
+    plant = tank()
+    told = plant.acknowledge(plant.read(95)[-1])
+    assert isinstance(told, list)
+    plant.wait(1_000)
+    assert not isinstance(plant.acknowledge(told[-1]), list)
+    plant.shelve(f"{LEVEL.id}#HH", second="wang", minutes=5)
+    plant.wait(300)
+    assert [step.event for step in plant.wait(505) if step.kind is Kind.HH] == ["re_alarmed"]
 
 
 def test_s02_a_stamp_ten_minutes_ahead_silences_nothing_that_comes_after() -> None:
