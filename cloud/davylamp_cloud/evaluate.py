@@ -6,6 +6,7 @@ cannot differ.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -44,7 +45,16 @@ OF_RULES = {f"{RULE}-{rule}": rule for rule in RULES}
 
 
 class HalfDone(Exception):
-    """The engine failed inside an edit: it may be half way through, so it must be made anew (monitor.py)."""
+    """The engine failed inside a record: it may be half way through, so it must be made anew (monitor.py)."""
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Let an error be the engine's and no mistake in the record: passed over, no timer might run any more (S14)."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        raise HalfDone(repr(error)) from error
 
 
 class Evaluator:
@@ -114,7 +124,9 @@ class Evaluator:
             self._place,
             lambda seq, why: work.unreadable.append(Unreadable(seq, arrivals_ms[seq], f"readings: {why}")),
         )
-        work.steps += [Step(step, arrivals_ms[step.seq]) for step in self.engine.apply(batch, said)]
+        with whole():
+            told = self.engine.apply(batch, said)
+        work.steps += [Step(step, arrivals_ms[step.seq]) for step in told]
         if not len(batch):
             return
         self.live.grow(len(self.register))
@@ -135,7 +147,8 @@ class Evaluator:
             self._place,
             lambda seq, why: work.unreadable.append(Unreadable(seq, record.time_ms, f"birth: {why}")),
         )
-        steps = self.engine.edge_born(record.seq, text.device, word.life, word.run, words)
+        with whole():
+            steps = self.engine.edge_born(record.seq, text.device, word.life, word.run, words)
         work.steps += self._steps(steps, record)
 
     def _birth(self, record: Record, work: Work) -> None:
@@ -148,7 +161,9 @@ class Evaluator:
     def _introduce(self, record: Record, birth: Birth, description: str, work: Work) -> None:
         if not description:
             return
-        found = self.register.introduce(record.seq, record.time_ms, birth, described(description), birth.own)
+        points = described(description)
+        with whole():
+            found = self.register.introduce(record.seq, record.time_ms, birth, points, birth.own)
         if found.changes is not None:
             answer = self._redefined(record.seq, found.changes)
             if isinstance(answer, Refusal):
@@ -191,17 +206,21 @@ class Evaluator:
     def _link(self, record: Record, work: Work) -> None:
         said = json.loads(record.body)
         node, up = str(said["node"]), bool(said["up"])
-        work.steps += self._steps(self.engine.link(record.seq, node, up, record.time_ms), record)
+        with whole():
+            steps = self.engine.link(record.seq, node, up, record.time_ms)
+        work.steps += self._steps(steps, record)
         work.links.append(LinkChange(record.seq, node, up, str(said.get("reason", "")), record.time_ms))
 
     def _tick(self, record: Record, work: Work) -> None:
         said = json.loads(record.body)
-        now_ms, monotonic_ms = int(said["utc_ms"]), int(said["monotonic_ms"])
-        steps = self.engine.tick(record.seq, now_ms, monotonic_ms, str(said["boot_id"]), said["offsets"])
-        work.steps += self._steps(steps, record)
-        work.steps += self._steps(self._overdue(record, now_ms), record)
-        work.steps += self._steps(self._host_clock(record), record)
-        work.steps += self._steps(self._failing(record), record)
+        now_ms, monotonic_ms, boot_id = int(said["utc_ms"]), int(said["monotonic_ms"]), str(said["boot_id"])
+        with whole():
+            work.steps += self._steps(
+                self.engine.tick(record.seq, now_ms, monotonic_ms, boot_id, said["offsets"]), record
+            )
+            work.steps += self._steps(self._overdue(record, now_ms), record)
+            work.steps += self._steps(self._host_clock(record), record)
+            work.steps += self._steps(self._failing(record), record)
         work.clock_ms = now_ms
         work.heard.tick(len(work.steps), now_ms)
 
@@ -244,7 +263,8 @@ class Evaluator:
 
     def _command(self, record: Record, work: Work) -> None:
         command = command_of(record.body)
-        answer = self.engine.command(record.seq, command)
+        with whole():
+            answer = self.engine.command(record.seq, command)
         if not isinstance(answer, Refusal):
             self._note(record, command, answer, work)
         self._answered(record, answer, work, by=command.by, op=command.op, subject=subject_of(command))
@@ -266,7 +286,8 @@ class Evaluator:
             self._decide(record, said, work)
         elif said["op"] == "start":
             self.register.run = str(said["run"])
-            self.engine.begin_run(record.seq, self.register.run)
+            with whole():
+                self.engine.begin_run(record.seq, self.register.run)
         elif said["op"] == "shifts":
             self._redefined(record.seq, Changes(record.time_ms, shifts_ms=tuple(said["shifts_ms"])))
         elif said["op"] == "dismiss_advice":
@@ -314,7 +335,9 @@ class Evaluator:
         standing = standing_in(said)
         own = {seen.alarm.rpartition("@")[2] for seen in standing if seen.kind is Kind.SYSTEM}
         self._redefine(record, Changes(record.time_ms, alarms=tuple(map(system_alarm, sorted(own)))), work)
-        work.steps += self._steps(self.engine.resume(record.seq, record.time_ms, standing), record)
+        with whole():
+            steps = self.engine.resume(record.seq, record.time_ms, standing)
+        work.steps += self._steps(steps, record)
 
     def _redefine(self, record: Record, changes: Changes, work: Work) -> None:
         answer = self._redefined(record.seq, changes)
@@ -323,11 +346,9 @@ class Evaluator:
         work.steps += self._steps(answer, record)
 
     def _redefined(self, seq: int, changes: Changes) -> list[Transition] | Refusal:
-        """Return what the engine makes of an edit; an error in it is the engine's, and no mistake in the record."""
-        try:
+        """Return what the engine makes of an edit."""
+        with whole():
             return self.engine.redefine(seq, changes)
-        except (ValueError, KeyError, TypeError) as error:
-            raise HalfDone(repr(error)) from error
 
     def _report(self, record: Record, said: dict[str, Any]) -> list[Transition]:
         """Raise or clear an alarm of the monitoring system itself; it is defined the first time it is heard of."""
@@ -335,7 +356,8 @@ class Evaluator:
         if self.engine.definition(alarm) is None:
             changes = Changes(record.time_ms, alarms=(system_alarm(str(said["name"])),))
             self._redefined(record.seq, changes)
-        return self.engine.report(record.seq, alarm, active, record.time_ms, str(said.get("comment", "")))
+        with whole():
+            return self.engine.report(record.seq, alarm, active, record.time_ms, str(said.get("comment", "")))
 
     def preview(self, tag_id: str, said: Mapping[str, Any], at_ms: int) -> EditPreview | Refusal:
         """Return what an edit would do, as its record would say it; nothing changes."""

@@ -240,6 +240,14 @@ def test_s07_an_acknowledgement_that_is_refused_puts_no_repeat_off() -> None:
     assert [step.event for step in plant.wait(505) if step.kind is Kind.HH] == ["re_alarmed"]
 
 
+def test_s07_a_hidden_red_is_quiet_and_speaks_again_as_soon_as_it_is_shown() -> None:
+    plant = tank()
+    plant.acknowledge(plant.read(95)[-1])
+    plant.shelve(f"{LEVEL.id}#HH", second="wang", minutes=60)
+    assert not [step for step in plant.wait(3_590) if step.kind is Kind.HH]
+    assert [step.event for step in plant.wait(20) if step.kind is Kind.HH] == ["unshelved", "re_alarmed"]
+
+
 def test_s02_a_stamp_ten_minutes_ahead_silences_nothing_that_comes_after() -> None:
     plant = tank()
     plant.read_at(50, plant.now_ms + 600_000)

@@ -84,6 +84,22 @@ def test_s04_what_stood_goes_on_standing_and_is_ended_by_a_good_value_alone(tmp_
         assert verify_chain(running.state) is None
 
 
+def test_s01_a_birth_that_was_not_the_last_before_a_cold_start_is_not_taken_for_known(tmp_path: Path) -> None:
+    """With a point that came and went, the birth between was: what it changed of who decides was passed over."""
+    few, more = {"gas": gas_point()}, {"gas": gas_point(limits={}), "gas_2": gas_point()}
+    edge = Speaker(points=few)
+    with host(tmp_path) as running:
+        for points in (few, more, few):
+            edge.points = points
+            edge.now_ms = running.now_ms = running.now_ms + 1_000
+            born(running, edge)
+        forget(tmp_path, running)
+    forget(tmp_path)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        heard = running.monitor.examine(lambda evaluator: dict(evaluator.register.heard))
+        assert f"{edge.group}/{edge.node}/{edge.device}" not in heard
+
+
 def test_s16_a_shelf_nobody_knows_the_end_of_is_over(tmp_path: Path) -> None:
     edge = Speaker()
     with host(tmp_path) as running:

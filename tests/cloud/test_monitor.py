@@ -530,6 +530,36 @@ def test_s14_a_record_the_engine_fails_on_is_set_aside_and_silences_nothing_else
         assert verify_chain(running.state) is None
 
 
+@pytest.mark.parametrize("record", ["tick", "link"])
+def test_s14_a_tick_or_a_link_the_engine_fails_on_is_set_aside_and_alarmed_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str
+) -> None:
+    """Such errors passed for a mistake in the record: each tick was passed over, and no delay was ever over."""
+    sound = getattr(Engine, record)
+
+    def failing(engine: Engine, *said: Any) -> list[Transition]:
+        told: list[Transition] = sound(engine, *said)
+        if running.now_ms == broken_ms:
+            raise KeyError("a mistake in the engine")
+        return told
+
+    with host(tmp_path) as running:
+        broken_ms = running.now_ms + 5_000
+        edge = born(running)
+        say(running, edge, 1.5)
+        monkeypatch.setattr(Engine, record, failing)
+        running.now_ms = broken_ms
+        lost = NewRecord(RecordKind.LINK, b'{"node": "park/edge-1", "up": false}', broken_ms)
+        running.tick() if record == "tick" else running.commits.append([lost], 20.0)
+        until(lambda: running.monitor.status()["records_set_aside"] == 1, "it is set aside")
+        running.now_ms = edge.now_ms = broken_ms + 1_000
+        running.settle()
+        assert "a mistake in the engine" in running.standing()["SYSTEM live"]["comment"]
+        say(running, edge, 5.0)
+        assert "L2 live" in running.standing(), "the engine goes on"
+        assert verify_chain(running.state) is None
+
+
 def test_s14_where_everything_fails_the_monitor_stops_and_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,9 +70,13 @@ def load_register(state: State, seq: int, index: Index | None = None, guarding: 
 
 
 def described_by(connection: Connection) -> dict[str, int]:
-    """Return the birth each node and device was described by last."""
+    """Return the birth each node and device was described by last, where all its tags were by the same.
+
+    Where a point has come and gone, nobody knows which birth was the last one: the next says everything anew.
+    """
     table = schema.TAGS
-    query = select(table.c.node, table.c.device, func.max(table.c.birth)).group_by(table.c.node, table.c.device)
+    grouped = select(table.c.node, table.c.device, func.max(table.c.birth)).group_by(table.c.node, table.c.device)
+    query = grouped.having(func.min(table.c.birth) == func.max(table.c.birth))
     return {f"{node}/{device}": birth for node, device, birth in connection.execute(query)}
 
 
