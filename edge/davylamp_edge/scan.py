@@ -30,9 +30,13 @@ __all__ = ["DeviceStatus", "ScanResult", "Scanner", "Sink", "utc_ms"]
 SPREAD_S = 1.0
 """Over how long the first scans are spread."""
 
-TOGETHER = 5
-"""Lines that begin together: their answers wake the process together, and a sleep that is broken for each answer by
-itself costs more than the answer. Not many, or the last of them would wait for the others' values."""
+TURNS = 10
+"""In how many turns, about."""
+
+FEWEST_TOGETHER, MOST_TOGETHER = 2, 10
+"""How many lines begin together: their answers wake the process together, and a sleep that is broken for each answer by
+itself costs more than the answer. But where all answer at once each waits for the others, so few lines go almost alone.
+"""
 
 END_S = 5.0
 """How long a line that ends may go on with its last request before it is cut off: others wait for it to begin."""
@@ -153,10 +157,11 @@ class Scanner:
 
     def _start(self, lines: Sequence[Run]) -> None:
         """Start lines, some together and the next a little later; none before `run`, and none once it stops."""
-        apart_s = SPREAD_S / max(1, math.ceil(len(lines) / TOGETHER))
+        together = min(max(FEWEST_TOGETHER, len(lines) // TURNS), MOST_TOGETHER)
+        apart_s = SPREAD_S / max(1, math.ceil(len(lines) / together))
         for i, run in enumerate(lines):
             if self._group is not None:
-                run.task = self._group.create_task(run.line.run(i // TOGETHER * apart_s))
+                run.task = self._group.create_task(run.line.run(i // together * apart_s))
 
 
 def _key(sharing: Sequence[Installed]) -> tuple[str, str]:
