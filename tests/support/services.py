@@ -3,16 +3,19 @@
 A missing service skips the test and names what is missing; with DAVYLAMP_REQUIRE_SERVICES=1 (CI) it fails instead.
 """
 
+import fcntl
 import itertools
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,19 +34,17 @@ def binary(name: str, package: str | None = None) -> str:
     pytest.skip(message)
 
 
-FIRST_PORT, PORTS_EACH = 12_000, 2_000
-"""Where a test worker's ports begin, and how many it has: below those that Linux gives to outgoing connections (32768),
-and apart from the other workers', so that nobody takes a port between its choice and its use."""
+FIRST_PORT, PORTS_EACH, SHARES = 12_000, 500, 40
+"""Ports of tests, all below those that Linux gives to outgoing connections (32768), in shares for one process each."""
 
 _given = itertools.count()
 
 
 def free_port() -> int:
-    """Return a TCP port nobody listens on right now, and that no other worker is given."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = FIRST_PORT + worker * PORTS_EACH
+    """Return a TCP port nobody listens on right now, and that no other worker or run on this machine is given."""
+    first = FIRST_PORT + _share() * PORTS_EACH
     for _ in range(PORTS_EACH):
-        port = first + (next(_given) + os.getpid()) % PORTS_EACH
+        port = first + next(_given) % PORTS_EACH
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -52,6 +53,23 @@ def free_port() -> int:
                 continue
             return port
     raise RuntimeError(f"no port from {first} to {first + PORTS_EACH - 1} is free")
+
+
+@cache
+def _share() -> int:
+    """Return the share of ports that is this process's: a lock, which goes with the process, says so.
+
+    A port may be used long after it was chosen: a run beside this one must not choose it meanwhile.
+    """
+    folder = Path(tempfile.gettempdir()) / "davylamp-ports"
+    folder.mkdir(exist_ok=True)
+    for number in range(SHARES):
+        lock = os.open(folder / str(number), os.O_CREAT | os.O_RDWR, 0o666)
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number
+        os.close(lock)
+    raise RuntimeError(f"{SHARES} test processes run here already; none of their ports in {folder} is free")
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = 20.0) -> None:
