@@ -106,7 +106,7 @@ class DayFiles:
     def fold(self, days: Sequence[int]) -> None:
         """Take what is in these days' WALs into their files, and close those nobody reads: an open one takes memory."""
         for day in days:
-            if self._wal(day).exists():
+            if wal_of(self._path(day)).exists():
                 with self.attached([day]) as (schema,), closing(self.connection()) as connection:
                     connection.execute(f"CHECKPOINT {schema}")
         with self._lock:
@@ -121,7 +121,7 @@ class DayFiles:
                 return False
             if day in self._attached:
                 self._detach(day)
-            for path in (self._path(day), self._wal(day)):
+            for path in (self._path(day), wal_of(self._path(day))):
                 path.unlink(missing_ok=True)
             self._known.discard(day)
             return True
@@ -164,8 +164,10 @@ class DayFiles:
     def _path(self, day: int) -> Path:
         return path_of(self.folder, day)
 
-    def _wal(self, day: int) -> Path:
-        return self._path(day).with_suffix(".duckdb.wal")
+
+def wal_of(path: Path) -> Path:
+    """Return where DuckDB keeps what is not in a file yet."""
+    return path.with_name(path.name + ".wal")
 
 
 def _schema(day: int) -> str:

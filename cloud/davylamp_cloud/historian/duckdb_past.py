@@ -16,7 +16,7 @@ import numpy as np
 from davylamp_wire.config import ConfigError
 
 from davylamp_cloud.historian import HistorianUnavailable
-from davylamp_cloud.historian.days import DAY_MS, day_of, days_in, path_of
+from davylamp_cloud.historian.days import DAY_MS, day_of, days_in, path_of, wal_of
 from davylamp_cloud.historian.duckdb_columns import column
 from davylamp_cloud.historian.past import Stretch, in_order
 
@@ -118,11 +118,6 @@ def _copy_wal(path: Path, copy: Path) -> None:
     to.unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         shutil.copyfile(wal_of(path), to)
-
-
-def wal_of(path: Path) -> Path:
-    """Return where DuckDB keeps what is not in a file yet."""
-    return path.with_name(path.name + ".wal")
 
 
 def _front(path: Path) -> bytes:
