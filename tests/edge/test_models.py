@@ -95,6 +95,15 @@ def test_a_birth_says_what_the_files_of_profile_and_site_say(folder: Path) -> No
     assert clauses.pop().startswith("SHA-256 ")
 
 
+def test_no_birth_names_a_file_of_the_edge(folder: Path) -> None:
+    path = folder / "edge.toml"
+    path.write_text(CONFIG + UNIT, encoding="utf-8")
+    config, profiles = load_edge(path)
+    (device,) = install(config, profiles)
+    assert "tank.json" not in description_of(device).encode()
+    assert "tank.json" not in profiles["tank"].model_dump_json()
+
+
 def test_check_says_how_large_models_make_a_birth(folder: Path) -> None:
     path = folder / "edge.toml"
     path.write_text(CONFIG + UNIT, encoding="utf-8")

@@ -130,10 +130,10 @@ class EarlyWarning(Handled):
     Its settings, its source and its texts are the point's; what it finds never masks, delays or replaces a limit alarm.
     `inputs` are the points of a rule over several: of the same device, or the full id of any tag. `towards` are the
     point's own limits that a trend is held against. `model` is the file of a training, beside the file that names it:
-    its edge puts what it says of the point among the settings (trained.py).
+    its edge puts what it says of the point among the settings (trained.py), and no birth and no store names the file.
     """
 
-    model: str = ""
+    model: str = Field(default="", exclude=True)
     settings: dict[str, float | str] = Field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     towards: tuple[LimitKind, ...] = ()

@@ -86,7 +86,8 @@ def unpacked(text: str, inputs: int, lags: int) -> UnitModel:
         ValueError: It is none, or of other inputs or lags than the rule has.
     """
     if not text.startswith(MARK):
-        raise ValueError(f"model: is none that this program reads ({text[:12]!r}…); update it, or train again")
+        way = "the edge writes it from model = FILE beside the settings; where it did, update this program"
+        raise ValueError(f"model: {text[:12]!r}… is none that this program reads; {way}")
     try:
         body = base64.b64decode(text.removeprefix(MARK), validate=True)
         has = HEAD.unpack_from(body)
