@@ -452,17 +452,22 @@ def ahead_of(memory: Memory, warner: Warner, tags: Indices) -> Ints:
 
 
 def _tell_further(memory: Memory, seq: int, tag: int, time_ms: int) -> Iterator[Step]:
-    """Yield that a trend which stands reaches another limit than it was last told to."""
+    """Yield that a trend which stands reaches a further limit than it was last told to; told once, also beside a limit
+    alarm that comes and goes."""
     record = memory.book.records.get((memory.facts(tag, Kind.TREND).alarm, Lane.LIVE))
     evidence = evidence_now(memory, tag, Kind.TREND)
-    if record is not None and evidence and _limit_in(evidence) != _limit_in(record.evidence):
+    if record is not None and evidence and _beyond(evidence, record.evidence):
         column = memory.layout.tags
         said = (float(column.value[tag]), int(column.quality[tag]))
         yield Step(seq, tag, KIND_NUMBER[Kind.TREND], What.FURTHER, time_ms, None, *said, evidence=evidence)
 
 
-def _limit_in(evidence: str) -> object:
-    return json.loads(evidence).get("limit") if evidence else None
+def _beyond(evidence: str, told: str) -> bool:
+    """Return whether a trend goes to a limit that lies beyond the one it was told to go to."""
+    now, before = json.loads(evidence), json.loads(told) if told else {}
+    if "limit" not in now or "slope_per_min" not in now:
+        return False
+    return "limit" not in before or bool((now["limit"] - before["limit"]) * now["slope_per_min"] > 0)
 
 
 def _tell(

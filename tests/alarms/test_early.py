@@ -82,6 +82,16 @@ def test_who_has_acknowledged_a_trend_hears_it_again_for_the_next_limit() -> Non
     assert [towards(t) for t in fill(site, 65, 0.5, 40)] == [("H raised", None), ("TREND re_alarmed", "HH")]
 
 
+def test_a_limit_alarm_that_comes_and_goes_has_its_trend_told_once() -> None:
+    site = Plant([LEVEL, OTHER], [HH, alarm(LEVEL, 0, Kind.H, 80), TO_BOTH])
+    for second in range(60):
+        site.read(69.7 + 0.3 * second + 0.3 * (-1) ** second)
+        site.tick()
+    told = [towards(t) for t in site.told]
+    assert told.count(("H raised", None)) > 1
+    assert [one for one in told if one[0].startswith("TREND")] == [("TREND raised", "H"), ("TREND updated", "HH")]
+
+
 def test_a_trend_whose_next_limit_is_far_is_over_and_comes_again_for_that_limit() -> None:
     site = plant(TO_BOTH)
     told = fill(site, 75, 0.1, 80)
