@@ -106,7 +106,10 @@ def _from_steps(lifted: list[tuple[str, int]], raised: list[Received]) -> list[f
 
 
 def tell(report: Report, name: str, delays: list[float], p50: float = 0, p99: float = 0) -> None:
-    """Report median and 99th percentile, held against limits where there are any."""
+    """Report median and 99th percentile, held against limits where there are any; a note where too few were told."""
+    if len(delays) < 2:
+        report.notes.append(f"{name}: {len(delays)} told, too few to tell a percentile")
+        return
     centiles = statistics.quantiles(delays, n=100, method="inclusive")
     for title, value, limit in (("p50", centiles[49], p50), ("p99", centiles[98], p99)):
         report.add(
