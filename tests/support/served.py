@@ -181,6 +181,7 @@ class Plant:
                 )
             )
         self.monitor.live.grow(index + 1)
+        self.monitor._outcomes.publish(Committed(self._seq, (), register_changed=True, clock_ms=self.now_ms()), [])
         return index
 
     def read(self, tag: int, value: float, quality: int = 0, age_ms: int = 400) -> None:

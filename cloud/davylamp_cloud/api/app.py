@@ -1,9 +1,12 @@
 """The HTTP API of a cloud: one app, its routes, its gate, its live hub."""
 
+import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from davylamp_cloud.api import alarms, errors, events, routes
@@ -14,6 +17,7 @@ from davylamp_cloud.api.hub import Hub
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.backtest.jobs import Jobs
 from davylamp_cloud.cloud import Cloud
+from davylamp_cloud.cores import use_all
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -58,6 +62,9 @@ def _lifespan(cloud: Cloud) -> Callable[[FastAPI], AbstractAsyncContextManager[N
     async def run(app: FastAPI) -> AsyncIterator[None]:
         catalogue = Catalogue(cloud.state)
         hub = Hub(cloud, catalogue)
+        # After the hub is there, which has the catalogue read again where it changes.
+        ahead = threading.Thread(target=_read_ahead, args=(catalogue,), name="devices", daemon=True)
+        ahead.start()
         jobs = Jobs(cloud.now_ms)
         app.state.parts = Parts(cloud, catalogue, hub, jobs)
         try:
@@ -65,8 +72,19 @@ def _lifespan(cloud: Cloud) -> Callable[[FastAPI], AbstractAsyncContextManager[N
         finally:
             jobs.close()
             hub.close()
+            ahead.join()
 
     return run
+
+
+def _read_ahead(catalogue: Catalogue) -> None:
+    """Read all devices for the first page, which reads them itself where this fails.
+
+    SQLite goes through all tags for it, on another core if there is one.
+    """
+    use_all()
+    with contextlib.suppress(SQLAlchemyError):
+        catalogue.devices()
 
 
 class SecurityHeaders:

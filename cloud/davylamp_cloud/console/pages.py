@@ -5,12 +5,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from davylamp_cloud.api.actor import SESSION_MS, Actor
+from davylamp_cloud.api.board import Standing
 from davylamp_cloud.api.gate import COOKIE, client_of, from_own_page, gate_of
 from davylamp_cloud.api.language import Language, mark
-from davylamp_cloud.api.parts import CloudParts
+from davylamp_cloud.api.parts import CloudParts, Parts
 from davylamp_cloud.console.answers import LANGUAGE_COOKIE, form_of, reader_of
 from davylamp_cloud.console.flood import banners
 from davylamp_cloud.console.parts import alarm_values, edge_values
+from davylamp_cloud.console.render import Reader
 from davylamp_cloud.console.words import page_words, spans
 
 router = APIRouter(include_in_schema=False)
@@ -24,19 +26,23 @@ async def page(request: Request, parts: CloudParts) -> Response:
         return RedirectResponse("/login", 303)
     reader = reader_of(request, parts)
     standing = await parts.hub.standing()
-    found = await run_in_threadpool(edge_values, parts, actor)
-    html = reader.render(
+    html = await run_in_threadpool(_html, reader, parts, actor, standing)
+    response = HTMLResponse(html, headers={"Cache-Control": "no-store"})
+    _renew(request, response, actor)
+    return response
+
+
+def _html(reader: Reader, parts: Parts, actor: Actor, standing: Standing) -> str:
+    """Return the whole page; it takes its time, which no stream's heartbeat may wait for."""
+    return reader.render(
         "page.html",
         actor=actor,
         spans=spans(reader),
         page_words=page_words(reader),
-        banners=await run_in_threadpool(banners, parts, actor, standing),
-        **found,
-        **await run_in_threadpool(alarm_values, reader, parts, actor, standing),
+        banners=banners(parts, actor, standing),
+        **edge_values(parts, actor),
+        **alarm_values(reader, parts, actor, standing),
     )
-    response = HTMLResponse(html, headers={"Cache-Control": "no-store"})
-    _renew(request, response, actor)
-    return response
 
 
 def _renew(request: Request, response: Response, actor: Actor) -> None:
