@@ -111,6 +111,19 @@ def test_no_limit_is_tighter_than_the_floor() -> None:
     assert stands(watches, recorded([100.9, 101.1], start_s=6), history) == [[0, 1]]
 
 
+def test_no_mean_of_many_has_a_limit_within_what_single_values_do() -> None:
+    value = np.random.default_rng(5).normal(100, 1, (400, 1))
+    plant = Plant(("white",), (), np.arange(400) * 1000, value, 1.0)
+    limits = []
+    for least in (0.0, 2.0):
+        settings = {"tau_samples": 6, "leave": 0.7}
+        ready = trained(shifts(settings=settings, limit={"times": 1.0, "least": least}), plant)
+        assert ready is not None
+        limits.append(float(ready.bank.state.limit[0]))
+    assert limits[0] < 1.5
+    assert limits[1] == 2.0
+
+
 def test_so_many_tags_must_agree() -> None:
     history = recorded([[0, 0], [1, 1], [-1, -1], [1, -1], [0, 0]], ("a", "b"))
     rest = recorded([[5, 0], [5, 5], [0, 5], [0, 0]], ("a", "b"), start_s=5)

@@ -150,7 +150,8 @@ def _calibrate(rule: str, rows: Bank, limit: Calibration, time_ms: Ints, value: 
     found = (rms_limit if limit.of == "rms" else largest_limit)(shift, limit.times, warm)
     if limit.counting == "independent":
         found = found * widening(independent_rows(shift[warm:]))
-    rows.state.write("limit", slice(0, len(rows)), np.maximum(found, limit.floor * np.abs(mean) / deviation))
+    floor = np.maximum(limit.floor * np.abs(mean) / deviation, limit.least)
+    rows.state.write("limit", slice(0, len(rows)), np.maximum(found, floor))
 
 
 def _joint(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant) -> Ready | None:

@@ -19,6 +19,8 @@ class Calibration(Settings):
     Args:
         of: `times` what the rule's own statistic reached in training: at the most, or as root mean square.
         floor: No limit is tighter than this share of the tag's usual value: what the instrument can tell at all.
+        least: No limit is tighter than this many deviations: within what single values do nobody sees a shift, however
+            narrow the mean of many kept in a short training.
         skip_s: How long the statistic settles before it counts; half of the history at the most.
         counting: `independent`: rows of a value that wanders know of each other, and tell less than they are; where
             they are worth few (independent.py), the limit is wider. `rows`: each counts.
@@ -27,6 +29,7 @@ class Calibration(Settings):
     of: Literal["largest", "rms"] = "largest"
     times: float = Field(gt=0)
     floor: float = Field(default=0.0, ge=0)
+    least: float = Field(default=0.0, ge=0)
     skip_s: float = Field(default=0.0, ge=0)
     counting: Literal["rows", "independent"] = "rows"
 
