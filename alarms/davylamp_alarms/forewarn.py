@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from davylamp_alarms.batch import Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER
-from davylamp_alarms.conditions import Evidence, Moves, Phase, advance
+from davylamp_alarms.conditions import NORMAL, Evidence, Moves, advance
 from davylamp_alarms.definition import FALLING, Kind
 from davylamp_alarms.early import Fed, FedBySeveral, Seen, Wanted, Warner, wanted_of
 from davylamp_alarms.evidence import evidence_text
@@ -165,7 +165,7 @@ def retry(memory: Memory) -> None:
 def doubt(memory: Memory, tag: int, kind: Kind) -> None:
     """Let a rule whose memory is new show nothing gone that stands until it has looked for long enough (SAFETY S4)."""
     row, warner = memory.layout.row(tag, kind), memory.early.holder(tag, kind)
-    if row is not None and warner is not None and memory.layout.rows.phase[row] != Phase.NORMAL:
+    if row is not None and warner is not None and memory.layout.rows.phase[row] != NORMAL:
         warner.doubt(tag, _wanted(memory, tag, kind))
 
 
@@ -219,7 +219,7 @@ def _look(memory: Memory, warner: Warner) -> Seen:
     return Seen(
         memory.register_version,
         _tight(memory.early.watched.fed.find(tags)) if warner.own is None else slice(0, len(tags)),
-        memory.layout.rows.phase[_rows(memory, warner, tags)] != Phase.NORMAL,
+        memory.layout.rows.phase[_rows(memory, warner, tags)] != NORMAL,
         None if warner.own is None else _inputs(memory, warner),
     )
 
@@ -374,7 +374,7 @@ def _standing_at_edges(memory: Memory) -> Ints:
     if early.local[0] != memory.register_version:
         early.local = memory.register_version, np.flatnonzero(memory.layout.local_of[rows.shared[: rows.n]])
     local = early.local[1]
-    return memory.layout.tags_of(local[rows.phase[local] != Phase.NORMAL]) if local.size else local
+    return memory.layout.tags_of(local[rows.phase[local] != NORMAL]) if local.size else local
 
 
 def _newest(memory: Memory, warner: Warner) -> tuple[Ints, Ints]:
@@ -423,7 +423,7 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
     )
     moves = advance(before, seen)
     write_moves(memory, rows, slots, before, seen, moves)
-    busy[at] = moves.phase != Phase.NORMAL
+    busy[at] = moves.phase != NORMAL
     for index in np.flatnonzero(moves.raised | moves.cleared).tolist():
         yield from _tell(memory, warner.kind, seq, int(tags[index]), int(rows[index]), index, moves, seen)
     if warner.kind is Kind.TREND and warner.bank is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from davylamp_alarms import late
 from davylamp_alarms.batch import Batch, Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import ALWAYS
-from davylamp_alarms.conditions import Evidence, Moves, Phase, Rows, advance
+from davylamp_alarms.conditions import ACTIVE, CLEARING, NORMAL, PENDING, Evidence, Moves, Rows, advance
 from davylamp_alarms.definition import KINDS
 from davylamp_alarms.layout import KIND_NUMBER
 from davylamp_alarms.memory import Memory
@@ -156,7 +156,7 @@ class _Excited:
         rows, position = memory.layout.rows_of(part.tag)
         met, inside = self._judge(rows, position)
         present = self._present()
-        moved = (met | (memory.layout.rows.phase[rows] != Phase.NORMAL)) & present[position]
+        moved = (met | (memory.layout.rows.phase[rows] != NORMAL)) & present[position]
         if memory.layout.any_elsewhere:
             moved &= ~memory.layout.elsewhere_of[memory.layout.rows.shared[rows]]
         self._remember(present)
@@ -249,10 +249,10 @@ def write_moves(memory: Memory, rows: Ints, slots: Indices, before: Rows, seen: 
     column = memory.slots
     memory.layout.rows.phase[rows] = moves.phase
     column.since_ms[slots], column.mark_ms[slots] = moves.since_ms, moves.mark_ms
-    going_on = (moves.phase != Phase.NORMAL) & (seen.met | (before.phase == Phase.NORMAL))
+    going_on = (moves.phase != NORMAL) & (seen.met | (before.phase == NORMAL))
     until = np.where(going_on, ALWAYS, column.until_ms[slots])
-    ended = moves.cleared | ((before.phase == Phase.PENDING) & (moves.phase == Phase.NORMAL))
-    went_back: Bools = (moves.phase == Phase.ACTIVE) & seen.inside & seen.fresh & ~seen.live & (until == ALWAYS)
+    ended = moves.cleared | ((before.phase == PENDING) & (moves.phase == NORMAL))
+    went_back: Bools = (moves.phase == ACTIVE) & seen.inside & seen.fresh & ~seen.live & (until == ALWAYS)
     column.until_ms[slots] = np.where(went_back | (ended & (until == ALWAYS)), seen.time_ms, until)
     return went_back
 
@@ -273,7 +273,7 @@ def settle_bands(memory: Memory, tags: Indices) -> None:
     np.maximum.at(lows, position, low)
     np.minimum.at(highs, position, high)
     standing, woken = np.zeros(len(tags), np.bool_), np.zeros(len(tags), np.bool_)
-    moved = layout.rows.phase[rows] != Phase.NORMAL
+    moved = layout.rows.phase[rows] != NORMAL
     if layout.any_elsewhere:
         moved &= ~layout.elsewhere_of[layout.rows.shared[rows]]
     standing[position[moved]] = True
@@ -291,8 +291,8 @@ def calm_bands(memory: Memory, rows: Ints) -> tuple[Floats, Floats, Bools]:
     low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
     for rule, chosen in by_rule(memory, rows):
         limit, leave = layout.limits_of(rows[chosen])
-        low[chosen], high[chosen] = rule.calm(limit, leave, phase[chosen] == Phase.ACTIVE)
-    busy = memory.slots.following(layout.rows.slot[rows]) | (phase == Phase.PENDING) | (phase == Phase.CLEARING)
+        low[chosen], high[chosen] = rule.calm(limit, leave, phase[chosen] == ACTIVE)
+    busy = memory.slots.following(layout.rows.slot[rows]) | (phase == PENDING) | (phase == CLEARING)
     if layout.any_elsewhere:
         elsewhere = layout.elsewhere_of[layout.rows.shared[rows]]
         low[elsewhere], high[elsewhere] = -np.inf, np.inf

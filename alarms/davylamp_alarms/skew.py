@@ -42,6 +42,8 @@ def skewed(memory: Memory, seq: int, now_ms: int) -> list[Step]:
 def host_error_ms(memory: Memory) -> int:
     """Return by how much the host's clock is behind most edges' clocks, where enough of them agree; else 0."""
     nodes = memory.nodes
+    if nodes.n < ENOUGH:
+        return 0
     offsets = nodes.offset_ms[: nodes.n][nodes.measured[: nodes.n] == 1]
     if len(offsets) < ENOUGH:
         return 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from davylamp_alarms.batch import Bools, Indices, Ints
 from davylamp_alarms.columns import NEVER, Columns, Fields, then
-from davylamp_alarms.conditions import Phase, Phases
+from davylamp_alarms.conditions import NORMAL, Phase, Phases
 from davylamp_alarms.layout import NO_SLOT, AlarmRows
 
 LIVE_TIMES = ("since_ms", "until_ms", "mark_ms")
@@ -66,5 +66,5 @@ class Slots(Columns):
         """Return where the late lane follows an excursion; `NO_SLOT` never does."""
         if not self.n:
             return np.zeros(len(slots), np.bool_)
-        followed: Bools = (slots != NO_SLOT) & (self.late_phase[slots] != Phase.NORMAL)
+        followed: Bools = (slots != NO_SLOT) & (self.late_phase[slots] != NORMAL)
         return followed

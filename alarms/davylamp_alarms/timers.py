@@ -6,7 +6,7 @@ import numpy as np
 
 from davylamp_alarms.batch import Bools, Ints
 from davylamp_alarms.columns import ALWAYS, NEVER, Columns
-from davylamp_alarms.conditions import Phase
+from davylamp_alarms.conditions import ACTIVE, NORMAL, PENDING, Phase
 from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
 from davylamp_alarms.forewarn import evidence_now, setting_clocks, warn
 from davylamp_alarms.hiding import hide_no_longer
@@ -224,7 +224,7 @@ def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Raise rows whose on-delay is over by their edge's clock, without waiting for a sample (S1, S3)."""
     layout, slots = memory.layout, memory.slots
     excited = slots.row[: slots.n]
-    rows = np.sort(excited[layout.rows.phase[excited] == Phase.PENDING]).astype(np.int64)
+    rows = np.sort(excited[layout.rows.phase[excited] == PENDING]).astype(np.int64)
     if not rows.size:
         return []
     tags, shared = layout.tags_of(rows), layout.rows.shared[rows]
@@ -234,7 +234,7 @@ def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     if not over.any():
         return []
     rows, tags, due_ms, offset_ms = rows[over], tags[over], due_ms[over], offset_ms[over]
-    layout.rows.phase[rows] = Phase.ACTIVE
+    layout.rows.phase[rows] = ACTIVE
     settle_bands(memory, np.unique(tags).astype(np.int32))
     return [
         _raised(memory, seq, int(row), int(tag), int(due), int(due - offset))
@@ -274,11 +274,11 @@ def _stale_steps(memory: Memory, seq: int, silent: Ints) -> Iterator[Step]:
     layout = memory.layout
     rows, position = layout.rows_of(silent.astype(np.int32))
     wanted = layout.kind_of[layout.rows.shared[rows]] == KIND_NUMBER[Kind.STALE]
-    wanted &= layout.rows.phase[rows] == Phase.NORMAL
+    wanted &= layout.rows.phase[rows] == NORMAL
     rows, tags = rows[wanted], silent[position[wanted]]
     if not rows.size:
         return
-    layout.rows.phase[rows] = Phase.ACTIVE
+    layout.rows.phase[rows] = ACTIVE
     settle_bands(memory, tags.astype(np.int32))
     shared, offset_ms = layout.tags.shared[tags], memory.offset_of(tags)
     heard_ms = np.maximum(layout.tags.arrival_ms[tags], memory.nodes.base_ms[layout.node_of[shared]])

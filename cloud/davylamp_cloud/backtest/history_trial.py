@@ -122,15 +122,15 @@ def over_history(past: Past, state: State, asked: Asked, told: Progress) -> Answ
     about = meant(state, asked)
     from_ms, to_ms = asked.from_ms // TICK_MS * TICK_MS, -(-asked.to_ms // TICK_MS) * TICK_MS
     runs = [Run(state, rules, from_ms - LEAD_MS, asked.sees) for rules in (asked.against, asked.rules)]
-    readings = led(past, state, runs, (from_ms, to_ms), told, about.envelope)
-    if not readings:
+    way = led(past, state, runs, (from_ms, to_ms), told, about.envelope)
+    if not way.readings:
         raise ConfigError([f"{state.path.parent}: no readings are stored of this span; name another (--from, --to)"])
     before, after = runs
     return Answer(
         origin=str(state.path.parent),
         source=Source.HISTORY,
-        trial=beside(before.end(from_ms, to_ms), after.end(from_ms, to_ms)),
-        readings=readings,
+        trial=beside(before.end(way.begun_ms, to_ms), after.end(way.begun_ms, to_ms)),
+        readings=way.readings,
         names=about.names,
         before=after.laid.before if asked.against is NO_RULES else before.laid.after,
         after=after.laid.after,
@@ -146,26 +146,29 @@ def led(
     span: tuple[int, int],
     told: Progress,
     envelope: Envelope | None = None,
-) -> int:
-    """Lead runs through a span, and what comes before it; return how many readings the span has."""
+) -> "Way":
+    """Lead runs through a span, and what comes before it; return what was met on the way."""
     from_ms, to_ms = span
     begin_ms, tags = from_ms - LEAD_MS, tags_by(state, to_ms)
-    way = _Way(runs, deque(edits_between(state, begin_ms, to_ms)), from_ms, envelope)
+    way = Way(runs, deque(edits_between(state, begin_ms, to_ms)), from_ms, envelope)
     batches = _batches(past.stretches(len(tags), begin_ms, to_ms), begin_ms, to_ms, told)
     way.lead(Records(nodes_of(tags), to_ms).records(batches))
-    return way.readings
+    return way
 
 
 @dataclass(slots=True)
-class _Way:
-    """The way of runs through what was stored, from before a span to its end."""
+class Way:
+    """The way of runs through what was stored, from before a span to its end.
+
+    `begun_ms` is when the span's first record was: history may begin after it was asked for.
+    """
 
     runs: Sequence[Run]
     edits: deque[Edit]
     from_ms: int
     envelope: Envelope | None = None
     readings: int = 0
-    begun: bool = False
+    begun_ms: int = 0
 
     def lead(self, records: Iterable[Recorded]) -> None:
         """Let the runs take every record, and edits at their time."""
@@ -174,7 +177,7 @@ class _Way:
             while self.edits and self.edits[0].at_ms <= at_ms:
                 self._edit(self.edits.popleft(), int(record.seq[0]) if isinstance(record, Batch) else record.seq)
             if at_ms >= self.from_ms:
-                self._span(record)
+                self._span(record, at_ms)
             for run in self.runs:
                 run.take(record)
 
@@ -182,10 +185,10 @@ class _Way:
         for run in self.runs:
             run.edit(edit, seq)
 
-    def _span(self, record: Recorded) -> None:
+    def _span(self, record: Recorded, at_ms: int) -> None:
         """Hear what is said of the span's records, and count them."""
-        if not self.begun:
-            self.begun = True
+        if not self.begun_ms:
+            self.begun_ms = at_ms
             for run in self.runs:
                 run.listen()
         if isinstance(record, Batch):

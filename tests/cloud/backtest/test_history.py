@@ -140,11 +140,12 @@ def test_where_the_log_was_trimmed_history_answers_and_the_answer_says_so(
     higher = f'["{GAS}"]\nlimits.L1.value = 1.5\nlimits.L2.value = 5.0\n'
     with history(told):
         by_log = answered(told, capsys, higher)
-        by_history = answered(told, capsys, higher, "--over", "history")
+        by_history = answered(told, capsys, higher, "--over", "history", "--from", iso(START_MS - 86_400_000))
         running.log.trim(running.log.last_seq, 1 << 62, 1 << 62)
-        trimmed = answered(told, capsys, higher)
+        trimmed = answered(told, capsys, higher, "--from", iso(START_MS - 86_400_000))
     assert (by_log["source"], by_history["source"]) == ("log", "history")
     assert [note["en"].partition(":")[0] for note in by_history["notes"]] == ["from history, not from the log"]
+    assert by_history["from_ms"] == START_MS + STEP_S * 1000
     for key in ("added", "gone", "later"):
         assert by_log[key] == by_history[key]
     assert trimmed == by_history
