@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from davylamp_alarms.batch import Bools, Floats, Indices, Ints
 from davylamp_alarms.columns import NEVER
-from davylamp_alarms.conditions import NORMAL, Evidence, Moves, advance
+from davylamp_alarms.conditions import ACTIVE, NORMAL, Evidence, Moves, advance
 from davylamp_alarms.definition import FALLING, Kind
 from davylamp_alarms.early import Fed, FedBySeveral, Seen, Wanted, Warner, wanted_of
 from davylamp_alarms.evidence import evidence_text
@@ -182,7 +182,7 @@ def look_towards(memory: Memory, tags: Indices, at_once: bool = False) -> None:
     """
     layout = memory.layout
     rows, position = layout.rows_of(tags)
-    shared, stands = layout.rows.shared[rows], layout.rows.phase[rows] >= Phase.ACTIVE
+    shared, stands = layout.rows.shared[rows], layout.rows.phase[rows] >= ACTIVE
     kinds = layout.kind_of[shared]
     trends = kinds == KIND_NUMBER[Kind.TREND]
     for number in np.unique(shared[trends]).tolist():
@@ -427,7 +427,7 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
     for index in np.flatnonzero(moves.raised | moves.cleared).tolist():
         yield from _tell(memory, warner.kind, seq, int(tags[index]), int(rows[index]), index, moves, seen)
     if warner.kind is Kind.TREND and warner.bank is not None:
-        stands = np.flatnonzero(warner.bank.state.anew[at] & seen.met & (moves.phase == Phase.ACTIVE))
+        stands = np.flatnonzero(warner.bank.state.anew[at] & seen.met & (moves.phase == ACTIVE))
         warner.bank.state.anew[at[stands]] = False
         for index in stands[~moves.raised[stands]].tolist():
             yield from _tell_further(memory, seq, int(tags[index]), int(seen.time_ms[index]))
