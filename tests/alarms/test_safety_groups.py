@@ -138,6 +138,20 @@ def test_s19_a_detector_out_of_service_is_a_lost_channel() -> None:
     assert of_group(plant.wait(21)) == ["VOTE cleared 1", "BLIND cleared 0"]
 
 
+def test_s18_a_vote_that_no_channel_can_give_any_more_is_not_cleared_by_that() -> None:
+    plant = store(count=2)
+    leak(plant, 0)
+    leak(plant, 1)
+    until_ms = plant.now_ms + 20_000
+    for number in (0, 1):
+        plant.ask(Op.TAKE_OUT, tag=TAGS[number].id, reason="calibration", permit="1", comment="x", second="wang",
+                  until_ms=until_ms)  # fmt: skip
+    told = [*calm(plant, 0), *calm(plant, 1)]
+    assert [step for step in told if step.alarm_id == VOTE and step.event == "cleared"] == []
+    told = plant.wait(21)
+    assert [step.event for step in told if step.alarm_id == VOTE] == ["cleared"], "its channels are back, and calm"
+
+
 def test_s18_a_vote_below_its_members_is_refused() -> None:
     plant = store()
     answer = plant.edit(groups=(group(priority=Priority.BLUE),))

@@ -294,6 +294,15 @@ def test_s05_without_a_good_live_value_since_it_counts_as_standing() -> None:
     assert events(plant.read(50)) == ["HH cleared E"], "latched: backlog told of it"
 
 
+def test_s06_a_latch_set_by_backlog_stays_though_the_alarm_is_raised_anew() -> None:
+    plant = only_high()
+    plant.read(50)
+    plant.read(float("nan"), after_s=60, quality=bad(Reason.COMM))
+    plant.backlog(95, 20)
+    plant.read(50)
+    assert events([*plant.read(95), *plant.read(50)]) == ["HH raised B", "HH cleared E"]
+
+
 def test_s05_backlog_in_order_raises_says_until_when_and_never_clears() -> None:
     plant = only_high()
     plant.read(50)
