@@ -294,6 +294,16 @@ def test_s05_without_a_good_live_value_since_it_counts_as_standing() -> None:
     assert events(plant.read(50)) == ["HH cleared E"], "latched: backlog told of it"
 
 
+def test_s03_behind_a_lost_link_nothing_goes_stale_while_another_edge_is_looked_at() -> None:
+    other = tag_def("LT-1102", node="park/edge-2")
+    plant = Plant([LEVEL, other], [alarm(LEVEL, 0, Kind.STALE), alarm(other, 1, Kind.STALE)])
+    plant.link(True, "park/edge-2")
+    plant.read(50)
+    plant.read(50, tag=1)
+    plant.link(False, "park/edge-2")
+    assert [step.tag for step in plant.wait(70) if step.kind is Kind.STALE] == [LEVEL.id]
+
+
 def test_s06_a_latch_set_by_backlog_stays_though_the_alarm_is_raised_anew() -> None:
     plant = only_high()
     plant.read(50)
