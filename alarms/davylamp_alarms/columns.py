@@ -66,7 +66,7 @@ class Columns:
         array: NDArray[Any] = getattr(self, name)
         if self.n <= array.shape[-1] and array.flags.writeable:
             return array
-        room = np.empty((*array.shape[:-1], max(self.n, 2 * used)), array.dtype)
+        room = np.empty((*array.shape[:-1], self.n if used == self.n else max(self.n, 2 * used)), array.dtype)
         room[..., :used] = array[..., :used]
         setattr(self, name, room)
         return room
