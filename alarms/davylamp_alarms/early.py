@@ -192,7 +192,8 @@ class Warner:
         """Believe a tag's new row nothing gone, which stands, until it has looked for long enough (SAFETY S4)."""
         if self.bank is not None:
             settings = settings_of(self.rule, wanted.settings, wanted.inputs)
-            self.untried.begin(tag, round(self.bank.state.settles_s(settings) * 1000))
+            state = self.bank.state
+            self.untried.begin(tag, round(state.settles_s(settings) * 1000), round(state.counts_s(settings) * 1000))
 
     def give(self, tags: Indices, wanted: Wanted) -> None:
         """Write what a definition gives the rows of tags: their limits, said or not."""

@@ -413,11 +413,12 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
     rows = _rows(memory, warner, tags)
     slots = memory.slots.of(memory.layout.rows, rows)
     before = before_of(memory, rows, slots)
+    good = fed.samples.good()[chosen]
     seen = Evidence(
         time_ms=fed.samples.time_ms[chosen] - ahead_of(memory, warner, tags),
         met=verdict.met[chosen],
-        inside=verdict.back[chosen] & warner.untried.trusted(tags, fed.samples.time_ms[chosen]),
-        good=fed.samples.good()[chosen],
+        inside=verdict.back[chosen] & warner.untried.trusted(tags, fed.samples.time_ms[chosen], good),
+        good=good,
         fresh=np.ones(len(at), np.bool_),
         live=_live(memory, warner, at),
     )

@@ -18,7 +18,7 @@ from davylamp_alarms.lone import Lone
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.transition import Condition, Lane, Suppression
 
-VERSION = 13
+VERSION = 14
 """Of the form of all that is in a snapshot; one of another version is not read but replayed from the log.
 
 It rises with every change of form: tests/cloud/recorded/snapshot-form.json holds the form of this version.

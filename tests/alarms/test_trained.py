@@ -12,6 +12,7 @@ from davylamp_alarms.warning import RULES, load
 from davylamp_alarms.watching.watch import Watch
 from davylamp_wire.lint_warnings import LEARN
 from davylamp_wire.profile import EarlyWarning
+from davylamp_wire.quality import Reason, bad
 from davylamp_wire.trained import BY_HAND, LEARNT, Place, read_training, taught
 from support.plant import NODE, Plant, events, tag_def, warning
 from support.trainings import NORMAL, SHIFTS, SUMS, UNIT, together, training, written
@@ -156,6 +157,23 @@ def test_s04_a_rule_that_begins_anew_clears_nothing_until_it_has_looked_for_long
     assert feed(site, high[2:90]) == [], "it stands all the time, as the value does"
     calm = together(rows=400, seed=3)
     assert feed(site, calm)[:1] == [f"{rule.upper()} cleared D"]
+
+
+@pytest.mark.parametrize("blind", ["bad", "silent"])
+def test_s04_neither_bad_values_nor_silence_are_a_look_of_a_rule_that_began_anew(blind: str, tmp_path: Path) -> None:
+    sums = SUMS.model_copy(update={"settings": {"period_s": 1}})
+    site, high = Plant(TAGS, [alarm_of("cusum", model(tmp_path, "cusum", together(), sums))]), apart(200) + 40
+    assert feed(site, high) == ["CUSUM raised B"]
+    site.edit(alarm_of("cusum", model(tmp_path, "cusum", together(seed=9), sums)), by="li")
+    if blind == "silent":
+        assert feed(site, high[:1]) == []
+        site.wait(400)
+    else:
+        for _ in range(400):
+            site.read(0, quality=bad(Reason.COMM))
+            site.tick()
+    assert feed(site, high[1:60]) == [], "it stands all the time, as the value does"
+    assert feed(site, together(rows=600, seed=3))[:1] == ["CUSUM cleared D"]
 
 
 def test_s04_a_rule_that_failed_clears_nothing_by_beginning_anew_at_a_start(tmp_path: Path) -> None:

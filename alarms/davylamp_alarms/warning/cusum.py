@@ -63,7 +63,12 @@ class CusumState(BaselineState):
     def settles_s(cls, settings: Any) -> float:
         """Return how long a sum, which begins at 0, takes to its limit by the shift that should be found."""
         steps = settings.limit / max(settings.allowance, LEAST_ALLOWANCE)
-        return float(steps * max(settings.period_s, settings.every_s))
+        return float(steps * cls.counts_s(settings))
+
+    @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a value counts for at most: silence adds nothing."""
+        return float(max(settings.period_s, settings.every_s))
 
     def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual, and begin both sums at 0."""

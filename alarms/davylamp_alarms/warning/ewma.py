@@ -56,6 +56,11 @@ class EwmaState(BaselineState):
         """Return how long the mean, which begins at what is usual, takes to be where the value is."""
         return SETTLED * float(settings.tau_s) + float(settings.every_s)
 
+    @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a value counts for at most: after a longer silence it weighs no more."""
+        return float(settings.tau_s) + float(settings.every_s)
+
     def train(self, places: Places, mean: Floats, deviation: Floats) -> None:
         """Set what is usual, and begin the weighted mean there."""
         super().train(places, mean, deviation)

@@ -85,6 +85,11 @@ class NormalState(State):
         return SETTLED * float(settings.tau_s)
 
     @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a value counts for at most: after a longer silence it weighs no more."""
+        return float(settings.tau_s)
+
+    @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
         """Return what is normal; without it the row learns by itself."""
         return learnt_numbers(cls.LEARNT, said)

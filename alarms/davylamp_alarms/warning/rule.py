@@ -143,6 +143,11 @@ class State(Timed):
         return 0.0
 
     @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return how much of that one sample counts for at most, however long it was silent before."""
+        return 0.0
+
+    @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
         """Return what is said of a row's training, ready for `learn`; None: nothing.
 

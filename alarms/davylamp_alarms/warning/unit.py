@@ -114,6 +114,11 @@ class UnitState(BaselineState):
         return SETTLED * float(settings.tau_s) + float(settings.every_s)
 
     @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a value counts for at most: after a longer silence it weighs no more."""
+        return float(settings.tau_s) + float(settings.every_s)
+
+    @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
         """Return the model."""
         model = said.get("model")
