@@ -19,6 +19,8 @@ from davylamp_alarms.lone import Lone
 from davylamp_alarms.slots import Slots
 
 DOWN, UP, UNSEEN = 0, 1, 2
+UNMEASURED, MEASURED, BEFORE_START = 0, 1, 2
+"""Of an edge's clock offset: not known; known; known before the host was started, and not measured since."""
 
 
 class Nodes(Columns):

@@ -9,7 +9,7 @@ import numpy as np
 
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import Kind
-from davylamp_alarms.memory import Memory
+from davylamp_alarms.memory import MEASURED, Memory
 from davylamp_alarms.steps import Step
 
 OFF_MS, RIGHT_MS = 10_000, 5_000
@@ -29,7 +29,7 @@ def skewed(memory: Memory, seq: int, now_ms: int) -> list[Step]:
         if lone.definition.kind is not Kind.CLOCK:
             continue
         node = memory.layout.nodes.find(lone.definition.node)
-        if node is None or not memory.nodes.measured[node]:
+        if node is None or memory.nodes.measured[node] != MEASURED:
             continue
         off_ms = int(memory.nodes.offset_ms[node]) - error_ms
         if abs(off_ms) > OFF_MS:
@@ -44,7 +44,7 @@ def host_error_ms(memory: Memory) -> int:
     nodes = memory.nodes
     if nodes.n < ENOUGH:
         return 0
-    offsets = nodes.offset_ms[: nodes.n][nodes.measured[: nodes.n] == 1]
+    offsets = nodes.offset_ms[: nodes.n][nodes.measured[: nodes.n] == MEASURED]
     if len(offsets) < ENOUGH:
         return 0
     middle = int(median(offsets.tolist()))

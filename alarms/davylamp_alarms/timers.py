@@ -11,7 +11,7 @@ from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
 from davylamp_alarms.forewarn import evidence_now, setting_clocks, warn
 from davylamp_alarms.hiding import hide_no_longer
 from davylamp_alarms.layout import KIND_NUMBER, TAG_TIMES
-from davylamp_alarms.memory import UNSEEN, UP, Memory
+from davylamp_alarms.memory import BEFORE_START, MEASURED, UNMEASURED, UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
 from davylamp_alarms.samples import settle_bands
 from davylamp_alarms.showing import fall_due
@@ -72,7 +72,7 @@ def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> 
     if clock.now_ms == NEVER:
         return GAP_MS + 1
     if boot_id != clock.boot_id:
-        memory.nodes.measured[: memory.nodes.n] = 0
+        _doubt_offsets(memory, went_back=now_ms < clock.now_ms)
         return max(now_ms - clock.now_ms, GAP_MS + 1)
     gap_ms = monotonic_ms - clock.monotonic_ms
     jump_ms = (now_ms - clock.now_ms) - gap_ms
@@ -80,6 +80,14 @@ def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> 
         clock.jump_ms = jump_ms
         _move_host(memory, jump_ms, now_ms, gap_ms)
     return gap_ms
+
+
+def _doubt_offsets(memory: Memory, *, went_back: bool) -> None:
+    """Measure edges' clocks anew after a start of the host; where its clock went back, no edge's was set."""
+    measured = memory.nodes.measured[: memory.nodes.n]
+    measured[measured == MEASURED] = BEFORE_START
+    if went_back:
+        measured[:] = UNMEASURED
 
 
 def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
@@ -95,7 +103,7 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
         if lone.since_ms == lone.then_ms or old(lone.since_ms):
             lone.since_ms += jump_ms
     memory.book.move_clock(jump_ms, old)
-    known = nodes.measured[: nodes.n] == 1
+    known = nodes.measured[: nodes.n] == MEASURED
     nodes.before_ms[: nodes.n] = np.where(known, nodes.offset_ms[: nodes.n], NEVER)
     with setting_clocks(memory):
         nodes.offset_ms[: nodes.n] -= np.where(known, jump_ms, 0)
@@ -133,17 +141,22 @@ def _edge_times(memory: Memory, now_ms: int, offsets: Mapping[str, int]) -> None
     said, nodes = {memory.node(name): offsets[name] for name in sorted(offsets)}, memory.nodes
     # an offset as before is said of a host clock that has been set since; said again, the edge's was set with it
     news = {node: offset_ms for node, offset_ms in said.items() if offset_ms != nodes.before_ms[node]}
-    if all(nodes.measured[node] and offset_ms == nodes.offset_ms[node] for node, offset_ms in news.items()):
+    if all(nodes.measured[node] == MEASURED and offset_ms == nodes.offset_ms[node] for node, offset_ms in news.items()):
         return
     with setting_clocks(memory):
         for node, offset_ms in news.items():
             jump_ms = offset_ms - int(nodes.offset_ms[node])
-            if not nodes.measured[node]:
-                _bring_back(memory, node, now_ms + offset_ms)
-            elif abs(jump_ms) >= JUMP_MS:
+            if _was_set(int(nodes.measured[node]), jump_ms):
                 _move_edge(memory, node, jump_ms, now_ms, now_ms + offset_ms)
-            nodes.offset_ms[node], nodes.measured[node] = offset_ms, 1
+            if nodes.measured[node] != MEASURED:
+                _bring_back(memory, node, now_ms + offset_ms)
+            nodes.offset_ms[node], nodes.measured[node] = offset_ms, MEASURED
     memory.weigh_offsets()
+
+
+def _was_set(measured: int, jump_ms: int) -> bool:
+    """Return whether an edge's clock was set: over a start of the host, only ahead can nothing be lost by it."""
+    return abs(jump_ms) >= JUMP_MS and (measured == MEASURED or (measured == BEFORE_START and jump_ms > 0))
 
 
 def _move_edge(memory: Memory, node: int, jump_ms: int, now_ms: int, edge_now_ms: int) -> None:
@@ -174,7 +187,7 @@ def _of_node(memory: Memory, node: int) -> tuple[Ints, Ints, Ints]:
 def _bring_back(memory: Memory, node: int, edge_now_ms: int) -> None:
     """Let nothing be ahead of an edge's clock that is measured for the first time since the host itself was started.
 
-    Nobody knows which of both was set while it was down. What is ahead was: readings would count as the past (S2).
+    Nobody knows which of both was set back while it was down: readings would count as the past (S2).
     """
     tags, mine, _ = _of_node(memory, node)
     for columns, names, where in ((memory.layout.tags, TAG_TIMES, tags), (memory.slots, EDGE_TIMES, mine)):
