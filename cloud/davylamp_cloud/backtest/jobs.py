@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -95,9 +95,9 @@ class Jobs:
             if any(job.state is JobState.RUNNING for job in self._jobs.values()):
                 raise Busy
             job = Job(f"backtest-{next(self._numbers)}", by, self._now_ms(), request)
-            self._jobs[job.id] = job
             if request["plots"]:
                 job.draw_into(tempfile.TemporaryDirectory(prefix="davylamp-backtest-"))
+            self._jobs[job.id] = job  # only now: where the disk refuses, none runs that nobody could end
             for old in list(self._jobs)[:-KEPT]:
                 self._jobs.pop(old).forget()
             thread = threading.Thread(target=self._follow, args=(job,), name=job.id, daemon=True)
@@ -132,6 +132,13 @@ class Jobs:
             job.forget()
 
     def _follow(self, job: Job) -> None:
+        """Follow a worker until it is over; a machine that refuses it a process or a file ends the job, too."""
+        try:
+            self._work(job)
+        except OSError as error:
+            self._ended(job, str(error))
+
+    def _work(self, job: Job) -> None:
         """Start the worker on any core, and read what it says until it is over."""
         use_all()
         with tempfile.TemporaryFile() as complaints:
@@ -148,14 +155,14 @@ class Jobs:
                 for line in process.stdout:
                     self._take(job, json.loads(line))
             complaints.seek(0)
-            self._over(job, process.returncode, complaints.read().decode(errors="replace").strip().splitlines())
+            said = complaints.read().decode(errors="replace").strip().splitlines()
+        self._ended(job, f"the backtest ended with {process.returncode}: {said[-1] if said else 'no word'}")
 
-    def _over(self, job: Job, code: int, complaints: Sequence[str]) -> None:
-        """Note that a worker ended without a last word."""
+    def _ended(self, job: Job, why: str) -> None:
+        """Note that a worker ended without a last word, or never began."""
         with self._lock:
             if job.state is JobState.RUNNING:
-                job.state = JobState.FAILED
-                job.mistakes = [f"the backtest ended with {code}: {complaints[-1] if complaints else 'no word'}"]
+                job.state, job.mistakes = JobState.FAILED, [why]
 
     def _take(self, job: Job, said: dict[str, Any]) -> None:
         with self._lock:

@@ -104,15 +104,27 @@ class DayFiles:
                 self._release()
 
     def fold(self, days: Sequence[int]) -> None:
-        """Take what is in these days' WALs into their files, and close those nobody reads: an open one takes memory."""
+        """Take what is in these days' WALs into their files, and close those nobody reads: an open one takes memory.
+
+        A file that refuses is in no other's way; what was wrong is raised at the end.
+        """
+        refused: list[HistorianUnavailable | duckdb.Error] = []
         for day in days:
             if wal_of(self._path(day)).exists():
-                with self.attached([day]) as (schema,), closing(self.connection()) as connection:
-                    connection.execute(f"CHECKPOINT {schema}")
+                try:
+                    self._checkpoint(day)
+                except (HistorianUnavailable, duckdb.Error) as error:
+                    refused.append(error)
         with self._lock:
             for day in self._attached.keys() & set(days):
                 if not self._pins[day]:
                     self._detach(day)
+        if refused:
+            raise refused[0]
+
+    def _checkpoint(self, day: int) -> None:
+        with self.attached([day]) as (schema,), closing(self.connection()) as connection:
+            connection.execute(f"CHECKPOINT {schema}")
 
     def remove(self, day: int) -> bool:
         """Unlink a day's file; False while somebody reads it."""

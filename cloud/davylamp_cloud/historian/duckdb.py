@@ -171,11 +171,11 @@ class DuckDbHistorian:
         Days that are over are folded in and closed: their files are whole, and what they took in memory is free.
         """
         with self._writing, _answering():
-            self._files.fold(self._files.present()[:-1])
             old = [day for day in self._files.present()[:-1] if day < day_of(before_ms)]
             gone = [day for day in old if self._files.remove(day)]
             for day in gone:
                 self._progress.pop(day, None)
+            self._files.fold(self._files.present()[:-1])
             return len(gone)
 
     def close(self) -> None:

@@ -151,6 +151,18 @@ def test_where_the_log_was_trimmed_history_answers_and_the_answer_says_so(
     assert trimmed == by_history
 
 
+def test_a_span_that_goes_on_into_the_future_ends_where_the_records_do(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running, _, _ = told
+    leak(told)
+    higher, over = f'["{GAS}"]\nlimits.L1.value = 1.5\n', ("--over", "history")
+    with history(told):
+        by_now = answered(told, capsys, higher, *over)
+        assert answered(told, capsys, higher, *over, "--to", iso(running.now_ms + 3_600_000)) == by_now
+        assert answered(told, capsys, higher, *over, "--to", "9999-12-31") == by_now
+
+
 def test_a_span_of_which_nothing_is_stored_is_a_mistake(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     leak(told)
     long_ago = ("--from", "2020-01-01", "--to", "2020-01-02")

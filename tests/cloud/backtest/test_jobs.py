@@ -1,12 +1,15 @@
 """Backtests by API, beside a running cloud: a process of its own, watched, cancelled, and for whom it may be seen."""
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from davylamp_cloud.backtest import worker
+from davylamp_cloud.backtest.jobs import Jobs, JobState
 from davylamp_cloud.backtest.worker import answered
 from davylamp_cloud.cloud import utc_ms
 from davylamp_cloud.config import TokenConfig
@@ -103,6 +106,20 @@ def test_there_is_a_picture_of_each_tag_that_the_rules_mean(room: DutyRoom) -> N
     assert "default-src 'none'" in picture.headers["content-security-policy"]
     assert "L1 1.5 after" in picture.text
     assert httpx.get(f"{room.url}{href[:-1]}1").status_code == 404
+
+
+@pytest.mark.parametrize("plots", [None, {"form": "svg"}])
+def test_case_a_disk_that_takes_no_file_ends_a_backtest_and_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plots: dict[str, str] | None
+) -> None:
+    """A job that had no folder for its pictures, or no file for complaints, ran for ever: no other one could begin."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with closing(Jobs(utc_ms)) as jobs:
+        for _ in range(2):
+            with nullcontext() if plots is None else pytest.raises(FileNotFoundError):
+                job = jobs.start("li", {"plots": plots})
+                until(lambda job=job: job.state is JobState.FAILED, "that the job is over")  # type: ignore[misc]
+                assert "gone" in job.mistakes[0]
 
 
 def test_no_more_is_drawn_than_a_cloud_has_room_for(room: DutyRoom, monkeypatch: pytest.MonkeyPatch) -> None:

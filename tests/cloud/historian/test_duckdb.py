@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from davylamp_cloud.historian import Rows
+from davylamp_cloud.historian import HistorianUnavailable, Rows
 from davylamp_cloud.historian.days import ATTACHED, LAST_DAY, day_of
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from support import writing
@@ -105,6 +105,20 @@ def test_days_that_are_over_are_folded_in_and_closed_once_nobody_reads_them(tmp_
     historian.write(rows([(2, 0, T + 1, 9.0, 0)]), 2)
     assert everything(historian, 0).values.tolist() == [0.0, 9.0, 1.0, 2.0]
     historian.close()
+
+
+def test_case_a_day_that_cannot_be_opened_keeps_no_older_one_and_no_other_open(tmp_path: Path) -> None:
+    """Days were folded in first, and the one that refused ended it: from then on nothing was ever let go of."""
+    with closing(DuckDbHistorian(tmp_path)) as historian:
+        historian.write(rows([(1, 0, T + n * DAY, float(n), 0) for n in range(5)]), 1)
+    (tmp_path / "2023-11-17.duckdb").write_bytes(b"no day" * 5_000)
+    (tmp_path / "2023-11-17.duckdb.wal").write_bytes(b"no rows")
+    with closing(DuckDbHistorian(tmp_path)) as historian:
+        historian.write(rows([(2, 0, T + 3 * DAY, 9.0, 0)]), 2)
+        with pytest.raises(HistorianUnavailable, match="2023-11-17"):
+            historian.expire(T + 2 * DAY)
+        assert files(tmp_path)[0] == "2023-11-17.duckdb"
+        assert historian._files._attached.keys() == {historian._files.present()[-1]}
 
 
 def test_a_day_is_folded_in_while_it_is_read(historian: DuckDbHistorian) -> None:
