@@ -29,6 +29,8 @@ class Sending:
         self.publisher = publisher
         self._journal = journal
         self._stamped = stamped
+        self._leaving: list[Record] = []
+        """Records in the publisher's parcel: they are sent when it is."""
 
     def go(self, may_go: Callable[[], bool]) -> int | None:
         """Send what is due for as long as it may; return until when there is nothing to do, in monotonic ms.
@@ -41,25 +43,33 @@ class Sending:
                 choice = self.outgoing.choose(now_ms)
                 if isinstance(choice, Rest):
                     return choice.until_ms
-                self._do(choice, now_ms)
+                self._do(choice)
             return None
         finally:
-            self.publisher.send()
+            self._send()
 
-    def _do(self, choice: Send | Read | Fetch, now_ms: int) -> None:
+    def _do(self, choice: Send | Read | Fetch) -> None:
         if isinstance(choice, Send):
             self.publisher.record(self._stamped(choice.record), choice.historical)
-            self.outgoing.sent(choice.record, now_ms)
+            self._leaving.append(choice.record)
             if self.publisher.is_full or not (choice.historical or self.outgoing.live_waits):
-                self.publisher.send()
+                self._send()
             return
-        self.publisher.send()  # the disk may take its time
+        self._send()  # the disk may take its time
         try:
             self._look_up(choice)
         except JournalUnreadable:
             self.outgoing.cannot_read(choice)
         # Reading may have found holes; those of appends come with their records.
         self.outgoing.offered(self._journal.take_holes())
+
+    def _send(self) -> None:
+        """Send the parcel; one that no session takes any more is not sent: over a one-way link that would settle it."""
+        leaving, self._leaving = self._leaving, []
+        if self.publisher.send():
+            now_ms = monotonic_ms()
+            for record in leaving:
+                self.outgoing.sent(record, now_ms)
 
     def _look_up(self, choice: Read | Fetch) -> None:
         if isinstance(choice, Read):

@@ -9,9 +9,13 @@ from davylamp_edge.check import load_edge
 from davylamp_edge.install import install
 from davylamp_edge.journal import Journal
 from davylamp_edge.link import OUTSTANDING_MESSAGES, Connected, Drained, Link
+from davylamp_edge.outgoing import Outgoing
 from davylamp_edge.packet import packet
-from davylamp_edge.publisher import MOST_TOGETHER
+from davylamp_edge.publisher import MOST_TOGETHER, Publisher
 from davylamp_edge.records import Entry, JournalClass
+from davylamp_edge.report import utc_ms
+from davylamp_edge.sending import Sending, monotonic_ms
+from davylamp_wire.edge_session import EdgeSession
 from davylamp_wire.payload import metrics_body
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType
@@ -65,6 +69,27 @@ def sessions(host: EdgeHost) -> list[list[Delivered]]:
     ends = zip(births, [*births[1:], float("inf")], strict=True)
     filled = [each for each in host.records if each.number <= RECORDS]
     return [[each for each in filled if begin <= each.seen.at_s < end] for begin, end in ends]
+
+
+def test_s26_over_a_one_way_link_a_parcel_that_no_session_takes_is_not_settled(
+    tmp_path: Path, mosquitto: Broker
+) -> None:
+    """The gate closes before the uplink hears that the link is lost: nobody would have sent these records again."""
+    config = config_of(tmp_path, mosquitto, "127.0.0.1:1")
+    fill(config, MOST_TOGETHER + 1)
+    edge, profiles = load_edge(config)
+    with Journal.open(config.parent / "journal.db", edge.journal.max_bytes) as journal:
+        link = Link(edge, journal.next_bd_seq, lambda event: None, utc_ms)
+        births = Births(journal, install(edge, profiles))
+        session = EdgeSession(None)
+        session.connect(1, utc_ms())
+        session.connected()
+        publisher = Publisher(edge, journal, births, session, link, utc_ms)
+        sending = Sending(journal, Outgoing(1_000.0, repeats=1), publisher, lambda record: record)
+        sending.outgoing.born(journal.last_record, journal.confirmed, monotonic_ms() - 1_000)
+        sending.go(lambda: True)
+        assert not sending.settle_repeats()
+        assert not journal.confirmed
 
 
 async def test_s26_kills_in_the_middle_of_a_parcel_lose_nothing_and_keep_the_order(
