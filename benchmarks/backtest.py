@@ -29,7 +29,7 @@ from davylamp_cloud.backtest.over_cloud import over_cloud
 from davylamp_cloud.backtest.plant import Column, register_of
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, rules_of
 from davylamp_cloud.config import HistorianConfig
-from davylamp_wire.profile import DataType, Limit, LimitKind, Point
+from davylamp_wire.point import DataType, Limit, LimitKind, Point
 
 from benchmarks.backtest_past import build
 from benchmarks.generator import GROUP, SOURCE

@@ -17,7 +17,7 @@ from davylamp_cloud.historian.feed import Feed
 from davylamp_cloud.log import NewRecord, RecordKind
 from davylamp_cloud.ticker import tick
 from davylamp_wire.payload import SparkplugType, data_payload, metrics_body, record_metric
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType, Topic
 from davylamp_wire.varint import varint

@@ -11,7 +11,7 @@ import sys
 import time
 
 from davylamp_wire.payload import SparkplugType, data_payload, metrics_body, record_metric
-from davylamp_wire.profile import DataType, Limit, LimitKind, Point, Priority
+from davylamp_wire.point import DataType, Limit, LimitKind, Point, Priority
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType
 

@@ -36,7 +36,7 @@ from davylamp_wire.payload import (
     metrics_body,
     record_metric,
 )
-from davylamp_wire.profile import DataType, Limit, LimitKind, Point, Source
+from davylamp_wire.point import DataType, Limit, LimitKind, Point, Source
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType, Topic
 from davylamp_wire.varint import varint

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from davylamp_wire.payload import SparkplugType, data_payload, metrics_body, record_metric
-from davylamp_wire.profile import DataType, Limit, LimitKind, Point
+from davylamp_wire.point import DataType, Limit, LimitKind, Point
 from davylamp_wire.reading import Readings
 from davylamp_wire.topic import MessageType, Topic
 from support.host import Host

@@ -5,7 +5,8 @@ their own alarms, as loud as everything behind them, and would only be said agai
 """
 
 from davylamp_alarms.definition import GroupDef, Kind, Member, Priority, alarm_id
-from davylamp_wire.profile import COMM_OK, DetectorGroup
+from davylamp_wire.point import COMM_OK
+from davylamp_wire.profile import DetectorGroup
 
 
 def device_of(comm: str) -> str:

@@ -29,7 +29,8 @@ from davylamp_cloud.listening import listen
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
 from davylamp_cloud.readings import Read, decoded, kept, slice_of
-from davylamp_cloud.register import Introduced, Proposal, Register, Tag
+from davylamp_cloud.register import Register
+from davylamp_cloud.registered import Introduced, Proposal, Tag
 from davylamp_cloud.resumption import standing_in
 from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, RULE, Settings, system_alarm, system_alarm_id
 from davylamp_cloud.site import masks_of

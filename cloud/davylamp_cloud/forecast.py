@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from davylamp_alarms.early import settings_of
 from davylamp_alarms.warning.words import overdue, sentence
-from davylamp_wire.profile import EarlyWarning, Text
+from davylamp_wire.point import EarlyWarning, Text
 
 AHEAD = ("in_s", "early_s", "late_s")
 """Figures of evidence that count from its newest sample on."""

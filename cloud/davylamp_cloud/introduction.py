@@ -9,7 +9,7 @@ from functools import lru_cache
 from davylamp_wire.describe import DeviceDescription, description_of, slug
 from davylamp_wire.names import name_alias
 from davylamp_wire.payload import DESCRIPTION, OUR_QUALITY, QUALITY, Message, Metric, is_own
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 
 from davylamp_cloud.register import NODE_DEVICE
 from davylamp_cloud.tags import Named, Said

@@ -11,7 +11,7 @@ from davylamp_wire.ceilings import above_ceiling, unjudged
 from davylamp_wire.finding import Finding
 from davylamp_wire.lint import unlimited, unworkable
 from davylamp_wire.lint_warnings import unlearnt, unwarning
-from davylamp_wire.profile import Point, limit_problems
+from davylamp_wire.point import Point, limit_problems
 
 from davylamp_cloud.introduction import described
 from davylamp_cloud.log import Log

@@ -17,9 +17,9 @@ from typing import Any
 from davylamp_alarms.definition import Changes
 from davylamp_alarms.migration import TABLE, Decision, Edit
 from davylamp_alarms.transition import Refusal, Why
-from davylamp_wire.profile import Limit, LimitKind
+from davylamp_wire.point import Limit, LimitKind
 
-from davylamp_cloud.register import Proposal, Tag
+from davylamp_cloud.registered import Proposal, Tag
 from davylamp_cloud.settings import Settings, differences, keep_verified
 
 DIRECT = frozenset({"limits", "verify"})

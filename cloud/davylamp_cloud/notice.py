@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 from davylamp_alarms.definition import BLIND_KINDS, GROUP_KINDS, Kind
 from davylamp_alarms.transition import Transition
-from davylamp_wire.profile import DetectorGroup, Text
+from davylamp_wire.point import Text
+from davylamp_wire.profile import DetectorGroup
 
 from davylamp_cloud.config import SiteConfig, clock_of
 from davylamp_cloud.forecast import forecast, made_ms
 from davylamp_cloud.handling import Handling, general
-from davylamp_cloud.register import Register, Tag
+from davylamp_cloud.register import Register
+from davylamp_cloud.registered import Tag
 from davylamp_cloud.settings import Settings, warning_of
 from davylamp_cloud.telling import Sentence, Subject, tell
 

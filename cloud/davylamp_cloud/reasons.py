@@ -7,7 +7,7 @@ from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import FALLING, LIMIT_KINDS, WARNING_KINDS, Kind
 from davylamp_alarms.explain import Because, Explained
 from davylamp_alarms.transition import Suppression
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 SECOND_MS = 1000
 

@@ -9,16 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 from davylamp_alarms.book import in_run
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef, Kind, MaskDef, Priority, guarded_priority
 from davylamp_wire.describe import DeviceDescription
-from davylamp_wire.profile import COMM_OK, DetectorGroup, Point, Text
+from davylamp_wire.point import COMM_OK, Point, Text
+from davylamp_wire.profile import DetectorGroup
 
 from davylamp_cloud.chain import canonical
 from davylamp_cloud.detector_groups import device_of, group_def, kept_with, member_tags
 from davylamp_cloud.handling import Handling
+from davylamp_cloud.registered import Introduced, Proposal, Tag
 from davylamp_cloud.settings import (
     Settings,
     alarm_defs,
@@ -38,7 +39,6 @@ from davylamp_cloud.stored_tags import Group, Stored, Tags
 from davylamp_cloud.tags import Birth
 
 Key = tuple[str, ...]
-BY_BIRTH = "birth"
 WANTED = 1 << 13
 """Points whose wishes are remembered, so that births of one profile follow each other quickly."""
 
@@ -51,59 +51,6 @@ NOTHING: Counter[Priority] = Counter()
 
 LINK = 2
 """A key of hazard source and node is a link's; with a device it is the device's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """A tag as people see it, with the settings in force. `own` is false for a foreign edge, which cannot resend."""
-
-    idx: int
-    tag_id: str
-    node: str
-    device: str
-    point: str
-    text: Text
-    device_text: Text
-    settings: Settings
-    plant_tag: str = ""
-    datatype: str = ""
-    profile: str = ""
-    profile_version: int = 0
-    states: tuple[tuple[str, Text], ...] = ()
-    own: bool = True
-    birth: int = 0
-    born_seq: int = 0
-    version: int = 1
-    accepted_by: str = BY_BIRTH
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """Settings a later birth wants for a tag; live ones stay until a person accepts them."""
-
-    id: str
-    tag: int
-    seq: int
-    settings: Settings
-    differences: list[tuple[str, Any, Any]]
-    at_ms: int
-
-
-@dataclass(slots=True)
-class Introduced:
-    """What a birth changes in the register: `changes` is for the engine, the rest for the store.
-
-    What is `adopted` is put in force by whoever evaluates, if the engine lets it.
-    """
-
-    at_ms: int
-    birth: int = 0
-    changes: Changes | None = None
-    new: list[Tag] = field(default_factory=list)
-    described: list[Tag] = field(default_factory=list)
-    proposals: list[Proposal] = field(default_factory=list)
-    adopted: list[tuple[int, Settings]] = field(default_factory=list)
-    """Tags whose edge decides by other limits already, and the settings that say so."""
 
 
 class Register:

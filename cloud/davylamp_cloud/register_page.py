@@ -5,7 +5,7 @@ from pathlib import Path
 
 from davylamp_wire.finding import Finding
 from davylamp_wire.owed import owed
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from sqlalchemy import select
 
 from davylamp_cloud.judged import as_set, described_points, judged

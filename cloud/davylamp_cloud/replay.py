@@ -19,7 +19,7 @@ from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.transition import Transition
-from davylamp_wire.profile import COMM_OK
+from davylamp_wire.point import COMM_OK
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 

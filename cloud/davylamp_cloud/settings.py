@@ -25,7 +25,8 @@ from davylamp_alarms.definition import (
 from davylamp_alarms.hiding import MAX_MASK_MS
 from davylamp_alarms.templates import guards_of, warnings_of
 from davylamp_wire.config import Section
-from davylamp_wire.profile import DetectorGroup, EarlyWarning, Limit, LimitKind, Point, Source
+from davylamp_wire.point import EarlyWarning, Limit, LimitKind, Point, Source
+from davylamp_wire.profile import DetectorGroup
 from pydantic import Field
 
 from davylamp_cloud.handling import Handling, handling_of

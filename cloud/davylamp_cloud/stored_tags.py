@@ -6,12 +6,10 @@ page by page. What was changed in memory since is never read again, so it does n
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
+from davylamp_cloud.registered import Tag
 from davylamp_cloud.settings import Settings
-
-if TYPE_CHECKING:
-    from davylamp_cloud.register import Tag
 
 PAGE = 256
 """Tags read at once: a device or two."""
@@ -31,36 +29,36 @@ class Group:
 class Tags:
     """A list of tags by index, of which the first `count` are read by `load(first, last)` when they are wanted."""
 
-    def __init__(self, count: int = 0, load: "Callable[[int, int], Iterable[Tag]] | None" = None) -> None:
+    def __init__(self, count: int = 0, load: Callable[[int, int], Iterable[Tag]] | None = None) -> None:
         self._tags: list[Tag | None] = [None] * count
         self._load = load
 
     def __len__(self) -> int:
         return len(self._tags)
 
-    def __iter__(self) -> "Iterator[Tag]":
+    def __iter__(self) -> Iterator[Tag]:
         return (self[idx] for idx in range(len(self)))
 
     @overload
-    def __getitem__(self, at: int) -> "Tag": ...
+    def __getitem__(self, at: int) -> Tag: ...
 
     @overload
-    def __getitem__(self, at: slice) -> "list[Tag]": ...
+    def __getitem__(self, at: slice) -> list[Tag]: ...
 
-    def __getitem__(self, at: int | slice) -> "Tag | list[Tag]":
+    def __getitem__(self, at: int | slice) -> Tag | list[Tag]:
         if isinstance(at, slice):
             return [self[idx] for idx in range(*at.indices(len(self)))]
         found = self._tags[at]
         return self._read(at % len(self._tags)) if found is None else found
 
-    def __setitem__(self, idx: int, tag: "Tag") -> None:
+    def __setitem__(self, idx: int, tag: Tag) -> None:
         self._tags[idx] = tag
 
-    def append(self, tag: "Tag") -> None:
+    def append(self, tag: Tag) -> None:
         """Take a new tag on, under the next index."""
         self._tags.append(tag)
 
-    def _read(self, idx: int) -> "Tag":
+    def _read(self, idx: int) -> Tag:
         """Read a tag's page; those that are here already stay as they are."""
         assert self._load is not None
         first = idx - idx % PAGE

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from davylamp_alarms.definition import BLIND_KINDS, FALLING, LIMIT_KINDS, WARNING_KINDS, Kind, Priority
 from davylamp_alarms.transition import Condition, Event, Transition
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 from davylamp_cloud.handling import Handling, general
 

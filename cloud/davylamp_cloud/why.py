@@ -13,7 +13,7 @@ from sqlalchemy import Select, select
 
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log
-from davylamp_cloud.register import Tag
+from davylamp_cloud.registered import Tag
 from davylamp_cloud.replay import moment
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import Row, State

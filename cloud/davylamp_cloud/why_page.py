@@ -11,7 +11,7 @@ from typing import Any
 from davylamp_alarms.explain import Explained
 from davylamp_alarms.transition import Event
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 from sqlalchemy import or_, select
 
 from davylamp_cloud.cloud import utc_ms
@@ -19,7 +19,7 @@ from davylamp_cloud.config import CloudConfig, clock_of
 from davylamp_cloud.forecast import forecast
 from davylamp_cloud.looking import looking
 from davylamp_cloud.reasons import ending, hiding, reason
-from davylamp_cloud.register import BY_BIRTH
+from davylamp_cloud.registered import BY_BIRTH
 from davylamp_cloud.replay import TooOld
 from davylamp_cloud.settings import Settings, limit_of, warning_of
 from davylamp_cloud.store import schema

@@ -8,7 +8,7 @@ from davylamp_alarms.transition import Refusal, Transition
 from davylamp_cloud.acts import Act
 from davylamp_cloud.listening import Heard
 from davylamp_cloud.readings import Slice
-from davylamp_cloud.register import Introduced, Tag
+from davylamp_cloud.registered import Introduced, Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.step import Step
 

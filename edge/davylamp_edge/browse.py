@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 
 from davylamp_edge.drivers.opcua_browse import Variable, variables
 from davylamp_edge.drivers.opcua_session import Session

@@ -8,7 +8,7 @@ is none: a switch that cannot be read silences nothing.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Level
 from davylamp_wire.reading import Value
 

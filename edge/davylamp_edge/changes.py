@@ -7,7 +7,7 @@ point's max silence and then carries the time of that confirmation: a stamp that
 
 from collections.abc import Iterable, Sequence
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Level, Reason, uncertain
 from davylamp_wire.reading import Value
 

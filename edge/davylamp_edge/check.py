@@ -13,7 +13,8 @@ from davylamp_wire.config import ConfigError, mistakes_of, parse, read_toml
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.lint_warnings import unwarning
-from davylamp_wire.profile import COMM_OK, Point, Profile, load_profiles, root_models, shipped_profiles, unhandled
+from davylamp_wire.point import COMM_OK, Point
+from davylamp_wire.profile import Profile, load_profiles, root_models, shipped_profiles, unhandled
 from pydantic import ValidationError
 
 from davylamp_edge import opcua_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from davylamp_wire.config import Section, secret_from
-from davylamp_wire.profile import EarlyWarning, Limit, LimitKind, Order, Slug
+from davylamp_wire.point import EarlyWarning, Limit, LimitKind, Order, Slug
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from davylamp_edge.beacon_settings import BeaconSettings

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from davylamp_wire.profile import DataType, Point
+from davylamp_wire.point import DataType, Point
 from davylamp_wire.quality import GOOD, Level, Reason, bad, code, uncertain
 from davylamp_wire.reading import Value
 

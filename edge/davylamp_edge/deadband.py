@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import add, eq
 
-from davylamp_wire.profile import JournalClass, Limit, LimitKind, Point
+from davylamp_wire.point import JournalClass, Limit, LimitKind, Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from davylamp_wire.reading import Value
 

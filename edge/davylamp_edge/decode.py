@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from davylamp_wire.profile import DataType, Order, Point
+from davylamp_wire.point import DataType, Order, Point
 from davylamp_wire.quality import Reason, bad
 
 from davylamp_edge.engineering import Conversion

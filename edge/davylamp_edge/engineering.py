@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 
-from davylamp_wire.profile import DataType, Loop, Point
+from davylamp_wire.point import DataType, Loop, Point
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from davylamp_wire.reading import Value
 

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from davylamp_wire.profile import COMM_OK, DetectorGroup, EarlyWarning, Limit, Point, Profile, comm_ok_point
+from davylamp_wire.point import COMM_OK, EarlyWarning, Limit, Point, comm_ok_point
+from davylamp_wire.profile import DetectorGroup, Profile
 
 from davylamp_edge.config import DeviceConfig, EdgeConfig, PointOverride
 from davylamp_edge.drivers import Wanted

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from davylamp_wire.profile import COMM_OK
+from davylamp_wire.point import COMM_OK
 
 from davylamp_edge.backoff import Backoff, Jitter
 from davylamp_edge.bypass import Bypasses

@@ -21,7 +21,7 @@ from davylamp_alarms.definition import AlarmDef, PointKind, TagDef, alarm_id
 from davylamp_alarms.local import Change, Conditions, Kept, Moment, Reading
 from davylamp_alarms.templates import guards_of
 from davylamp_wire.local_alarm import EdgeWord, LocalAlarm, encode_word
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.reading import Value
 
 from davylamp_edge.alarm_memory import KEPT, LEFT, LIFE, RUN

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from davylamp_wire.finding import Finding
-from davylamp_wire.profile import EarlyWarning, Point, Profile
+from davylamp_wire.point import EarlyWarning, Point
+from davylamp_wire.profile import Profile
 from davylamp_wire.trained import LEARNT, Place, Training, read_training, taught
 from davylamp_wire.training_file import ArtefactError
 

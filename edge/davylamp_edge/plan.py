@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from davylamp_wire.profile import DataType, Point
+from davylamp_wire.point import DataType, Point
 
 from davylamp_edge.shape import HIGH_BYTE, LOW_BYTE, Bits
 

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from davylamp_wire.profile import DataType, Order, Point
+from davylamp_wire.point import DataType, Order, Point
 
 from davylamp_edge.decode import ORDERS, Cell, RegisterDecoder, decode_text, swap_registers
 from davylamp_edge.drivers.modbus import ModbusDriver, ModbusRequest, Unit

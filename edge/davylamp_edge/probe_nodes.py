@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIdNames
 from asyncua.ua.status_codes import StatusCodes
-from davylamp_wire.profile import DataType, Point
+from davylamp_wire.point import DataType, Point
 from davylamp_wire.quality import GOOD, Level, Reason, level, reason
 
 from davylamp_edge.datavalue import DataValueDecoder, stamp_ms

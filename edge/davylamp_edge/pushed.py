@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from davylamp_wire.profile import DataType, Point
+from davylamp_wire.point import DataType, Point
 from davylamp_wire.quality import GOOD, Level, Reason, bad
 from davylamp_wire.reading import Value
 

@@ -9,7 +9,7 @@ is judged by the switches as they stood at its own time, so that what was measur
 import math
 from collections.abc import Iterator, Sequence
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD
 from davylamp_wire.reading import Value
 

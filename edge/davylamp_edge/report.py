@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from davylamp_wire.profile import JournalClass
+from davylamp_wire.point import JournalClass
 from davylamp_wire.reading import Value
 
 from davylamp_edge.deadband import Report

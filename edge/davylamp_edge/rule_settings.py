@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from davylamp_wire.config import mistakes_of
-from davylamp_wire.profile import EarlyWarning
+from davylamp_wire.point import EarlyWarning
 from pydantic import ValidationError
 
 from davylamp_edge.install import Installed

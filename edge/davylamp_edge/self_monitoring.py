@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
-from davylamp_wire.profile import COMM_OK
+from davylamp_wire.point import COMM_OK
 from davylamp_wire.reading import Value
 
 from davylamp_edge.deadband import Suppressor

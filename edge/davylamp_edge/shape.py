@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from davylamp_wire.profile import DataType
+from davylamp_wire.point import DataType
 
 Bits = tuple[int, int]
 """The first and the last bit a value takes, both counted from its registers' lowest and both its own."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from davylamp_wire.reading import Value
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 from davylamp_simulators.plant import Plant, load_plant, make_plant
 from davylamp_simulators.recording import load_config as recording_config

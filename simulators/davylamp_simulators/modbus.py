@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 
 from davylamp_simulators.clock import now_ms
 from davylamp_simulators.framing import Asked, Framing, NotModbus, TcpFraming

@@ -21,7 +21,7 @@ from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import DataType, Point
+from davylamp_wire.point import DataType, Point
 
 from davylamp_simulators.clock import now_ms
 from davylamp_simulators.ledger import Ledger

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import DataType, Loop, Point
+from davylamp_wire.point import DataType, Loop, Point
 
 from davylamp_simulators.process import Value
 from davylamp_simulators.sample import NOTHING, Condition, Sample

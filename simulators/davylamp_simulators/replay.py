@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 from davylamp_simulators.recording import Recording
 from davylamp_simulators.sample import NOTHING, Sample

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from davylamp_wire.config import SLUG, ConfigError, Section, parse, read_toml
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 from pydantic import Field, StringConstraints, model_validator
 
 from davylamp_simulators.sample import Condition

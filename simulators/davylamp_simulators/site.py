@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from davylamp_wire.profile import Point, Text
+from davylamp_wire.point import Point, Text
 
 from davylamp_simulators.ledger import Ledger
 from davylamp_simulators.line import Line

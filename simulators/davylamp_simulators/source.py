@@ -9,7 +9,7 @@ from random import Random
 from typing import Protocol
 
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 from davylamp_simulators.process import STEP_S, Process, process_class
 from davylamp_simulators.sample import NOTHING, Condition, Sample

@@ -11,7 +11,7 @@ from davylamp_alarms.engine import Engine
 from davylamp_alarms.warning import RULES, load
 from davylamp_alarms.watching.watch import Watch
 from davylamp_wire.lint_warnings import LEARN
-from davylamp_wire.profile import EarlyWarning
+from davylamp_wire.point import EarlyWarning
 from davylamp_wire.quality import Reason, bad
 from davylamp_wire.trained import BY_HAND, LEARNT, Place, read_training, taught
 from support.plant import NODE, Plant, events, tag_def, warning

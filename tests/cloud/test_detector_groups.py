@@ -12,7 +12,8 @@ from davylamp_cloud.outcomes import Outcome
 from davylamp_cloud.replay import engine_register
 from davylamp_wire.describe import DeviceDescription
 from davylamp_wire.local_alarm import LocalAlarm
-from davylamp_wire.profile import DetectorGroup, Point
+from davylamp_wire.point import Point
+from davylamp_wire.profile import DetectorGroup
 from davylamp_wire.quality import GOOD, Reason, bad
 from support.host import Host, host
 from support.speaker import Speaker, gas_point, group, limit

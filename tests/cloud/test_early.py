@@ -11,7 +11,7 @@ from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.store import schema
 from davylamp_cloud.why import why
 from davylamp_cloud.why_page import as_dict, lines
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from sqlalchemy import select
 from support.host import Host, host
 from support.speaker import SOURCE, Speaker, limit

@@ -16,7 +16,7 @@ from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.log import NewRecord, RecordKind
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
-from davylamp_wire.profile import Limit
+from davylamp_wire.point import Limit
 from sqlalchemy import func, select
 from support.host import Host, host
 from support.speaker import Speaker, gas_point, limit

@@ -11,7 +11,7 @@ from davylamp_cloud.handling.kinds import KINDS
 from davylamp_cloud.handling.system import SYSTEM
 from davylamp_cloud.monitor import REPLAY
 from davylamp_cloud.settings import ASIDE
-from davylamp_wire.profile import Limit, Source, Text
+from davylamp_wire.point import Limit, Source, Text
 
 SOURCE = Source(standard="GB/T 50493", basis="memory")
 OWN = Text(zh="停进料泵 P-101", en="Stop feed pump P-101")

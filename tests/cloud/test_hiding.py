@@ -20,7 +20,7 @@ from davylamp_cloud.register import Register
 from davylamp_cloud.settings import REVIEW_LATE, system_alarm_id
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from pydantic import ValidationError
 from sqlalchemy import select
 from support.host import Host, host

@@ -6,7 +6,7 @@ from typing import Any
 
 from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.store import schema
-from davylamp_wire.profile import Point, Text
+from davylamp_wire.point import Point, Text
 from sqlalchemy import select
 from support.host import Host, host
 from support.speaker import Speaker, gas_point, limit

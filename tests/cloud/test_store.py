@@ -11,7 +11,7 @@ from davylamp_cloud.settings import Settings, alarm_defs, differences, settings_
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.register import load_register
 from davylamp_cloud.store.snapshots import Snapshot, packed, unpacked
-from davylamp_wire.profile import Limit, LimitKind, Point
+from davylamp_wire.point import Limit, LimitKind, Point
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select

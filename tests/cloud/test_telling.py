@@ -8,7 +8,7 @@ from davylamp_alarms.definition import Kind, Priority
 from davylamp_alarms.transition import Condition, Event, Lane, Letter, Transition
 from davylamp_cloud.handling import general
 from davylamp_cloud.telling import EVENTS, KINDS, LEVELS, Subject, tell
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 SHANGHAI = timezone(timedelta(hours=8))
 STEP = Transition(

@@ -6,7 +6,7 @@ from typing import Any
 
 from davylamp_alarms.batch import Floats
 from davylamp_cloud.store import schema
-from davylamp_wire.profile import EarlyWarning, Point
+from davylamp_wire.point import EarlyWarning, Point
 from davylamp_wire.trained import Place, read_training, taught
 from sqlalchemy import select
 from support.host import Host, host

@@ -17,7 +17,7 @@ from davylamp_cloud.app import App
 from davylamp_cloud.config import BrokerConfig, CloudConfig, HistorianConfig, HttpConfig, Role, TokenConfig
 from davylamp_cloud.historian import LogNames, open_historian
 from davylamp_cloud.historian.feed import Feed
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import Reason, bad
 from support.host import host
 from support.services import free_port

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from davylamp_alarms.watching.artefact import Artefact, load
 from davylamp_cloud.__main__ import BAD_INPUT, FAILED, OK, main
-from davylamp_wire.profile import EarlyWarning
+from davylamp_wire.point import EarlyWarning
 
 ROWS, START_S = 600, 1_764_028_800
 TAGS = ("LT-1101", "PT-1102")

@@ -9,7 +9,7 @@ from davylamp_cloud.config import ReceiverConfig
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.verify import verify_chain
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from sqlalchemy import select
 from support.host import host
 from support.outbox import LEVELS, office

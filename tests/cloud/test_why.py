@@ -15,7 +15,7 @@ from davylamp_cloud.store.snapshots import HOUR_MS, load_snapshot, oldest_snapsh
 from davylamp_cloud.store.state import State
 from davylamp_cloud.why_page import time_of
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import LimitKind, Text
+from davylamp_wire.point import LimitKind, Text
 from davylamp_wire.quality import Reason, bad
 from hypothesis import given
 from hypothesis import strategies as st

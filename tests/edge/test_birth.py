@@ -22,7 +22,8 @@ from davylamp_wire.payload import (
     birth_payload,
     decode,
 )
-from davylamp_wire.profile import DetectorGroup, Point
+from davylamp_wire.point import Point
+from davylamp_wire.profile import DetectorGroup
 from support.field import device, edge_config, point, profile
 
 LEVEL = point(type="float32", unit="m", range=[0, 5], address={"modbus": "holding:0"})

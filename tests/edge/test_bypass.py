@@ -7,7 +7,7 @@ import pytest
 from davylamp_edge.bypass import Bypasses
 from davylamp_edge.reply import Decoded
 from davylamp_edge.summary import summarise
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from support.field import Collector, asked, device, edge_config, exception_to, point, profile, reply_to, rogue, scanning
 

@@ -7,7 +7,7 @@ from davylamp_edge.check import load_edge
 from davylamp_edge.install import install
 from davylamp_edge.summary import summarise
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import LimitKind
+from davylamp_wire.point import LimitKind
 
 PROFILE = """
 zh = "氯气储存间"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from davylamp_edge.datavalue import REASONS, DataValueDecoder, as_type, by_kind, stamp_ms, status_quality
 from davylamp_edge.reply import Decoded
-from davylamp_wire.profile import DataType
+from davylamp_wire.point import DataType
 from davylamp_wire.quality import GOOD, Level, Reason, bad, code, uncertain
 from davylamp_wire.reading import Value
 from support.field import point

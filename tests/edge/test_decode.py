@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from davylamp_edge.decode import BitDecoder, Cell, RegisterDecoder, decode_text, swap_registers
-from davylamp_wire.profile import Order
+from davylamp_wire.point import Order
 from davylamp_wire.quality import Reason, bad
 from davylamp_wire.reading import Value
 from hypothesis import given

@@ -12,7 +12,7 @@ import pytest
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.drivers import DRIVERS, DeviceRefused, DeviceUnreachable, Driver, driver_class
 from davylamp_edge.reply import Decoded
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Level, level
 from davylamp_wire.reading import Value
 from support import services

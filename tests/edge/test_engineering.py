@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from davylamp_edge.engineering import Conversion, delivered_type
-from davylamp_wire.profile import DataType
+from davylamp_wire.point import DataType
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from davylamp_wire.reading import Value
 from support.field import point

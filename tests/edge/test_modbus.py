@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable
 from davylamp_edge.drivers.modbus import ModbusDriver, ModbusRequest
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import Reason
 from davylamp_wire.reading import Value
 from support.field import asked, exception_to, plc, point, registers, reply_to, rogue, settings, wanted

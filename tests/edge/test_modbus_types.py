@@ -13,7 +13,7 @@ from davylamp_simulators.framing import Framing, RtuFraming, TcpFraming
 from davylamp_simulators.modbus import ModbusServer, Unit
 from davylamp_simulators.registers import Area, Bank
 from davylamp_simulators.sample import Sample
-from davylamp_wire.profile import DataType, Point
+from davylamp_wire.point import DataType, Point
 from davylamp_wire.reading import Value
 from support.field import point, settings, wanted
 

@@ -7,7 +7,7 @@ from davylamp_edge.check import load_edge
 from davylamp_edge.install import with_override
 from davylamp_edge.summary import summarise
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from support.field import device, edge_config, point, profile
 
 SOURCE = {"standard": "site", "basis": "proposal"}

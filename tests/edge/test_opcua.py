@@ -19,7 +19,7 @@ from davylamp_edge.drivers.opcua import OpcuaDriver, OpcuaRequest
 from davylamp_edge.drivers.opcua_namespaces import Namespaces
 from davylamp_edge.drivers.opcua_session import CHUNK
 from davylamp_edge.reply import Decoded
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from davylamp_wire.reading import Value
 from support import services

@@ -11,7 +11,7 @@ from davylamp_edge.point_list.addresses import modbus_address
 from davylamp_edge.point_list.headings import HEADINGS, MEANINGS, _plain
 from davylamp_edge.point_list.points import TYPE_OF
 from davylamp_edge.summary import summarise
-from davylamp_wire.profile import DataType, LimitKind, Point
+from davylamp_wire.point import DataType, LimitKind, Point
 from davylamp_wire.quality import GOOD
 from support.field import plc, readings, registers, scanning
 

@@ -19,7 +19,8 @@ from davylamp_edge import push_line
 from davylamp_edge.drivers import opcua_subscription
 from davylamp_edge.drivers.opcua_subscription import Item
 from davylamp_edge.scan import Scanner
-from davylamp_wire.profile import Point, Profile
+from davylamp_wire.point import Point
+from davylamp_wire.profile import Profile
 from davylamp_wire.quality import GOOD, Reason, bad
 from support import services
 from support.field import (

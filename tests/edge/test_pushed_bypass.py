@@ -7,7 +7,7 @@ from asyncua import ua
 from davylamp_edge import push_line
 from davylamp_edge.pushed import failed
 from davylamp_edge.pushed_bypass import PushedBypasses
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from support import services
 from support.field import PLANT_URI, Collector, OpcuaPlant, device, edge_config, opcua_plant, point, profile, scanning

@@ -19,7 +19,8 @@ from davylamp_edge.writer import Writer
 from davylamp_wire.describe import DeviceDescription
 from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import DESCRIPTION
-from davylamp_wire.profile import LimitKind, Point, load_profile, load_profiles, shipped_profiles
+from davylamp_wire.point import LimitKind, Point
+from davylamp_wire.profile import load_profile, load_profiles, shipped_profiles
 from davylamp_wire.topic import MessageType
 from support.cloud_process import CloudProcess, until
 from support.counted import counted

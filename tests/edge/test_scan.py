@@ -12,7 +12,8 @@ import pytest
 from davylamp_edge import poll as poll_module
 from davylamp_edge.drivers.modbus import ModbusDriver
 from davylamp_edge.scan import Scanner
-from davylamp_wire.profile import Point, Profile
+from davylamp_wire.point import Point
+from davylamp_wire.profile import Profile
 from davylamp_wire.quality import GOOD, Reason, bad
 from support.field import (
     Collector,

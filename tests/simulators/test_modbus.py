@@ -13,7 +13,7 @@ from davylamp_simulators.modbus import ModbusServer, Unit
 from davylamp_simulators.registers import Bank
 from davylamp_simulators.sample import Sample
 from davylamp_simulators.scenario import LineMode, LineState
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from pymodbus.client import AsyncModbusTcpClient
 from support.serial import rtu, rtu_reply
 

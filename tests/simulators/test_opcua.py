@@ -15,7 +15,7 @@ from davylamp_simulators.opcua import NAMESPACE, local_id
 from davylamp_simulators.scenario import LineMode, LineState
 from davylamp_simulators.site import Site
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from support.sites import SPHERE, small_site
 
 BROKEN = """

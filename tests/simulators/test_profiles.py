@@ -13,7 +13,8 @@ from davylamp_simulators.clock import now_ms
 from davylamp_simulators.ledger import Stored, compare, read_ledger
 from davylamp_simulators.recording import load_config, recording_names
 from davylamp_simulators.site import Site
-from davylamp_wire.profile import Point, Profile, load_profile, load_profiles, shipped_profiles
+from davylamp_wire.point import Point
+from davylamp_wire.profile import Profile, load_profile, load_profiles, shipped_profiles
 from support.sites import CHLORINE, SPHERE, small_site
 
 PROFILES = load_profiles(shipped_profiles())

@@ -7,7 +7,7 @@ import pytest
 from davylamp_simulators.registers import Area, Bank, Cell, ordered
 from davylamp_simulators.sample import NOTHING, Condition, Sample
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Order, Point
+from davylamp_wire.point import Order, Point
 from hypothesis import given
 from hypothesis import strategies as st
 

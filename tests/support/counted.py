@@ -10,7 +10,7 @@ from davylamp_simulators.ledger import Comparison, Ledger, Run, Stored, compare,
 from davylamp_simulators.modbus import ModbusServer, Unit
 from davylamp_simulators.registers import Bank
 from davylamp_simulators.sample import Sample
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 
 from support.edge_host import EdgeHost
 

@@ -13,7 +13,8 @@ from davylamp_edge.config import DeviceConfig, EdgeConfig
 from davylamp_edge.drivers import Wanted
 from davylamp_edge.install import Installed
 from davylamp_edge.scan import Scanner, ScanResult
-from davylamp_wire.profile import Point, Profile
+from davylamp_wire.point import Point
+from davylamp_wire.profile import Profile
 from pymodbus.constants import ExcCodes
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer

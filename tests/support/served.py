@@ -34,7 +34,7 @@ from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.settings import keep_settings, key_of
 from davylamp_cloud.store.state import State
-from davylamp_wire.profile import Limit, LimitKind, Source, Text
+from davylamp_wire.point import Limit, LimitKind, Source, Text
 from sqlalchemy import insert
 
 NOW_MS = 1_795_000_000_000

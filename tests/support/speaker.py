@@ -23,7 +23,8 @@ from davylamp_wire.payload import (
     metrics_body,
     record_metric,
 )
-from davylamp_wire.profile import DetectorGroup, Limit, Point, Source
+from davylamp_wire.point import Limit, Point, Source
+from davylamp_wire.profile import DetectorGroup
 from davylamp_wire.quality import GOOD
 from davylamp_wire.reading import Readings, Value
 from davylamp_wire.topic import MessageType, Topic

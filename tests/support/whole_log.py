@@ -21,7 +21,7 @@ from davylamp_cloud.site import site_change
 from davylamp_cloud.ticker import tick
 from davylamp_cloud.work import Work
 from davylamp_wire.decode import decode
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Reason, bad, uncertain
 from hypothesis import strategies as st
 

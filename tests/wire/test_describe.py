@@ -15,7 +15,8 @@ from davylamp_wire.payload import (
     birth_payload,
     decode,
 )
-from davylamp_wire.profile import HANDLING, DataType, DetectorGroup, Limit, LimitKind, Loop, Point, Source, Text
+from davylamp_wire.point import HANDLING, DataType, Limit, LimitKind, Loop, Point, Source, Text
+from davylamp_wire.profile import DetectorGroup
 from hypothesis import given
 from hypothesis import strategies as st
 from support.readings import NOW

@@ -9,7 +9,8 @@ from davylamp_wire.ceilings import above_ceiling, unjudged
 from davylamp_wire.config import ConfigError
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
-from davylamp_wire.profile import Point, load_profile, load_profiles, shipped_profiles
+from davylamp_wire.point import Point
+from davylamp_wire.profile import load_profile, load_profiles, shipped_profiles
 
 
 def point(limits: Mapping[str, float | tuple[float, float]], **said: Any) -> Point:

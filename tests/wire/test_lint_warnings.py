@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from davylamp_wire.config import ConfigError
 from davylamp_wire.lint_warnings import unwarning
-from davylamp_wire.profile import Point, load_profile, shipped_profiles
+from davylamp_wire.point import Point
+from davylamp_wire.profile import load_profile, shipped_profiles
 
 SOURCE = {"standard": "site", "basis": "proposal"}
 ACTION = {"zh": "核实", "en": "verify"}

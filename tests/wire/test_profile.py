@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from davylamp_wire.config import ConfigError, Section, load, parse, secret_from
-from davylamp_wire.profile import COMM_OK, LimitKind, Point, comm_ok_point, load_profile, load_profiles
+from davylamp_wire.point import COMM_OK, LimitKind, Point, comm_ok_point
+from davylamp_wire.profile import load_profile, load_profiles
 from pydantic import SecretStr
 
 TANK = """

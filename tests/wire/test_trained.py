@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from davylamp_wire.profile import EarlyWarning
+from davylamp_wire.point import EarlyWarning
 from davylamp_wire.trained import Place, Training, read_training, taught
 from support.trainings import SHIFTS, UNIT, together, training, written
 

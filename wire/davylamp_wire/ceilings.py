@@ -7,12 +7,9 @@ publication (ethylene oxide, bromine) are left out.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from davylamp_wire.finding import Finding
-
-if TYPE_CHECKING:
-    from davylamp_wire.profile import Limit, LimitKind, Point
+from davylamp_wire.point import Limit, LimitKind, Point
 
 COMBUSTIBLE = "%LEL"
 FIRST_LEL, SECOND_LEL = 25.0, 50.0
@@ -63,7 +60,7 @@ _TOXIC = (
 )
 
 
-def above_ceiling(point: "Point") -> Iterator[Finding]:
+def above_ceiling(point: Point) -> Iterator[Finding]:
     """Yield every level of a gas detector that comes later than the standard allows."""
     if point.kind != "gas" or not point.limits:
         return
@@ -79,12 +76,12 @@ def above_ceiling(point: "Point") -> Iterator[Finding]:
                 yield _late(kind, limit, f"{ceiling:g} {point.unit}", _CLAUSES.get(point.unit, _TOXIC))
 
 
-def unjudged(point: "Point") -> bool:
+def unjudged(point: Point) -> bool:
     """Return whether a gas detector's levels can be held against no ceiling: its gas or its unit is not known."""
     return point.kind == "gas" and bool(point.limits) and point.gas != OXYGEN and _levels(point) is None
 
 
-def _levels(point: "Point") -> tuple[float, float] | None:
+def _levels(point: Point) -> tuple[float, float] | None:
     """Return the ceilings of the first and the second level in the point's own unit."""
     if point.unit == COMBUSTIBLE:
         return FIRST_LEL, SECOND_LEL
@@ -95,7 +92,7 @@ def _levels(point: "Point") -> tuple[float, float] | None:
     return None if own is None else (own, 2 * own)
 
 
-def _oxygen(point: "Point") -> Iterator[Finding]:
+def _oxygen(point: Point) -> Iterator[Finding]:
     if point.unit != "%VOL":
         return
     for kind, limit in _of(point.limits, ("L",)):
@@ -106,7 +103,7 @@ def _oxygen(point: "Point") -> Iterator[Finding]:
             yield _late(kind, limit, f"{OXYGEN_HIGH:g} %VOL", _CLAUSES[OXYGEN])
 
 
-def _late(kind: "LimitKind", limit: "Limit", bound: str, clause: tuple[str, str], *, above: bool = True) -> Finding:
+def _late(kind: LimitKind, limit: Limit, bound: str, clause: tuple[str, str], *, above: bool = True) -> Finding:
     """Return that a level comes later than a bound, with the clause that says so."""
     en, zh = clause
     return Finding(

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 
 from davylamp_wire.config import Section
 from davylamp_wire.payload import DESCRIPTION, SPARKPLUG_TYPE, Message, Metric, SparkplugType, is_own
-from davylamp_wire.profile import DataType, DetectorGroup, Point, Slug
+from davylamp_wire.point import DataType, Point, Slug
+from davylamp_wire.profile import DetectorGroup
 
 SLUG_LENGTH = 64
 

@@ -6,22 +6,19 @@ refusing it would blind the cloud to a device that is well.
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from davylamp_wire.ceilings import COMBUSTIBLE, GASES, OXYGEN
 from davylamp_wire.finding import Finding
+from davylamp_wire.point import Limit, LimitKind, Point
 
-if TYPE_CHECKING:
-    from davylamp_wire.profile import Limit, LimitKind, Point
-
-Ladder = list[tuple["LimitKind", "Limit"]]
+Ladder = list[tuple[LimitKind, Limit]]
 
 _LADDERS = (("LL", "L", "H", "HH"), ("L1", "L2"))
 _MEASURING = ("process", "gas", "fire")
 _ORDER = "LL < L < H < HH, L1 < L2"
 
 
-def unworkable(point: "Point") -> Iterator[Finding]:
+def unworkable(point: Point) -> Iterator[Finding]:
     """Yield every limit that would never raise, always stand, never clear, or warn of the wrong side."""
     if point.gas and point.gas not in GASES:
         known = ", ".join(GASES)
@@ -40,12 +37,12 @@ def unworkable(point: "Point") -> Iterator[Finding]:
     yield from _never_clearing(point)
 
 
-def unlimited(point: "Point") -> bool:
+def unlimited(point: Point) -> bool:
     """Return whether a point measures something and nobody has said what is too much of it."""
     return point.kind in _MEASURING and point.type != "string" and not point.limits
 
 
-def _rank(kind: "LimitKind") -> int:
+def _rank(kind: LimitKind) -> int:
     return ("LL", "L", "H", "HH", "L1", "L2").index(kind)
 
 
@@ -73,7 +70,7 @@ def _wide(ladder: Ladder) -> Iterator[Finding]:
                 )
 
 
-def _thinned(point: "Point", ladder: Ladder) -> Iterator[Finding]:
+def _thinned(point: Point, ladder: Ladder) -> Iterator[Finding]:
     """Yield a reporting deadband as wide as two limits are apart: a change from one to the other would go unsent."""
     for (lower, a), (upper, b) in pairwise(ladder):
         if point.deadband and 0 < b.value - a.value <= point.deadband:
@@ -84,7 +81,7 @@ def _thinned(point: "Point", ladder: Ladder) -> Iterator[Finding]:
             )
 
 
-def _wrong_side(point: "Point") -> Iterator[Finding]:
+def _wrong_side(point: Point) -> Iterator[Finding]:
     """Yield limits that watch the harmless side of a gas: too little oxygen falls, everything else rises."""
     if point.kind != "gas":
         return
@@ -103,7 +100,7 @@ def _wrong_side(point: "Point") -> Iterator[Finding]:
             )
 
 
-def _at_the_end(point: "Point") -> Iterator[Finding]:
+def _at_the_end(point: Point) -> Iterator[Finding]:
     """Yield limits at the very end of what is measured: beyond it the value is over-range and no longer judged."""
     if point.range is None or point.type == "bool" or point.kind not in _MEASURING or point.states:
         return
@@ -118,7 +115,7 @@ def _at_the_end(point: "Point") -> Iterator[Finding]:
             )
 
 
-def _never_clearing(point: "Point") -> Iterator[Finding]:
+def _never_clearing(point: Point) -> Iterator[Finding]:
     """Yield limits that always stand or, once raised, have no value left to clear at."""
     span = (0.0, 1.0) if point.type == "bool" else point.range
     if span is None:

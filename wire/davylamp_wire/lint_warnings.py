@@ -1,12 +1,9 @@
 """Statistical rules that can be written and still cannot work. Asked where a person sits at a file, as lint.py is."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from davylamp_wire.finding import Finding
-
-if TYPE_CHECKING:
-    from davylamp_wire.profile import EarlyWarning, Point
+from davylamp_wire.point import EarlyWarning, Point
 
 OF_ONE = ("cusum", "ewma", "frozen", "normal", "quiet", "rate", "trend")
 OF_SEVERAL = ("command", "deviation", "expression", "rollup", "unit")
@@ -16,7 +13,7 @@ LEARN = {"cusum": ("mean", "deviation"), "ewma": ("mean", "deviation"), "normal"
 """The statistical rules there are (alarms/davylamp_alarms/warning), by how many tags each looks at."""
 
 
-def unwarning(point: "Point") -> Iterator[Finding]:
+def unwarning(point: Point) -> Iterator[Finding]:
     """Yield every statistical rule that does not exist, sees too little, or tells nobody what to do."""
     if not point.warnings:
         return
@@ -33,7 +30,7 @@ def unwarning(point: "Point") -> Iterator[Finding]:
         yield from _aimless(point, name, warning)
 
 
-def _of_rule(name: str, warning: "EarlyWarning") -> Iterator[Finding]:
+def _of_rule(name: str, warning: EarlyWarning) -> Iterator[Finding]:
     key = f"warnings.{name}"
     if name not in RULES:
         known = ", ".join(RULES)
@@ -51,7 +48,7 @@ def _of_rule(name: str, warning: "EarlyWarning") -> Iterator[Finding]:
         )
 
 
-def unlearnt(point: "Point") -> Iterator[Finding]:
+def unlearnt(point: Point) -> Iterator[Finding]:
     """Yield every rule that says nothing, for nobody told it what is usual: no mistake, and not the same as normal."""
     for name, warning in point.warnings.items():
         missing = [one for one in LEARN.get(name, ()) if one not in warning.settings]
@@ -64,7 +61,7 @@ def unlearnt(point: "Point") -> Iterator[Finding]:
             )
 
 
-def _aimless(point: "Point", name: str, warning: "EarlyWarning") -> Iterator[Finding]:
+def _aimless(point: Point, name: str, warning: EarlyWarning) -> Iterator[Finding]:
     """Yield a trend that is held against no limit, or against one that its point has not."""
     key = f"warnings.{name}.towards"
     for kind in warning.towards:

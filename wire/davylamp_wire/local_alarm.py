@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from davylamp_wire.profile import Slug
+from davylamp_wire.point import Slug
 
 Time = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from hashlib import blake2b
 
-from davylamp_wire.profile import DataType
+from davylamp_wire.point import DataType
 
 BD_SEQ = "bdSeq"
 REBIRTH = "Node Control/Rebirth"

@@ -9,7 +9,7 @@ from textwrap import wrap
 from davylamp_wire.ceilings import unjudged
 from davylamp_wire.lint import unlimited
 from davylamp_wire.lint_warnings import unlearnt
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 
 _WIDTH = 116
 

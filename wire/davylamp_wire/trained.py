@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from davylamp_wire.finding import Finding
-from davylamp_wire.profile import EarlyWarning, Source
+from davylamp_wire.point import EarlyWarning, Source
 from davylamp_wire.training_file import read_table, sha256_of, unusable
 
 FIXED = ("every_s", "tau_s", "period_s", "allowance", "lags", "share", "day_s")

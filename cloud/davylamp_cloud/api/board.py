@@ -8,7 +8,8 @@ from typing import Any
 
 from davylamp_alarms.definition import GROUP_KINDS, WARNING_KINDS, Kind
 from davylamp_alarms.finding import Finding
-from davylamp_wire.profile import DetectorGroup, Text
+from davylamp_wire.point import Text
+from davylamp_wire.profile import DetectorGroup
 from sqlalchemy import select
 
 from davylamp_cloud import telling

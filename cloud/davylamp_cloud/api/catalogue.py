@@ -12,7 +12,7 @@ from sys import intern
 from typing import Any
 
 import numpy as np
-from davylamp_wire.profile import COMM_OK
+from davylamp_wire.point import COMM_OK
 from numpy.typing import NDArray
 from sqlalchemy import String, case, func, select, type_coerce
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from davylamp_wire.profile import Basis, Limit, LimitKind, Priority, Text
+from davylamp_wire.point import Basis, Limit, LimitKind, Priority, Text
 from pydantic import Field, SecretStr
 
 from davylamp_cloud.api.alarms import Body

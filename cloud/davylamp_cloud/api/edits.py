@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from davylamp_alarms.edit_preview import Touched
 from davylamp_alarms.transition import Refusal, Why
-from davylamp_wire.profile import Limit, LimitKind, Point, unhandled
+from davylamp_wire.point import Limit, LimitKind, Point
+from davylamp_wire.profile import unhandled
 from fastapi import APIRouter, Path, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from davylamp_wire.finding import Finding
-from davylamp_wire.profile import Limit, LimitKind, Point
+from davylamp_wire.point import Limit, LimitKind, Point
 
 from davylamp_cloud.api.catalogue import Entry
 from davylamp_cloud.api.edit_bodies import FindingView

@@ -9,7 +9,7 @@ from typing import Any
 from davylamp_alarms.definition import Kind
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.finding import Finding
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.words import of

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from davylamp_alarms.definition import Kind, PointKind, default_priority
-from davylamp_wire.profile import Limit, Source
+from davylamp_wire.point import Limit, Source
 from sqlalchemy import String, select, type_coerce
 
 from davylamp_cloud.api.views import LimitView

@@ -1,7 +1,7 @@
 """What the screens call things, in both languages."""
 
 from davylamp_alarms.definition import Kind
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 from davylamp_wire.quality import Level, Reason, level, reason
 
 from davylamp_cloud import telling

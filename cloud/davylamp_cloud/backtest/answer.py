@@ -9,7 +9,7 @@ from davylamp_alarms.backtest.envelope import Envelope
 from davylamp_alarms.backtest.outcome import Figures, Outcome
 from davylamp_alarms.backtest.trial import Trial
 from davylamp_alarms.definition import AlarmDef
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 
 class Source(StrEnum):

@@ -12,7 +12,7 @@ from davylamp_alarms.backtest.trial import Both
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.definition import Register, TagDef
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import MAX_SILENCE_S, Text
+from davylamp_wire.point import MAX_SILENCE_S, Text
 
 from davylamp_cloud.backtest import csv_long, csv_wide
 from davylamp_cloud.backtest.answer import Answer, Courses, Source

@@ -32,7 +32,7 @@ from davylamp_alarms.backtest.trial import beside
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.engine import Engine
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 from davylamp_cloud.backtest.answer import Answer, Source
 from davylamp_cloud.backtest.asked import Asked, meant

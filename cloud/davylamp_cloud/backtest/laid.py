@@ -14,7 +14,8 @@ from davylamp_wire.config import ConfigError
 
 from davylamp_cloud.backtest.overlay import Guards, guards_under, sound_point
 from davylamp_cloud.backtest.rules import FIXED, Rule, Rules
-from davylamp_cloud.register import Register, Tag
+from davylamp_cloud.register import Register
+from davylamp_cloud.registered import Tag
 from davylamp_cloud.settings import Settings
 
 BY, SECOND = "backtest", "rules"

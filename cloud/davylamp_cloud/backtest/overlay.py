@@ -9,7 +9,7 @@ from davylamp_wire.config import ConfigError, Section, mistakes_of, parse
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.lint_warnings import unwarning
-from davylamp_wire.profile import EarlyWarning, Limit, LimitKind, Point
+from davylamp_wire.point import EarlyWarning, Limit, LimitKind, Point
 from pydantic import ValidationError
 
 from davylamp_cloud.backtest.rules import Rule

@@ -8,7 +8,7 @@ from davylamp_alarms.backtest.outcome import Outcome
 from davylamp_alarms.backtest.spans import Span
 from davylamp_alarms.definition import LIMIT_KINDS, AlarmDef
 from davylamp_alarms.performance.kpis import Kpis
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 from davylamp_cloud.backtest.answer import Answer, Change, changes, positions
 

@@ -8,7 +8,8 @@ from operator import itemgetter
 from davylamp_alarms.definition import TagDef
 from sqlalchemy import func, select
 
-from davylamp_cloud.register import Register, Tag
+from davylamp_cloud.register import Register
+from davylamp_cloud.registered import Tag
 from davylamp_cloud.settings import Settings, tag_def
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.register import load_register

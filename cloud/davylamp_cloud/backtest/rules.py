@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from davylamp_wire.config import ConfigError, Section, parse, read_toml
-from davylamp_wire.profile import LimitKind, Priority, Source, Text
+from davylamp_wire.point import LimitKind, Priority, Source, Text
 from pydantic import Field
 
 FIXED = ("kind", "unit", "gas", "range", "max_silence_s")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from davylamp_wire.profile import LimitKind
+from davylamp_wire.point import LimitKind
 
 from davylamp_cloud.api.catalogue import Entry
 from davylamp_cloud.api.edits import limits_view

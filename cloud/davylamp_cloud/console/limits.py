@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from davylamp_alarms.definition import Priority
 from davylamp_alarms.migration import Decision
-from davylamp_wire.profile import LimitKind
+from davylamp_wire.point import LimitKind
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError

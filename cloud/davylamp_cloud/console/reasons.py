@@ -23,7 +23,7 @@ from davylamp_cloud.api.words import of, quality_words
 from davylamp_cloud.console.answers import reader_of
 from davylamp_cloud.console.render import Reader
 from davylamp_cloud.reasons import ending, hiding, reason
-from davylamp_cloud.register import BY_BIRTH
+from davylamp_cloud.registered import BY_BIRTH
 from davylamp_cloud.settings import limit_of
 from davylamp_cloud.telling import EVENTS
 from davylamp_cloud.why import Told, Why

@@ -6,7 +6,7 @@ A profile says it for its own limits. What has no limit, and limits whose birth 
 from dataclasses import replace
 
 from davylamp_alarms.definition import LIMIT_KINDS, WARNING_KINDS, Kind, PointKind
-from davylamp_wire.profile import EarlyWarning, Limit
+from davylamp_wire.point import EarlyWarning, Limit
 
 from davylamp_cloud.handling.kinds import KINDS
 from davylamp_cloud.handling.limits import LIMITS

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from davylamp_wire.profile import Text
+from davylamp_wire.point import Text
 
 
 class Origin(StrEnum):

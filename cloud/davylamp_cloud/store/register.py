@@ -6,10 +6,11 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from davylamp_wire.profile import COMM_OK, Text
+from davylamp_wire.point import COMM_OK, Text
 from sqlalchemy import ColumnElement, Connection, String, bindparam, case, func, or_, select, type_coerce, update
 
-from davylamp_cloud.register import Proposal, Register, Tag
+from davylamp_cloud.register import Register
+from davylamp_cloud.registered import Proposal, Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.rows import insert

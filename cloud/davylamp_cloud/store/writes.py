@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from davylamp_cloud import faultpoints
 from davylamp_cloud.chain import Head, canonical, link, mark_of
 from davylamp_cloud.notice import Notices
-from davylamp_cloud.register import Tag
+from davylamp_cloud.registered import Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.step import Step
 from davylamp_cloud.store import schema

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from davylamp_wire.profile import Point, Profile
+from davylamp_wire.point import Point
+from davylamp_wire.profile import Profile
 
 from davylamp_edge.beacon.asking import LONGEST_PATH, socket_of
 from davylamp_edge.drivers.modbus import ModbusDriver

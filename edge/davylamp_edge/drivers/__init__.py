@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import Reason
 
 from davylamp_edge.config import DeviceConfig

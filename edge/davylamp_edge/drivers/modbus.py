@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
-from davylamp_wire.profile import DataType, Point
+from davylamp_wire.point import DataType, Point
 from davylamp_wire.quality import Reason
 
 from davylamp_edge.config import DeviceConfig

@@ -12,7 +12,7 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from davylamp_wire.config import ConfigError
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import Reason
 
 from davylamp_edge.config import DeviceConfig

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 
 
 def profile_text(names: tuple[str, str], remark: str, points: Mapping[str, Point]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from davylamp_wire.config import ConfigError, mistakes_of
 from davylamp_wire.lint import unworkable
-from davylamp_wire.profile import DataType, LimitKind, Point
+from davylamp_wire.point import DataType, LimitKind, Point
 from pydantic import ValidationError
 
 from davylamp_edge.point_list.headings import Line

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from davylamp_cloud.api.catalogue import Catalogue
 from davylamp_cloud.store.state import State
-from davylamp_wire.profile import COMM_OK
+from davylamp_wire.point import COMM_OK
 from sqlalchemy import Connection
 from support.host import host
 from support.speaker import Speaker, gas_point

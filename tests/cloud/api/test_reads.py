@@ -6,7 +6,7 @@ import httpx
 import pytest
 from davylamp_cloud.beside import Beside, Hole, Quarantined
 from davylamp_cloud.log import NewRecord, RecordKind
-from davylamp_wire.profile import LimitKind, Text
+from davylamp_wire.point import LimitKind, Text
 from davylamp_wire.quality import Reason, bad
 from support.served import NOW_MS, Clock, Plant, limit
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from davylamp_cloud.store import schema
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from sqlalchemy import select
 from support.duty_room import DutyRoom, duty_room
 from support.speaker import SOURCE, Speaker, limit

@@ -23,7 +23,7 @@ from davylamp_cloud.historian.duckdb import DuckDbHistorian
 from davylamp_cloud.historian.duckdb_past import CopiedDays
 from davylamp_cloud.historian.feed import rows_of
 from davylamp_cloud.historian.past import ByTag, Past, Stretch
-from davylamp_wire.profile import LimitKind
+from davylamp_wire.point import LimitKind
 from davylamp_wire.quality import Reason, bad
 from support.host import Host, host
 from support.speaker import START_MS, Speaker, gas_point, limit

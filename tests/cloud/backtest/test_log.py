@@ -14,7 +14,7 @@ from davylamp_cloud.backtest.stored import said_between
 from davylamp_cloud.backtest.tried import Tried
 from davylamp_cloud.live import Live
 from davylamp_cloud.replay import moment
-from davylamp_wire.profile import LimitKind
+from davylamp_wire.point import LimitKind
 from davylamp_wire.quality import Reason, bad
 from support.host import Host, host
 from support.speaker import START_MS, Speaker, gas_point, limit

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from davylamp_wire.profile import LimitKind
+from davylamp_wire.point import LimitKind
 from playwright.sync_api import expect
 from support.served import Plant, limit
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from davylamp_cloud.config import MaskConfig, Role, SiteConfig, TokenConfig
-from davylamp_wire.profile import Point
+from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import DutyRoom, duty_room

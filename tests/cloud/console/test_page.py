@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from davylamp_cloud.config import Role, TokenConfig
-from davylamp_wire.profile import LimitKind, load_profiles, shipped_profiles
+from davylamp_wire.point import LimitKind
+from davylamp_wire.profile import load_profiles, shipped_profiles
 from davylamp_wire.quality import Reason, bad
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import duty_room
