@@ -75,9 +75,9 @@ class Inbox:
 
     def wait(self, until_s: float | None, *, heeds: bool = True) -> bool:
         """Wait for something to come or fall due; return whether to stop. Who `heeds` nothing waits until it is due."""
+        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
         with self._changed:
-            if not (self._stopping or (heeds and self.something_came)):
-                self._changed.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
+            self._changed.wait_for(lambda: self._stopping or (heeds and self.something_came), left_s)
             return self._stopping
 
     @property
