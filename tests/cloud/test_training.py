@@ -213,7 +213,8 @@ def test_the_defaults_and_tags_by_the_plants_own_name(plant: Plant, capsys: pyte
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--tags", "x*"], "--tags: 'x*' means no tag; there are 3: park/edge-1/store/level"),
+        (["--tags", "x*"], "'x*' means no tag that measures something; there are 2: park/edge-1/store/level, park/"),
+        (["--tags", "*/valve"], "'*/valve' means no tag that measures something"),
         (["--to", "2020-01-01"], "is not after --from"),
         (["--from", "tomorrow"], "--from: 'tomorrow' is no time"),
         (["--every", "0"], "--every: 0 is not between 0.001 and 86400 seconds"),
@@ -232,6 +233,24 @@ def test_a_mistake_is_bad_input_and_names_the_way_out(
 ) -> None:
     assert plant.train(*more) == BAD_INPUT
     assert said in capsys.readouterr().err
+    assert not plant.out.exists()
+
+
+def test_a_devices_pattern_means_what_measures_and_a_name_in_full_means_itself(plant: Plant) -> None:
+    store = "park/edge-1/store"
+    assert plant.train("--tags", f"{store}/*") == OK
+    assert [one.tag for one in plant.trained().seen] == [f"{store}/level", f"{store}/flow"]
+    assert plant.train("--tags", "1#VALVE", "--tags", f"{store}/level") == OK
+    assert [one.tag for one in plant.trained().seen] == [f"{store}/level", f"{store}/valve"]
+
+
+def test_a_watch_of_no_known_rule_is_refused_though_it_would_learn_nothing(
+    plant: Plant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text('[[watch]]\nid = "x"\nrule = "ewmaa"\ntags = ["*"]\n', encoding="utf-8")
+    assert plant.train("--rules", str(path)) == BAD_INPUT
+    assert "wrong.toml: watch x: there is no rule 'ewmaa'; there are " in capsys.readouterr().err
     assert not plant.out.exists()
 
 

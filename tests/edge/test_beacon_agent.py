@@ -300,7 +300,7 @@ def test_s28_a_module_on_a_line_of_the_plant_is_refused(tmp_path: Path, address:
             "beacon: lamp and horn share a coil: nothing can be silenced",
         ),
         (beacon("192.0.2.9", "silent_s = 300\n"), "beacon.silent_s"),
-        (beacon("192.0.2.9").replace("watchdog = 2\n", ""), "beacon.coils.watchdog: Field required"),
+        (beacon("192.0.2.9").replace("watchdog = 2\n", ""), "beacon.coils.watchdog: is missing"),
     ],
 )
 def test_each_mistake_of_a_beacon_is_named(tmp_path: Path, more: str, said: str) -> None:

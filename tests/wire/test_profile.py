@@ -45,13 +45,13 @@ def test_a_profile_is_named_by_its_file_and_folder(tmp_path: Path) -> None:
 def test_every_mistake_is_named_in_one_message(tmp_path: Path) -> None:
     broken = TANK.replace('unit = "m"', 'unit = "m"\ncolour = "red"').replace('en = "tank"', "version = 0")
     found = "\n".join(mistakes(tmp_path, broken))
-    for part in ("tank.toml", "points.level.colour: is not a known key", "version:", "en: Field required"):
+    for part in ("tank.toml", "points.level.colour: is not a known key", "version:", "en: is missing"):
         assert part in found
 
 
 def test_s30_a_limit_without_a_source_cannot_be_written(tmp_path: Path) -> None:
     (line,) = mistakes(tmp_path, TANK[: TANK.index("source")])
-    assert "points.level.limits.H.source: Field required" in line
+    assert "points.level.limits.H.source: is missing" in line
 
 
 def test_s30_a_source_is_unverified_until_somebody_verified_it(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_s24_a_profiles_limit_without_a_first_action_is_refused_with_its_key(tmp
 
 def test_s24_a_first_action_in_one_language_only_is_refused(tmp_path: Path) -> None:
     (line,) = mistakes(tmp_path, TANK.replace(', en = "Stop filling"', ""))
-    assert "points.level.limits.H.action.en: Field required" in line
+    assert "points.level.limits.H.action.en: is missing" in line
 
 
 def test_s24_a_limit_says_what_its_handling_lacks(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_s18_every_mistake_in_a_group_of_detectors_is_named(tmp_path: Path) -> N
 def test_s30_a_group_without_a_source_cannot_be_written(tmp_path: Path) -> None:
     text = TANK + "[groups.high]\nzh = '组'\nen = 'g'\nmembers = ['level']\nlimit = 'H'\nblind_at = 1\n"
     (line,) = mistakes(tmp_path, text)
-    assert "groups.high.source: Field required" in line
+    assert "groups.high.source: is missing" in line
 
 
 @pytest.mark.parametrize("respond_s", [0, -1, "nan"])

@@ -43,6 +43,17 @@ def test_a_unit_gets_its_model_and_names_its_inputs_as_a_point_would(file: Train
     assert str(found.settings["model"]).startswith("1:")
 
 
+def test_a_csvs_own_names_are_told_from_tag_ids_and_each_is_listed_once(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "csv.json",
+        training(("LT-1", "FT-1"), together(tags=2), [SHIFTS, SHIFTS.model_copy(update={"id": "again"}), UNIT]),
+    )
+    found = taught("ewma", rule(), HERE, read_training(path))
+    assert not isinstance(found, EarlyWarning)
+    assert f"names its tags as a CSV did (LT-1, FT-1); name that column {TAGS[0]}" in found[0].en
+    assert "请把该列改名为" in found[0].zh
+
+
 def test_what_a_person_may_say_beside_a_model_counts(file: Training) -> None:
     found = taught("ewma", rule(settings={"limit": 9, "leave": 0.5, "tau_s": 2}), HERE, file)
     assert isinstance(found, EarlyWarning)

@@ -17,6 +17,9 @@ SLUG = r"^[A-Za-z0-9_-]{1,64}$"
 
 Model = TypeVar("Model", bound=BaseModel)
 
+OUR_WORDS = {"extra_forbidden": "is not a known key", "missing": "is missing; write it"}
+"""What is said in place of pydantic's own words, by its name of the mistake."""
+
 
 class ConfigError(Exception):
     """A file the person at the keyboard must mend; `mistakes` holds one line each."""
@@ -68,8 +71,7 @@ def mistakes_of(error: ValidationError, origin: Path | str) -> list[str]:
     for item in error.errors(include_url=False, include_context=False):
         where = ": ".join([str(origin), *filter(None, [".".join(str(part) for part in item["loc"])])])
         said = item["msg"].removeprefix("Value error, ")  # pydantic's word for what our own checks say
-        message = "is not a known key" if item["type"] == "extra_forbidden" else said
-        lines.append(f"{where}: {message}{_shown(item)}")
+        lines.append(f"{where}: {OUR_WORDS.get(item['type'], said)}{_shown(item)}")
     return lines
 
 

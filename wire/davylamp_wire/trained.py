@@ -142,7 +142,7 @@ def taught(rule: str, warning: EarlyWarning, place: Place, training: Training) -
 
 
 def _unknown(key: str, rule: str, tag: str, training: Training) -> Finding:
-    tags = [one for lesson in training.lessons if lesson.rule == rule for one in lesson.tags]
+    tags = list(dict.fromkeys(one for lesson in training.lessons if lesson.rule == rule for one in lesson.tags))
     if not tags:
         rules = ", ".join(sorted({lesson.rule for lesson in training.lessons})) or "nothing"
         return Finding(
@@ -151,6 +151,12 @@ def _unknown(key: str, rule: str, tag: str, training: Training) -> Finding:
             f"{training.path} 中没有规则 {rule} 的训练结果（有 {rules}）；请用含该规则的方案训练",
         )
     known = _listed(tags)
+    if not any("/" in one for one in tags):
+        return Finding(
+            f"{key}.model",
+            f"{training.path} names its tags as a CSV did ({known}); name that column {tag}, and train again",
+            f"{training.path} 中是 CSV 的列名（{known}）；请把该列改名为 {tag} 后重新训练",
+        )
     return Finding(
         f"{key}.model",
         f"{training.path} does not know {tag} (it knows {known}); train with this tag, or name another file",

@@ -76,7 +76,11 @@ def _table(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise unusable(path, f"无法读取（{error.strerror}）", f"cannot be read ({error.strerror})") from None
+        raise unusable(
+            path,
+            f"无法读取（{error.strerror}）；请指定 davylamp-cloud train 生成的文件，或把它放到此处",
+            f"cannot be read ({error.strerror}); name a file that davylamp-cloud train wrote, or put it there",
+        ) from None
     except (ValueError, RecursionError) as error:
         raise unusable(
             path,

@@ -8,7 +8,7 @@ from davylamp_alarms.warning import load
 from davylamp_alarms.watching.artefact import Untaught
 from davylamp_alarms.watching.learnt import JOINT, Learnt, learnt
 from davylamp_alarms.watching.recorded import Recorded
-from davylamp_alarms.watching.training import Plant, learns, trained
+from davylamp_alarms.watching.training import Plant, check_rule, learns, trained
 from davylamp_alarms.watching.watch import Watch, in_seconds, matching
 
 
@@ -33,6 +33,7 @@ def learn(watches: Sequence[Watch], history: Recorded, *, thinned: bool) -> Less
     found: list[Learnt] = []
     untaught: list[Untaught] = []
     for watch in watches:
+        check_rule(watch)
         if learns(watch):
             one = _learn(watch, plant, thinned)
             found += [one] if one else []

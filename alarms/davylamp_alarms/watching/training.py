@@ -64,11 +64,10 @@ def trained(watch: Watch, plant: Plant) -> Ready | None:
     Raises:
         WatchError: There is no such rule, or a setting of it is wrong.
     """
+    check_rule(watch)
     places = np.array(matching(watch.tags, plant.tags, () if learns(watch) else plant.watches), np.intp)
     if not places.size or len(places) > (watch.at_most or len(places)):
         return None
-    if watch.rule not in RULES:
-        raise WatchError(f"watch {watch.id}: there is no rule {watch.rule!r}; there are {', '.join(sorted(RULES))}")
     settings = in_seconds(watch.settings, plant.period_s)
     try:
         several = "inputs" in load(watch.rule).settings.model_fields
@@ -77,6 +76,12 @@ def trained(watch: Watch, plant: Plant) -> Ready | None:
         mistakes = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise WatchError(f"watch {watch.id}, rule {watch.rule}: {'; '.join(mistakes)}") from error
     return None if ready is None or len(ready.places) < watch.at_least else ready
+
+
+def check_rule(watch: Watch) -> None:
+    """Raise WatchError where there is no such rule."""
+    if watch.rule not in RULES:
+        raise WatchError(f"watch {watch.id}: there is no rule {watch.rule!r}; there are {', '.join(sorted(RULES))}")
 
 
 def learns(watch: Watch) -> bool:

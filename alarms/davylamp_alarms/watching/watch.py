@@ -71,7 +71,7 @@ class Plan(Settings):
         about: What the plan is for, and where its limits come from.
     """
 
-    about: str
+    about: str = ""
     watches: tuple[Watch, ...] = Field(alias="watch")
 
     @model_validator(mode="after")

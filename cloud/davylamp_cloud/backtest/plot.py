@@ -35,6 +35,11 @@ DAY_MS = 86_400_000
 GAP = 5
 """Times the usual distance: what is farther apart is drawn as a gap."""
 
+TICKS = ["%Y", "%m", "%d", "%H:%M", "%H:%M", "%S.%f"]
+FIRSTS = ["", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]
+DATES = ["", "%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
+"""How matplotlib writes times, from years to seconds: in figures, which both languages read."""
+
 BEFORE, AFTER, COURSE = "#9a6700", "#0b57d0", "#444444"
 
 
@@ -109,7 +114,7 @@ def _picture(answer: Answer, row: int, tag_id: str, path: Path, look: Look) -> N
     below.set_xlim(_days(of.from_ms), _days(of.to_ms))
     locator = AutoDateLocator(tz=look.zone)
     below.xaxis.set_major_locator(locator)
-    below.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=look.zone))
+    below.xaxis.set_major_formatter(ConciseDateFormatter(locator, look.zone, TICKS, DATES, zero_formats=FIRSTS))
     metadata: dict[str, Any] = {"Date": None} if look.form == "svg" else {}
     figure.savefig(path, format=look.form, metadata=metadata)
 

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from davylamp_wire.config import ConfigError, Section, parse, read_toml
 from davylamp_wire.point import LimitKind, Priority, Source, Text
-from pydantic import Field
+from pydantic import Field, model_validator
 
 FIXED = ("kind", "unit", "gas", "range", "max_silence_s")
 """What a tag keeps for life: only a CSV, which knows nothing of its tags, is told."""
@@ -55,6 +55,16 @@ class TriedWarning(TriedAlarm):
     settings: dict[str, float | str] | None = None
     inputs: tuple[str, ...] | None = None
     towards: tuple[LimitKind, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_training(cls, said: Any) -> Any:
+        if isinstance(said, dict) and "model" in said:
+            raise ValueError(
+                "a rules file names no training (model); a tag that has one in force keeps it: leave model out, "
+                "or write mean, deviation and limit of `davylamp-cloud trained FILE --profile` among the settings"
+            )
+        return said
 
 
 class Rule(Section):

@@ -16,7 +16,7 @@ from davylamp_wire.quality import Level
 
 from davylamp_cloud.backtest import csv_long, csv_wide
 from davylamp_cloud.backtest.csv_file import Doubts, Progress, Span, look_at
-from davylamp_cloud.training.window import Window, check_size, rows_of
+from davylamp_cloud.training.window import Window, check_size, rows_of, some_of
 
 
 @dataclass(slots=True)
@@ -99,8 +99,6 @@ def _meant(path: Path, names: Sequence[str], patterns: Sequence[str]) -> list[st
     """Return the tags that a pattern means; without patterns, all."""
     unknown = [one for one in patterns if not any(fnmatchcase(name, one) for name in names)]
     if unknown:
-        some = ", ".join(names[:3]) or "none"
-        raise ConfigError(
-            [f"--tags: {one!r} means no tag of {path}; there are {len(names)}: {some}" for one in unknown]
-        )
+        some = some_of(names)
+        raise ConfigError([f"--tags: {one!r} means no tag of {path}; there are {some}" for one in unknown])
     return [name for name in names if not patterns or any(fnmatchcase(name, one) for one in patterns)]

@@ -18,13 +18,13 @@ from davylamp_cloud.historian import Historian, HistorianUnavailable, LogNames, 
 from davylamp_cloud.log import Log
 from davylamp_cloud.retention import FolderTaken, only_one
 from davylamp_cloud.store import schema
-from davylamp_cloud.store.state import State
+from davylamp_cloud.store.state import Row, State
 from davylamp_cloud.training.asking import Running
 from davylamp_cloud.training.stood import stood
-from davylamp_cloud.training.window import Window, check_size, rows_of
+from davylamp_cloud.training.window import Window, check_size, rows_of, some_of
 
 LEARNT_FROM = ("process", "gas", "fire")
-"""Kinds of points that are meant where nobody names tags: what measures something."""
+"""Kinds of points that are meant where nobody names a tag in full: what measures something."""
 
 NO_NUMBERS = ("string", "bool")
 
@@ -70,24 +70,37 @@ def window(
 
 
 def tags_meant(state: State, patterns: Sequence[str]) -> list[Tag]:
-    """Return the tags whose id or plant's own name matches a pattern; without patterns, all that measure something.
+    """Return the tags that measure something, and of those that do not the ones named without a wildcard.
+
+    A device's pattern would mean its `comm_ok`, too, from which nobody wants to learn.
+
+    Args:
+        patterns: Of ids or the plant's own names; none: all that measure something.
 
     Raises:
         ConfigError: A pattern means no tag.
     """
     rows = state.rows(select(schema.TAGS).order_by(schema.TAGS.c.idx))
-    names = [(row, (str(row["tag_id"]), str(row["plant_tag"]))) for row in rows]
-    if not patterns:
-        meant = [row for row in rows if row["kind"] in LEARNT_FROM and row["datatype"] not in NO_NUMBERS]
-    else:
-        unknown = [one for one in patterns if not any(fnmatchcase(n, one) for _, both in names for n in both)]
-        if unknown:
-            some = ", ".join(str(row["tag_id"]) for row in rows[:3]) or "none yet"
-            raise ConfigError([f"--tags: {one!r} means no tag; there are {len(rows)}: {some}, …" for one in unknown])
-        meant = [row for row, both in names if any(fnmatchcase(n, one) for one in patterns for n in both)]
+    found = {one: [row for row in rows if _means(one, row)] for one in patterns or ("*",)}
+    if unknown := [one for one, its in found.items() if not its and patterns]:
+        some = some_of([str(row["tag_id"]) for row in rows if _measures(row)])
+        raise ConfigError(
+            [f"--tags: {one!r} means no tag that measures something; there are {some}" for one in unknown]
+        )
+    indexes = {row["idx"] for its in found.values() for row in its}
+    meant = [row for row in rows if row["idx"] in indexes]
     if not meant:
         raise ConfigError(["--tags: this cloud knows no tag that measures something; name some"])
     return [Tag(int(row["idx"]), str(row["tag_id"]), float(row["silence_s"])) for row in meant]
+
+
+def _means(pattern: str, row: Row) -> bool:
+    names = (str(row["tag_id"]), str(row["plant_tag"]))
+    return pattern in names or (_measures(row) and any(fnmatchcase(name, pattern) for name in names))
+
+
+def _measures(row: Row) -> bool:
+    return row["kind"] in LEARNT_FROM and row["datatype"] not in NO_NUMBERS
 
 
 @contextmanager

@@ -78,11 +78,11 @@ def lines(found: Artefact, path: Path, zone: tzinfo, language: str) -> Iterator[
     yield from (f"  {line}" for one in found.learnt for line in _learnt(one, zh))
     if not found.learnt:
         yield "  什么也没有学到" if zh else "  nothing was learnt"
+    yield f"  SHA-256 {sha256_of(found.model_dump(mode='json'))}"
     untaught = [f"{one.watch} {one.tag}".rstrip() + (f"：{one.zh}" if zh else f": {one.en}") for one in found.untaught]
     if untaught:
         yield "未能学习：" if zh else "nothing could be learnt for:"
         yield from _some(untaught, zh)
-    yield f"  SHA-256 {sha256_of(found.model_dump(mode='json'))}"
 
 
 def as_dict(found: Artefact, path: Path) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from davylamp_wire.config import ConfigError
 MOST_ROWS, MOST_VALUES = 2_000_000, 30_000_000
 """A rule takes about 30 µs a row however few tags; values are a quarter of a gigabyte, and twice that on the way."""
 
+SHOWN = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -28,6 +30,12 @@ def check_size(grid: Grid, tags: int) -> None:
     if times > 1:
         way = f"--every {grid.every_ms / 1000 * times:.3g} or more, a shorter window, or fewer tags by --tags"
         raise ConfigError([f"{grid.rows} rows of {tags} tags are too many to learn from at once; give {way}"])
+
+
+def some_of(tags: Sequence[str]) -> str:
+    """Return how many tags there are, and the first of them, for who named none of them."""
+    more = ", …" if len(tags) > SHOWN else ""
+    return f"{len(tags)}: {', '.join(tags[:SHOWN]) or 'none yet'}{more}"
 
 
 def rows_of(grid: Grid, tags: Sequence[str], readings: Iterable[tuple[Readings, int]]) -> Window:
