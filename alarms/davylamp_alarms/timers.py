@@ -107,6 +107,7 @@ def _move_host(memory: Memory, jump_ms: int, now_ms: int, gap_ms: int) -> None:
     nodes.before_ms[: nodes.n] = np.where(known, nodes.offset_ms[: nodes.n], NEVER)
     with setting_clocks(memory):
         nodes.offset_ms[: nodes.n] -= np.where(known, jump_ms, 0)
+    memory.weigh_offsets()
     memory.clock.now_ms += jump_ms
     memory.clock.sweep_ms = NEVER
 

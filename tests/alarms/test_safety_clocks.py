@@ -254,6 +254,33 @@ def test_s02_a_stamp_ten_minutes_ahead_silences_nothing_that_comes_after() -> No
     assert any(t.kind is Kind.HH for t in plant.read(95))
 
 
+def test_s02_a_stamp_ahead_silences_nothing_after_the_host_was_set_forward() -> None:
+    """What counts as the future was known by the clock before: stamps up to an hour ahead were believed."""
+    plant = tank()
+    plant.offset_ms += HOUR_MS
+    plant.wait(2)
+    set_host(plant, HOUR_MS)
+    plant.wait(2)
+    plant.read_at(50, plant.now_ms + 600_000)
+    assert any(t.kind is Kind.HH for t in plant.read(95))
+
+
+@pytest.mark.parametrize("by_ms", [-HOUR_MS, HOUR_MS])
+def test_s06_an_engine_that_starts_again_takes_stamps_as_one_that_went_on(by_ms: int) -> None:
+    plants = tank(), tank()
+    for plant in plants:
+        set_host(plant, by_ms)
+        plant.wait(2)
+    plants[1].engine = Engine.restore(plants[1].engine.snapshot())
+    for plant in plants:
+        set_host(plant, -by_ms)
+        plant.read_at(95, plant.now_ms + plant.offset_ms + 600_000)
+        plant.read(50)
+        plant.wait(2)
+        plant.read(95)
+    assert plants[0].told == plants[1].told
+
+
 def test_s03_a_leap_second_repeated_changes_no_delay_by_more_than_a_second() -> None:
     plant = tank()
     for _ in range(10):
