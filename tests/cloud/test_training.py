@@ -254,6 +254,16 @@ def test_a_watch_of_no_known_rule_is_refused_though_it_would_learn_nothing(
     assert not plant.out.exists()
 
 
+def test_a_watch_that_does_not_say_how_its_limit_is_learnt_is_told_of(
+    plant: Plant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text('[[watch]]\nid = "x"\nrule = "ewma"\ntags = ["*"]\nsettings = { tau_s = 30 }\n', encoding="utf-8")
+    assert plant.train("--rules", str(path)) == OK
+    assert "x: it does not say how its limit is learnt: write limit = " in capsys.readouterr().out
+    assert plant.trained().untaught[0].zh
+
+
 def test_a_watch_that_cannot_be_made_is_named(plant: Plant, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(PLAN.replace('"ewma"', '"magic"'), encoding="utf-8")

@@ -11,6 +11,9 @@ from davylamp_alarms.watching.recorded import Recorded
 from davylamp_alarms.watching.training import Plant, check_rule, learns, trained
 from davylamp_alarms.watching.watch import Watch, in_seconds, matching
 
+BY_LIMIT = ("ewma", "cusum")
+"""Rules that learn where their watch says how a limit comes from what was learnt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
@@ -38,6 +41,10 @@ def learn(watches: Sequence[Watch], history: Recorded, *, thinned: bool) -> Less
             one = _learn(watch, plant, thinned)
             found += [one] if one else []
             untaught += _untaught(watch, plant, one)
+        elif watch.rule in BY_LIMIT and "limit" not in watch.settings:
+            zh = "未写从何得出限值：请写 limit = { times = 2 }"
+            en = "it does not say how its limit is learnt: write limit = { times = 2 }, or as suits"
+            untaught.append(Untaught(watch=watch.id, zh=zh, en=en))
     return Lessons(tuple(found), tuple(untaught))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from davylamp_alarms.backtest.outcome import Figures, Outcome
 from davylamp_alarms.backtest.spans import Span
-from davylamp_alarms.definition import AlarmDef
+from davylamp_alarms.definition import LIMIT_KINDS, AlarmDef
 
 from davylamp_cloud.backtest.answer import Answer, Change, changes, positions
 
@@ -60,7 +60,7 @@ def _side(rules: Mapping[str, AlarmDef], one: Change, side: int) -> Json:
     return {
         "times": one.times[side],
         "stood_ms": one.stood_ms[side],
-        "limit": None if found is None else found.limit,
+        "limit": found.limit if found is not None and found.kind in LIMIT_KINDS else None,
         "priority": None if found is None else found.priority.word,
     }
 

@@ -50,7 +50,7 @@ def backtest(given: argparse.Namespace, load: Callable[[Path], CloudConfig]) -> 
     print(json.dumps(as_dict(answer), ensure_ascii=False) if given.json else "\n".join(lines(answer, zone, language)))
     if given.plots is not None:
         paths = draw(answer, given.plots, Look(given.plot_format, zone, language))
-        print(f"backtest: {given.plots}: {len(paths)} pictures (曲线图)", file=sys.stderr)
+        print(f"backtest: pictures (曲线图) in {given.plots}: {len(paths)}", file=sys.stderr)
     return 0
 
 

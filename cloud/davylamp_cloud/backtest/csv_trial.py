@@ -39,7 +39,7 @@ class Met:
         """Let batches pass."""
         for batch in batches:
             self.last_ms = int(batch.time_ms[0])
-            self.first_ms = self.first_ms or self.last_ms
+            self.first_ms = self.first_ms if self.readings else self.last_ms
             self.readings += len(batch)
             if self.envelope is not None:
                 self.envelope.take(batch)

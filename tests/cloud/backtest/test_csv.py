@@ -114,6 +114,7 @@ def test_a_statistical_rule_warns_before_the_limit(tmp_path: Path, capsys: pytes
     said = answered(capsys, filling, f'["LT-1101"]\nlimits.H.value = 90\n{trend}\n', '["*"]\nlimits.H.value = 90\n')
     (warned,) = said["added"]
     assert warned["name"] == "LT-1101 TREND"
+    assert {one["name"]: one["after"]["limit"] for one in said["alarms"]} == {"LT-1101 TREND": None, "LT-1101 H": 90}
     before_s = (BEGIN.timestamp() + 400) - warned["from_ms"] / 1000
     assert 60 < before_s < 130
     assert said["same"] == 1
@@ -149,6 +150,12 @@ def test_a_span_and_patterns_choose_readings(tmp_path: Path, capsys: pytest.Capt
     said = answered(capsys, file, NEW, OLD, "--from", "2026-11-01T00:01:00", "--to", "2026-11-01T00:01:30")
     assert said["readings"] == 30
     assert {one["alarm"] for one in said["alarms"]} <= {"csv/LT-1101#H"}
+
+
+def test_times_counted_from_nothing_begin_at_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{at},{value}\n" for at, value in enumerate(RAMP))
+    said = answered(capsys, written(tmp_path, "run.csv", f"time,LT-1101\n{rows}"))
+    assert (said["from_ms"], said["readings"]) == (0, len(RAMP))
 
 
 def test_both_languages_say_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
