@@ -54,7 +54,8 @@ class Rows:
 class Evidence:
     """What a reading says about its row: judged by the rule, and placed in time.
 
-    `fresh` is newer than everything known of the tag; `live` was not delivered as backlog.
+    `fresh` is newer than everything known of the tag; `live` was not delivered as backlog. `timed` came so soon after
+    a tick that no clock can have been set over it unseen: only such a reading ends an off-delay.
     """
 
     time_ms: Ints
@@ -63,6 +64,7 @@ class Evidence:
     good: Bools
     fresh: Bools
     live: Bools
+    timed: Bools
 
 
 def advance(rows: Rows, seen: Evidence) -> Moves:
@@ -71,7 +73,7 @@ def advance(rows: Rows, seen: Evidence) -> Moves:
     A pending row whose delay is over before a newer reading comes did stand until then, and raises. A pending row is
     given up by a good newer reading that does not meet the condition; doubt leaves it running. Only a fresh, good,
     live reading inside the deadband clears, and starts or keeps the off-delay; anything fresh that is not inside
-    restarts it.
+    restarts it. Where no tick is near, time that seems to have passed may be a clock that was set: the next one clears.
     """
     normal, pending = rows.phase == NORMAL, rows.phase == PENDING
     clearing = rows.phase == CLEARING
@@ -83,7 +85,7 @@ def advance(rows: Rows, seen: Evidence) -> Moves:
 
     standing = raised | (rows.phase >= ACTIVE)
     returning = standing & seen.inside & seen.fresh & seen.live
-    over = (rows.off_delay_ms == 0) | (clearing & (seen.time_ms - rows.mark_ms >= rows.off_delay_ms))
+    over = (rows.off_delay_ms == 0) | (clearing & seen.timed & (seen.time_ms - rows.mark_ms >= rows.off_delay_ms))
     cleared = returning & over
     beginning = returning & ~cleared & ~clearing
     broken = clearing & (seen.met | (seen.fresh & ~seen.inside))

@@ -421,6 +421,7 @@ def _move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict)
         good=good,
         fresh=np.ones(len(at), np.bool_),
         live=_live(memory, warner, at),
+        timed=np.ones(len(at), np.bool_),
     )
     moves = advance(before, seen)
     write_moves(memory, rows, slots, before, seen, moves)

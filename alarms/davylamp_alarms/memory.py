@@ -18,6 +18,10 @@ from davylamp_alarms.layout import Layout
 from davylamp_alarms.lone import Lone
 from davylamp_alarms.slots import Slots
 
+JUMP_MS = 1_000
+"""A host clock that runs this far from its monotonic clock, or an edge's offset that moves this far, was set. What is
+smaller (a leap second) makes a delay wrong by no more than that."""
+
 DOWN, UP, UNSEEN = 0, 1, 2
 UNMEASURED, MEASURED, BEFORE_START = 0, 1, 2
 """Of an edge's clock offset: not known; known; known before the host was started, and not measured since."""

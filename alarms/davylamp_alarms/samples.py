@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from davylamp_alarms import late
 from davylamp_alarms.batch import Batch, Bools, Floats, Indices, Ints
-from davylamp_alarms.columns import ALWAYS
+from davylamp_alarms.columns import ALWAYS, NEVER
 from davylamp_alarms.conditions import ACTIVE, CLEARING, NORMAL, PENDING, Evidence, Moves, Rows, advance
 from davylamp_alarms.definition import KINDS
 from davylamp_alarms.layout import KIND_NUMBER
-from davylamp_alarms.memory import Memory
+from davylamp_alarms.memory import JUMP_MS, Memory
 from davylamp_alarms.rules import RULES, Rule, Samples, load
 from davylamp_alarms.steps import Step, What
 
@@ -196,6 +196,10 @@ class _Excited:
         tags.time_ms[newest] = part.time_ms[fresh]
         tags.quality[newest] = part.quality[fresh]
 
+    def _timed(self, arrival_ms: Ints) -> Bools:
+        ticked_ms = self.memory.clock.now_ms  # an edge's own engine goes by a clock that nobody sets, and has none
+        return (arrival_ms - ticked_ms <= JUMP_MS) | (ticked_ms == NEVER)
+
     def _advance(self, rows: Ints, position: Ints, met: Bools, inside: Bools, steps: list[Step]) -> None:
         memory, part = self.memory, self.part
         if not rows.size:
@@ -209,6 +213,7 @@ class _Excited:
             good=part.quality[position] >> 8 == Level.GOOD,
             fresh=self.fresh[position],
             live=~part.late[position],
+            timed=self._timed(part.arrival_ms[position]),
         )
         moves = advance(before, seen)
         went_back = write_moves(memory, rows, slots, before, seen, moves)

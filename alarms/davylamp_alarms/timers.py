@@ -11,7 +11,7 @@ from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
 from davylamp_alarms.forewarn import evidence_now, setting_clocks, warn
 from davylamp_alarms.hiding import hide_no_longer
 from davylamp_alarms.layout import KIND_NUMBER, TAG_TIMES
-from davylamp_alarms.memory import BEFORE_START, MEASURED, UNMEASURED, UNSEEN, UP, Memory
+from davylamp_alarms.memory import BEFORE_START, JUMP_MS, MEASURED, UNMEASURED, UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
 from davylamp_alarms.samples import settle_bands
 from davylamp_alarms.showing import fall_due
@@ -21,10 +21,6 @@ from davylamp_alarms.steps import Step, What
 
 GAP_MS = 5_000
 """A longer gap between ticks means that the host was down: stale and link timers start again (SAFETY S3)."""
-
-JUMP_MS = 1_000
-"""A host clock that runs this far from its monotonic clock, or an edge's offset that moves this far, was set. What is
-smaller (a leap second) makes a delay wrong by no more than that."""
 
 SINCE_MS = 1_500
 """What was taken since an edge's clock was set is younger than this: its offset comes with every message."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from davylamp_alarms.definition import AlarmDef, Kind, Priority
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Condition, Transition
@@ -76,7 +77,7 @@ class Story:
                 for _ in range(much):
                     self.second()
             case "late":
-                stamp_ms = self.plant.now_ms + self.plant.offset_ms - much * 1_000 - 200_000
+                stamp_ms = self.plant.now_ms + self.plant.offset_ms - much * 1_000 - 20 * HOURS_27_MS
                 self._hear(self.plant.read_at(50, stamp_ms, tag=0, late=True))
             case "restart":
                 self.plant.engine = Engine.restore(self.plant.engine.snapshot())
@@ -147,3 +148,16 @@ def test_s03_an_off_delay_is_right_whatever_clocks_are_set(done: list[Happening]
     since_s = story.true_s + 1
     story.second()
     told_right(story, done, "LT-1101 H cleared", since_s)
+
+
+@pytest.mark.parametrize("by_ms", [2_000, 20_000, 100_000, HOURS_27_MS])
+def test_s04_no_off_delay_ends_early_where_both_clocks_are_set_ahead_between_two_ticks(by_ms: int) -> None:
+    story = Story(85, ticks_first=False)
+    story.until("LT-1101 H raised", DELAY_S + 3)
+    story.value = 50
+    since_s = story.true_s + 1
+    for _ in range(4):
+        story.second()
+    story.plant.now_ms += by_ms  # an edge's stamps are the host's and its offset: both go ahead, and its offset stays
+    story.until("LT-1101 H cleared", since_s + DELAY_S + 6)
+    assert story.at_s["LT-1101 H cleared"] >= since_s + DELAY_S - 1

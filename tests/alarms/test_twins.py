@@ -23,7 +23,7 @@ QUALITIES = st.sampled_from(
 N, P, A, C = Phase.NORMAL, Phase.PENDING, Phase.ACTIVE, Phase.CLEARING
 
 Row = tuple[int, int, int, int, int]
-Fact = tuple[int, bool, bool, bool, bool, bool]
+Fact = tuple[int, bool, bool, bool, bool, bool, bool]
 rows = st.tuples(
     st.sampled_from([0, 1, 2, 3]),
     st.integers(0, 9),
@@ -31,13 +31,13 @@ rows = st.tuples(
     st.sampled_from([0, 3]),
     st.sampled_from([0, 3]),
 )
-facts = st.tuples(st.integers(0, 12), *[st.booleans()] * 5)
+facts = st.tuples(st.integers(0, 12), *[st.booleans()] * 6)
 
 
 def move(row: Row, fact: Fact) -> tuple[int, int, int, int | None, bool]:
     """One row, one reading, in plain steps: phase, since, mark, when raised, whether cleared."""
     phase, since, mark, on_delay, off_delay = row
-    time, met, inside, good, fresh, live = fact
+    time, met, inside, good, fresh, live, timed = fact
     raised = None
     if phase == P and ((fresh and time > since + on_delay) or (met and time >= since + on_delay)):
         phase, raised = A, since + on_delay
@@ -50,7 +50,7 @@ def move(row: Row, fact: Fact) -> tuple[int, int, int, int | None, bool]:
     if phase == C and (met or (fresh and not inside)):
         return A, since, mark, raised, False
     if phase in (A, C) and inside and fresh and live:
-        if off_delay == 0 or (phase == C and time - mark >= off_delay):
+        if off_delay == 0 or (phase == C and timed and time - mark >= off_delay):
             return N, since, mark, raised, True
         if phase == A:
             return C, since, time, raised, False
@@ -61,8 +61,8 @@ def move(row: Row, fact: Fact) -> tuple[int, int, int, int | None, bool]:
 @given(st.lists(st.tuples(rows, facts), min_size=1, max_size=8))
 def test_advance_equals_its_twin(cases: list[tuple[Row, Fact]]) -> None:
     cases = [
-        (row, (t, met, inside and good and not met, good, fresh, live))
-        for row, (t, met, inside, good, fresh, live) in cases
+        (row, (t, met, inside and good and not met, good, fresh, live, timed))
+        for row, (t, met, inside, good, fresh, live, timed) in cases
     ]
     columns = [np.array(column, np.int64) for column in zip(*(row for row, _ in cases), strict=True)]
     before = Rows(columns[0].astype(np.uint8), *columns[1:])
@@ -191,7 +191,7 @@ def _expected(stream: list[tuple[int, int, int, float, int]], tags: tuple[Any, .
             leave = limit + (0.5 if kind in (Kind.L, Kind.LL) else -0.5)
             met, inside = judge(kind, value, quality, limit, leave, tag == 1)
             row = state[tag, kind]
-            moved = move(row, (time, met, inside, quality >> 8 == 0, True, True))
+            moved = move(row, (time, met, inside, quality >> 8 == 0, True, True, True))
             state[tag, kind] = (*moved[:3], *row[3:])
             name = f"{tags[tag].id}#{kind}"
             told += [(seq, name, "raised", moved[3])] * (moved[3] is not None)

@@ -120,7 +120,8 @@ class Delays:
         """Return whether the condition stands after a row in which it is met or not; doubt never ends it."""
         if met or self.rows.phase[0] != Phase.NORMAL:
             yes = np.ones(1, np.bool_)
-            seen = Evidence(np.array([time_ms]), yes & met, yes & (good and not met), yes & good, fresh=yes, live=yes)
+            back = yes & (good and not met)
+            seen = Evidence(np.array([time_ms]), yes & met, back, yes & good, fresh=yes, live=yes, timed=yes)
             moves = advance(self.rows, seen)
             self.rows = replace(self.rows, phase=moves.phase, since_ms=moves.since_ms, mark_ms=moves.mark_ms)
             self.standing = bool(moves.phase[0] >= Phase.ACTIVE)
