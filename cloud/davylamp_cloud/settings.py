@@ -238,6 +238,12 @@ def warning_of(settings: Settings, kind: Kind) -> EarlyWarning | None:
     return settings.warnings.get(kind.lower()) if kind in WARNING_KINDS else None
 
 
+def source_in(settings: Settings, kind: Kind) -> Source | None:
+    """Return where the limit or the rule of an alarm comes from; None where it has neither (SAFETY S30)."""
+    by = limit_of(settings, kind) or warning_of(settings, kind)
+    return None if by is None else by.source
+
+
 def handling_in(settings: Settings, kind: Kind) -> Handling:
     """Return how an alarm of a tag with these settings is handled (SAFETY S24)."""
     return handling_of(kind, PointKind(settings.kind), limit_of(settings, kind) or warning_of(settings, kind))

@@ -21,7 +21,7 @@ from davylamp_cloud.looking import looking
 from davylamp_cloud.reasons import ending, hiding, reason
 from davylamp_cloud.registered import BY_BIRTH
 from davylamp_cloud.replay import TooOld
-from davylamp_cloud.settings import Settings, limit_of, warning_of
+from davylamp_cloud.settings import Settings, source_in, warning_of
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import State
 from davylamp_cloud.telling import EVENTS, KINDS, LEVELS
@@ -124,7 +124,7 @@ def _alarm(told: Explained, found: Why) -> dict[str, Any]:
         "unit": unit,
         "reason": _both(reason(told, unit)),
         "ends_with": _both(end) if end else None,
-        "source": source_of(told, found.tag.settings),
+        "source": sourced(told, found.tag.settings),
         "evidence": json.loads(evidence) if evidence else None,
         "forecast": _both(words) if words else None,
     }
@@ -145,13 +145,13 @@ def unit_of(told: Explained, found: Why) -> str:
     return found.tag.settings.unit if told.leave is not None else ""
 
 
-def source_of(told: Explained, settings: Settings) -> str:
-    """Return where a limit comes from, and that nobody verified it (SAFETY S30); empty where none is."""
-    limit = limit_of(settings, told.of.kind) or warning_of(settings, told.of.kind)
-    if limit is None:
+def sourced(told: Explained, settings: Settings) -> str:
+    """Return where a limit or a rule comes from, and that nobody verified it (SAFETY S30); empty where none is."""
+    source = source_in(settings, told.of.kind)
+    if source is None:
         return ""
-    words = " ".join(part for part in (limit.source.standard, limit.source.edition, limit.source.clause) if part)
-    return words if limit.source.verified else f"{words} (unverified / 未核实)"
+    words = " ".join(part for part in (source.standard, source.edition, source.clause) if part)
+    return words if source.verified else f"{words} (unverified / 未核实)"
 
 
 def forecast_of(told: Explained, found: Why) -> Text | None:
@@ -203,7 +203,7 @@ def _lines_of(told: Explained, found: Why, zone: tzinfo, zh: bool) -> Iterator[s
     if end:
         yield f"  {'恢复条件' if zh else 'ends with'}: {end.zh if zh else end.en}"
     yield from (f"  {text.zh if zh else text.en}" for text in hiding(told, zone))
-    if source := source_of(told, found.tag.settings):
+    if source := sourced(told, found.tag.settings):
         yield f"  {'限值依据' if zh else 'limit'}: {source}"
 
 

@@ -22,7 +22,7 @@ from davylamp_cloud.api.words import of
 from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.detector_groups import device_of, kept_with, member_tags
 from davylamp_cloud.handling import general
-from davylamp_cloud.settings import Settings, handling_in, limit_of
+from davylamp_cloud.settings import Settings, handling_in, source_in
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.state import Row, State
 
@@ -151,7 +151,7 @@ def _view(row: Row, about: About) -> AlarmView:
     settings = about.settings.get(keeper.index) if keeper else None
     entry = None if kind in GROUP_KINDS else keeper
     handling = handling_in(settings, kind) if settings else general(kind, name=row["alarm_id"].rpartition("@")[2])
-    limit = limit_of(settings, kind) if settings else None
+    source = source_in(settings, kind) if settings else None
     forecast = _forecast(row, kind, settings, about)
     return AlarmView(
         **_brief(row),
@@ -175,14 +175,14 @@ def _view(row: Row, about: About) -> AlarmView:
         first_out=row["occurrence"] in about.ties_ms,
         tie_ms=about.ties_ms.get(row["occurrence"], 0),
         action=of(handling.action),
-        verified=limit is None or limit.source.verified,
+        verified=source is None or source.verified,
         text=forecast.renewed(Bilingual(row["text_zh"], row["text_en"])),
         cause=of(handling.cause),
         consequence=of(handling.consequence),
         respond_s=handling.respond_s,
         respond_by_ms=None if row["late"] else row["raised_ms"] + round(handling.respond_s * 1000),
         handling=handling.origin,
-        limit_source=source_words(limit.source) if limit else "",
+        limit_source=source_words(source) if source else "",
         why_tag=entry.tag if entry else _detector_of(row, kind, settings),
         forecast=forecast.words,
         evidence=forecast.evidence,

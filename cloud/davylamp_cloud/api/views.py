@@ -79,7 +79,7 @@ class AlarmView(Brief):
     `text` is the whole sentence of SAFETY S24, `action` its first thing to do, `since_ms` when the occurrence began at
     the source. `handling` says whose words cause, consequence, action and `respond_s` are: the profile's, built in, or
     built in because the limit came without (missing). `respond_by_ms` is None for what was late: its time began to run
-    before anybody could hear it. `limit_source` is where the limit comes from, and `verified`
+    before anybody could hear it. `limit_source` is where the limit or the rule comes from, and `verified`
     whether a person has read it there (SAFETY S30). `why_tag` is the tag of which to ask why: its own, or of a group of
     detectors one of them; empty where there is none. `forecast` and `evidence` are what the rule of a statistical
     warning finds now, in words and figures (docs/webhooks.md): as of `forecast_ms`, by the tag's clock; `reach_ms` is

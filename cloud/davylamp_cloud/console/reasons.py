@@ -24,7 +24,7 @@ from davylamp_cloud.console.answers import reader_of
 from davylamp_cloud.console.render import Reader
 from davylamp_cloud.reasons import ending, hiding, reason
 from davylamp_cloud.registered import BY_BIRTH
-from davylamp_cloud.settings import limit_of
+from davylamp_cloud.settings import source_in
 from davylamp_cloud.telling import EVENTS
 from davylamp_cloud.why import Told, Why
 from davylamp_cloud.why_page import unit_of
@@ -90,7 +90,7 @@ def _values(reader: Reader, entry: Entry, found: Why, kind: str) -> dict[str, An
 def reason_view(reader: Reader, told: Explained, found: Why) -> ReasonView:
     """Return what decides one alarm, in words."""
     unit, end = unit_of(told, found), ending(told, unit_of(told, found))
-    limit = limit_of(found.tag.settings, Kind(told.of.kind))
+    source = source_in(found.tag.settings, Kind(told.of.kind))
     return ReasonView(
         kind=str(told.of.kind),
         level=told.of.priority.word,
@@ -101,8 +101,8 @@ def reason_view(reader: Reader, told: Explained, found: Why) -> ReasonView:
         reason=reader.say(of(reason(told, unit))),
         ending=reader.say(of(end)) if end else "",
         hiding=tuple(reader.say(of(text)) for text in hiding(told, reader.zone)),
-        source=source_words(limit.source) if limit else "",
-        verified=limit is None or limit.source.verified,
+        source=source_words(source) if source else "",
+        verified=source is None or source.verified,
         doubt=reader.say(quality_words(told.quality)),
     )
 

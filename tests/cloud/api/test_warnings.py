@@ -48,6 +48,17 @@ def test_a_warning_is_listed_with_its_forecast_and_evidence_and_drawn_on_the_pag
         assert "History has no readings of this time yet." in figure, "nothing feeds this room's historian"
 
 
+def test_s30_a_warning_by_a_rule_nobody_verified_says_so(tmp_path: Path) -> None:
+    edge = Speaker(points={"level": level()})
+    with duty_room(tmp_path / "cloud", edge) as room, httpx.Client(base_url=room.url) as client:
+        fill(room, 5.0, 0.04, 13)
+        (alarm,) = client.get("/api/v1/alarms").json()["items"]
+        assert (alarm["kind"], alarm["verified"]) == ("TREND", False)
+        assert SOURCE.standard in alarm["limit_source"]
+        why = client.get(f"/console/tags/{alarm['tag']}/why", headers={"accept-language": "en"}).text
+        assert f"{alarm['limit_source']} (unverified)" in why
+
+
 def test_a_standing_warning_tells_its_present_forecast_and_no_passed_time_as_coming(tmp_path: Path) -> None:
     edge = Speaker(points={"level": level()})
     with duty_room(tmp_path / "cloud", edge, moved=True) as room, httpx.Client(base_url=room.url) as client:
@@ -70,7 +81,12 @@ def test_a_standing_warning_tells_its_present_forecast_and_no_passed_time_as_com
         assert alarm["forecast"]["zh"] == "按最近一次预测，32 秒前应已达到 HH 9 m"
         assert (alarm["reach_ms"], alarm["forecast_ms"]) == (None, edge.now_ms)
         assert "reaches" not in alarm["text"]["en"]
-        assert "reaches" not in client.get("/api/v1/tags/park/edge-1/plc1/level/why").text
+        room.running.tick()  # what decides is asked of the log, and its newest tick is the present
+        room.running.settle()
+        why = client.get(f"/api/v1/tags/{alarm['tag']}/why", params={"at_ms": room.running.now_ms})
+        assert why.status_code == 200
+        assert "was to reach HH" in why.text
+        assert "reaches" not in why.text
 
 
 def test_an_edge_clock_that_is_ahead_makes_no_forecast_older_or_younger(tmp_path: Path) -> None:
