@@ -43,7 +43,8 @@ TAIL = """## What the engine does beside the table
 - Shelves of one operating position end a minute apart, never later than asked and not before half of the time. A mask
   or an instrument ends whole: what it hid was one act.
 - `break_glass` on a transition: one person did what needs two, and a review is owed within 24 hours (SAFETY S15).
-- Only a good live value inside the limit by its deadband and off-delay gives `cleared` (SAFETY S4).
+- Only a good live value inside the limit by its deadband and off-delay gives `cleared` (SAFETY S4). An off-delay ends
+  with such a value within a second of a tick: later, what seems to have passed may be a clock that was set (SAFETY S3).
 - An alarm of a `local` point is `raised` and `cleared` by its edge's word and by no reading here (decision 0024);
   whatever else is in the table happens to it as to any other. Its transitions name the edge's own occurrence.
 """

@@ -38,7 +38,7 @@ def fresh(rule: str, more: dict[str, Any]) -> Bank:
         history = 2 + np.random.default_rng(9).standard_normal((200, 3))
         model = train(UnitSettings(**OPTIONS[rule]), 1000 * np.arange(200), history)
         for row in range(ROWS):
-            model.put(rows.state, row)
+            rows.state.put(row, model)
     return rows
 
 

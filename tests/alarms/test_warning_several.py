@@ -209,7 +209,7 @@ def plant(rows: int, seed: int = 1) -> Floats:
 def unit(rows: Floats, **options: float) -> Bank:
     settings = UnitSettings.model_validate({"inputs": rows.shape[1], "share": 0.9, **options})
     rule = bank("unit", settings.model_dump(), 1)
-    train(settings, START_MS + 1000 * np.arange(len(rows)), rows).put(rule.state, 0)
+    rule.state.put(0, train(settings, START_MS + 1000 * np.arange(len(rows)), rows))
     return rule
 
 

@@ -79,7 +79,7 @@ def test_a_unit_names_the_tags_that_matter() -> None:
     history = np.random.default_rng(2).standard_normal((200, 3))
     options = {"inputs": 3, "share": 1.0}
     rows = bank("unit", options, 1)
-    train(UnitSettings.model_validate(options), START_MS + 1000 * np.arange(200), history).put(rows.state, 0)
+    rows.state.put(0, train(UnitSettings.model_validate(options), START_MS + 1000 * np.arange(200), history))
     rows.step(Samples(np.array([START_MS]), np.array([[0.0], [9.0], [4.0]]), np.zeros((3, 1), np.uint8)))
     zh, en = words("unit", rows, 0, tags=("FT1", "PT2", "TT3"))
     assert zh.startswith("T² 为限值的 ")

@@ -27,7 +27,7 @@ from davylamp_alarms.warning.rule import (
     indices,
     together,
 )
-from davylamp_alarms.warning.unit_model import unpacked
+from davylamp_alarms.warning.unit_model import UnitModel, unpacked
 
 BAD = np.uint8(Level.BAD)
 
@@ -127,7 +127,31 @@ class UnitState(BaselineState):
     def learn(self, places: NDArray[np.intp], lesson: Any) -> None:
         """Give units this model."""
         for place in places.tolist():
-            lesson.put(self, place)
+            self.put(place, lesson)
+
+    def model(self, place: int) -> UnitModel:
+        """Return the model that a unit has."""
+        kept = np.isfinite(self.variances[:, place])
+        return UnitModel(
+            mean=self.mean[:, place],
+            home=self.home[:, place],
+            deviation=self.deviation[:, place],
+            loadings=self.loadings[kept, :, place],
+            variances=self.variances[kept, place],
+            correlation=self.correlation[:, :, place],
+            t2_limit=float(self.t2_limit[place]),
+            q_limit=float(self.q_limit[place]),
+        )
+
+    def put(self, place: int, model: UnitModel) -> None:
+        """Give a unit this model."""
+        kept, at = len(model.variances), slice(place, place + 1)
+        self.train(at, model.home[:, None], model.deviation[:, None])
+        self.mean[:, place] = np.where(np.isnan(self.home[:, place]), np.nan, model.mean)
+        self.loadings[:, :, place], self.variances[:, place] = 0.0, np.inf
+        self.loadings[:kept, :, place], self.variances[:kept, place] = model.loadings, model.variances
+        self.correlation[:, :, place] = model.correlation
+        self.t2_limit[place], self.q_limit[place] = model.t2_limit, model.q_limit
 
     def leading(self, name: str) -> tuple[int, ...]:
         inputs, wide = self.settings.inputs, self.settings.inputs * (self.settings.lags + 1)

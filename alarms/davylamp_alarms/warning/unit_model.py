@@ -1,4 +1,4 @@
-"""The model of a unit: what training found, how it is put into a row, and how it is read where it travels as text.
+"""The model of a unit: what training found, and how it is read where it travels as text.
 
 The text is what an edge writes into a birth from a training's file (davylamp_wire/trained.py): ``1:`` and Base64 of
 
@@ -18,14 +18,10 @@ import binascii
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from davylamp_alarms.batch import Floats
-
-if TYPE_CHECKING:
-    from davylamp_alarms.warning.unit import UnitState
 
 MARK = "1:"
 HEAD = struct.Struct("<3H")
@@ -33,7 +29,7 @@ HEAD = struct.Struct("<3H")
 
 @dataclass(frozen=True, slots=True)
 class UnitModel:
-    """What training found for one unit; the fields are those of `UnitState`.
+    """What training found for one unit; the fields are columns of a unit's state (unit.py).
 
     Args:
         mean: Of each input, as training left it.
@@ -51,31 +47,6 @@ class UnitModel:
     correlation: Floats
     t2_limit: float
     q_limit: float
-
-    @classmethod
-    def of(cls, state: "UnitState", place: int) -> Self:
-        """Return the model that a row has."""
-        kept = np.isfinite(state.variances[:, place])
-        return cls(
-            mean=state.mean[:, place],
-            home=state.home[:, place],
-            deviation=state.deviation[:, place],
-            loadings=state.loadings[kept, :, place],
-            variances=state.variances[kept, place],
-            correlation=state.correlation[:, :, place],
-            t2_limit=float(state.t2_limit[place]),
-            q_limit=float(state.q_limit[place]),
-        )
-
-    def put(self, state: "UnitState", place: int) -> None:
-        """Give a row this model."""
-        kept, at = len(self.variances), slice(place, place + 1)
-        state.train(at, self.home[:, None], self.deviation[:, None])
-        state.mean[:, place] = np.where(np.isnan(state.home[:, place]), np.nan, self.mean)
-        state.loadings[:, :, place], state.variances[:, place] = 0.0, np.inf
-        state.loadings[:kept, :, place], state.variances[:kept, place] = self.loadings, self.variances
-        state.correlation[:, :, place] = self.correlation
-        state.t2_limit[place], state.q_limit[place] = self.t2_limit, self.q_limit
 
 
 @lru_cache(maxsize=256)

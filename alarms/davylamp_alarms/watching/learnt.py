@@ -117,7 +117,7 @@ def _rows(found: Learnt, tags: int) -> Bank:
 
 def _of_unit(rows: Bank) -> dict[str, Any]:
     """Return the model of a unit."""
-    model = UnitModel.of(rows.state, 0)
+    model = rows.state.model(0)
     said = {name: getattr(model, name) for name in COLUMNS["unit"]}
     columns = {name: one.tolist() if isinstance(one, np.ndarray) else one for name, one in said.items()}
     return {**columns, "q_limit": model.q_limit if math.isfinite(model.q_limit) else None}
@@ -127,7 +127,7 @@ def _put_unit(columns: dict[str, Any], state: Any, place: int) -> None:
     arrays = {name: np.array(columns[name], np.float64) for name in COLUMNS["unit"][:-2]}
     q_limit = columns["q_limit"]
     model = UnitModel(**arrays, t2_limit=columns["t2_limit"], q_limit=math.inf if q_limit is None else q_limit)
-    model.put(state, place)
+    state.put(place, model)
 
 
 def _put_shift(of: dict[str, float], state: Any, place: int) -> None:

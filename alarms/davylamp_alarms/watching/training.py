@@ -173,5 +173,5 @@ def _joint(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant)
         model = unit_training.train(rows.settings, plant.time_ms, plant.value[:, places], watch.quantile)
     except unit_training.NotEnoughTraining:
         return None
-    model.put(rows.state, 0)
+    rows.state.put(0, model)
     return Ready(rows, places, joint=True)

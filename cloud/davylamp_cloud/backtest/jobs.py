@@ -156,7 +156,8 @@ class Jobs:
                     self._take(job, json.loads(line))
             complaints.seek(0)
             said = complaints.read().decode(errors="replace").strip().splitlines()
-        self._ended(job, f"the backtest ended with {process.returncode}: {said[-1] if said else 'no word'}")
+        word = said[-1] if said else "no word"
+        self._ended(job, f"the backtest ended with {process.returncode} (回测进程中止): {word}")
 
     def _ended(self, job: Job, why: str) -> None:
         """Note that a worker ended without a last word, or never began."""
