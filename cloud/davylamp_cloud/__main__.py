@@ -39,6 +39,8 @@ exit codes: 0 ok, 1 failed, 2 bad input (config or command line)
   davylamp-cloud why cloud.toml TAG     why it alarmed, or did not; --at 03:10 for a moment of the past
   davylamp-cloud backtest cloud.toml --rules new.toml   what other limits would have changed; --csv day.csv
   davylamp-cloud train cloud.toml --from 7d --out plant.json   learn from a week of normal operation
+  davylamp-cloud backup cloud.toml FOLDER    copy everything it keeps while it runs; the folder again: renewed
+  davylamp-cloud restore cloud.toml FOLDER   put a backup into an empty data_dir
   davylamp-cloud token                  make a token, and the hash of it for the config
 
 The config file is explained key by key in cloud/example.toml."""
@@ -76,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_trained(
         commands.add_parser("trained", help="what a training holds, and whether it is what it was (查看训练结果)")
     )
+    _add_copies(
+        commands.add_parser("backup", help="copy everything it keeps, while it runs (备份)"),
+        commands.add_parser("restore", help="put a backup into an empty data_dir (恢复)"),
+    )
     commands.add_parser("token", help="make a token and its hash (生成令牌)").set_defaults(act=_token)
     _add_grafana(commands.add_parser("grafana", help="dashboards for Grafana (仪表盘)"))
     return parser
@@ -109,6 +115,13 @@ def _add_trained(trained: argparse.ArgumentParser) -> None:
 
     command.add_options(trained)
     trained.set_defaults(act=command.trained)
+
+
+def _add_copies(backup: argparse.ArgumentParser, restore: argparse.ArgumentParser) -> None:
+    from davylamp_cloud.copies import command
+
+    command.add_backup(backup, load)
+    command.add_restore(restore, load)
 
 
 def _add_grafana(grafana: argparse.ArgumentParser) -> None:

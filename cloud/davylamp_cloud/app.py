@@ -35,7 +35,9 @@ from davylamp_cloud.monitor import Monitor
 from davylamp_cloud.notify.outbox import Outbox
 from davylamp_cloud.recent import Recent
 from davylamp_cloud.reds import Reds
+from davylamp_cloud.restored import restored_in, told_restored
 from davylamp_cloud.retention import Retention, only_one
+from davylamp_cloud.settings import RESTORED
 from davylamp_cloud.startup import Startup
 from davylamp_cloud.store.state import State
 from davylamp_cloud.ticker import Ticker
@@ -146,8 +148,18 @@ class App:
                 self._undo.callback(part.stop)
                 part.start()
                 self._startup.mark(type(part).__name__.lower())
+            self._tell_of_restoring()
             self._serve()
         LOG.info("started", **self._startup.phases())
+
+    def _tell_of_restoring(self) -> None:
+        """Say once that the folder was put back from a backup, and of when."""
+        folder = self.cloud.config.data_dir
+        made = restored_in(folder)
+        if made is not None:
+            LOG.warning("folder restored from a backup", made=made)
+            self.cloud.monitor.tell(RESTORED, f"由 {made} 的备份恢复 / put back from the backup of {made}")
+            told_restored(folder)
 
     def _serve(self) -> None:
         """Serve API and console: alarms and page first, and then the routes that take long to make.

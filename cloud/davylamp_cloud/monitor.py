@@ -328,7 +328,7 @@ class Monitor:
         self._set_aside += 1
         self._store(work)
         LOG.error("record set aside", seq=record.seq, kind=record.kind, node=record.node, error=error)
-        self._pulse(ASIDE, named(record, error))
+        self.tell(ASIDE, named(record, error))
         self._ask_again(record.node)
         self._outcomes.publish(_committed(work, []), _outcomes(work, []))
         verdict = self._blame.failed(source_of(record), time.monotonic(), weight)
@@ -336,7 +336,7 @@ class Monitor:
             source = "/".join(source_of(record))
             LOG.error("source left out for a while", source=source)
             said = f"all readings of {source} are left out for a while, too many have failed: {error}"
-            self._pulse(ASIDE, said[:500])
+            self.tell(ASIDE, said[:500])
         return verdict
 
     def _leave_out(self, records: Sequence[Record]) -> None:
@@ -348,14 +348,14 @@ class Monitor:
             self._ask_again(node)
         self._outcomes.publish(_committed(work, []), _outcomes(work, []))
 
-    def _pulse(self, name: str, comment: str) -> None:
+    def tell(self, name: str, comment: str) -> None:
         """Raise an alarm that latches: what it tells of is over, and a person must know of it."""
         for active in (True, False):
             self._change({"op": "report", "name": name, "active": active, "comment": comment})
 
     def _listener_failed(self, listener: str, error: Exception) -> None:
         """Say once that somebody no longer hears of commits; the engine goes on (SAFETY S14)."""
-        self._pulse(LISTENER, f"{listener}: {error!r}"[:500])
+        self.tell(LISTENER, f"{listener}: {error!r}"[:500])
 
     def _worth_a_commit(self, work: Work) -> bool:
         return work.worth_storing or time.monotonic() - self._stored_s >= CURSOR_S

@@ -53,7 +53,10 @@ SNAPSHOT = "snapshot"
 HOST_CLOCK = "host-clock"
 """Name of the alarm that the host's clock was set, or is not what most edges say."""
 
-LATCHED = frozenset({ASIDE, LISTENER, HOST_CLOCK})
+RESTORED = "restored"
+"""Name of the alarm that the cloud's files were put back from a backup."""
+
+LATCHED = frozenset({ASIDE, LISTENER, HOST_CLOCK, RESTORED})
 """What happened and is over, and must still be seen."""
 
 

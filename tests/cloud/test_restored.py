@@ -1,14 +1,10 @@
 """A cloud restored from a backup gives no id of the lost time to anything else (SAFETY S23)."""
 
-import base64
 import json
-import secrets
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,8 @@ from davylamp_simulators.regulator import read_received
 from sqlalchemy import select
 from support.cloud_process import CloudProcess, JournalingEdge, until
 from support.host import Host, host
-from support.services import Broker, free_port, stop, wait_for_port
+from support.regulator import Regulator, regulator
+from support.services import Broker
 from support.speaker import Speaker, gas_point, limit
 
 
@@ -167,30 +164,20 @@ def test_a_log_from_before_starts_had_names_gives_the_ids_it_gave(
         assert running.standing()["L2 live"]["occurrence"].endswith("-rb")
 
 
-@pytest.fixture
-def notices(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A regulator of its own process: its entry for the config, and its log."""
-    (tmp_path / "secret").write_text("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
-    port, log = free_port(), tmp_path / "notices.jsonl"
-    keys = ["--secret-file", str(tmp_path / "secret"), "--log", str(log), "--port", str(port)]
-    running = subprocess.Popen([sys.executable, "-m", "davylamp_simulators", "regulator", *keys])
-    try:
-        wait_for_port(port, running)
-        entry = f'[[receivers]]\nname = "bureau"\nurl = "http://127.0.0.1:{port}/notices"\ninsecure_http = true\n'
-        yield entry + 'secret_file = "secret"\n', log
-    finally:
-        stop(running, 10)
+def test_s23_no_receiver_gets_two_events_under_one_id_from_a_restored_cloud(tmp_path: Path, mosquitto: Broker) -> None:
+    with regulator(tmp_path) as bureau:
+        raised = restored_by_hand(CloudProcess(tmp_path, mosquitto, bureau.entry).start(), mosquitto, bureau)
+    told: defaultdict[str, set[str]] = defaultdict(set)
+    for one in read_received(bureau.log):
+        told[one.id].add(json.dumps(one.data, sort_keys=True))
+    assert raised
+    assert {name: bodies for name, bodies in told.items() if len(bodies) > 1} == {}
 
 
-def reds(log: Path) -> int:
-    return sum(one.data["event"] == "raised" and one.data["level"] == "red" for one in read_received(log) if one.data)
-
-
-def test_s23_no_receiver_gets_two_events_under_one_id_from_a_restored_cloud(
-    tmp_path: Path, mosquitto: Broker, notices: tuple[str, Path]
-) -> None:
-    entry, log = notices
-    cloud, edge = CloudProcess(tmp_path, mosquitto, entry).start(), JournalingEdge(tmp_path, mosquitto)
+def restored_by_hand(cloud: CloudProcess, mosquitto: Broker, bureau: Regulator) -> set[str]:
+    """Lose a red with the time since a copy; return the ids of the reds there are then, once all are told."""
+    tmp_path = cloud.folder.parent
+    edge = JournalingEdge(tmp_path, mosquitto)
     try:
         edge.read(cl2_1=0.1)
         until(edge.all_confirmed, "the first confirmation")
@@ -198,7 +185,7 @@ def test_s23_no_receiver_gets_two_events_under_one_id_from_a_restored_cloud(
         shutil.copytree(cloud.folder, tmp_path / "backup")
         cloud.start()
         edge.read(cl2_1=5.0)
-        until(lambda: reds(log) == 1, "the red of the time that will be lost")
+        until(lambda: bureau.reds() == 1, "the red of the time that will be lost")
         cloud.kill()
         shutil.rmtree(cloud.folder)
         shutil.copytree(tmp_path / "backup", cloud.folder)
@@ -206,18 +193,14 @@ def test_s23_no_receiver_gets_two_events_under_one_id_from_a_restored_cloud(
         edge.read(cl2_1=0.1)
         edge.read(cl2_1=6.0)
         kinds = ("L2 live", "L2 late")
-        until(lambda: reds(log) >= 2 and any(f"{a['kind']} live" in kinds for a in cloud.alarms()), "the new red")
+        until(lambda: bureau.reds() >= 2 and any(f"{a['kind']} live" in kinds for a in cloud.alarms()), "the new red")
         until(edge.all_confirmed, "what the backup lacked")
         raised = {step["id"] for step in cloud.get("/api/v1/transitions?limit=1000")["items"] if red(step)}
-        until(lambda: raised <= {one.id for one in read_received(log)}, "every red at the receiver")
+        until(lambda: raised <= {one.id for one in read_received(bureau.log)}, "every red at the receiver")
+        return raised
     finally:
         edge.close()
         cloud.stop()
-    told: defaultdict[str, set[str]] = defaultdict(set)
-    for one in read_received(log):
-        told[one.id].add(json.dumps(one.data, sort_keys=True))
-    assert raised
-    assert {name: bodies for name, bodies in told.items() if len(bodies) > 1} == {}
 
 
 def red(step: Mapping[str, Any]) -> bool:

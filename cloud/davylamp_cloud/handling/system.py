@@ -84,4 +84,16 @@ SYSTEM: Mapping[str, Handling] = {
         action=("园区立即复核该操作", "The park reviews the act now"),
         respond_s=3600,
     ),
+    "restored": handled(
+        cause=("云端文件已由备份恢复", "The cloud's files were put back from a backup"),
+        consequence=(
+            "备份之后的确认、搁置、限值修改等人工操作已丢失；读数由边缘网关补传",
+            "Acts since the backup are lost: acknowledgements, shelves, edits; edges send readings again",
+        ),
+        action=(
+            "核对现场与当前报警，重做备份之后的操作",
+            "Compare the standing alarms with the field; do again what was done since",
+        ),
+        respond_s=600,
+    ),
 }

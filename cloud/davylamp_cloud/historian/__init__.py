@@ -220,3 +220,9 @@ def class_of(kind: str) -> HistorianClass:
     except KeyError:
         raise ConfigError([f"historian.kind: {kind} is not one of {', '.join(sorted(HISTORIANS))}"]) from None
     return cast(HistorianClass, getattr(import_module(module), name))
+
+
+def history_folder(config: HistorianConfig, data_dir: Path) -> Path | None:
+    """Return the folder a store keeps its files in; None where that is a server's affair."""
+    folder = getattr(class_of(config.kind), "folder", None)
+    return None if folder is None else cast(Path, folder(config, data_dir))

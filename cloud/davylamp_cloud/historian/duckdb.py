@@ -76,12 +76,17 @@ class DuckDbHistorian:
     @classmethod
     def open(cls, config: HistorianConfig, data_dir: Path, names: Names) -> "DuckDbHistorian":
         """Open the day files in the config's folder, ``data_dir/history`` by default."""
-        return cls(_folder(config, data_dir), config.memory_mb)
+        return cls(cls.folder(config, data_dir), config.memory_mb)
 
     @classmethod
     def look(cls, config: HistorianConfig, data_dir: Path) -> CopiedDays:
         """Return what reads those files beside whoever has them open."""
-        return CopiedDays(_folder(config, data_dir))
+        return CopiedDays(cls.folder(config, data_dir))
+
+    @staticmethod
+    def folder(config: HistorianConfig, data_dir: Path) -> Path:
+        """Return where the day files are."""
+        return config.path or data_dir / "history"
 
     def cursor(self) -> int:
         """Return the log number up to which everything is stored."""
@@ -237,10 +242,6 @@ class DuckDbHistorian:
                 if found.through:
                     return found.cursor
         return 0
-
-
-def _folder(config: HistorianConfig, data_dir: Path) -> Path:
-    return config.path or data_dir / "history"
 
 
 def _days_in(rows: Rows) -> list[int]:

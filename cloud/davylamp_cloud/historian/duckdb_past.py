@@ -103,14 +103,22 @@ def _copied(path: Path) -> Iterator[Path]:
     _check_room(path)
     with tempfile.TemporaryDirectory(prefix="davylamp-day-") as folder:
         copy = Path(folder) / path.name
-        for _ in range(TRIES):
-            before = _front(path)
-            _copy_wal(path, copy)
-            shutil.copyfile(path, copy)
-            if _front(path) == before:
-                yield copy
-                return
-        raise HistorianUnavailable(f"{path}: is rewritten again and again; try later")
+        copy_day(path, copy)
+        yield copy
+
+
+def copy_day(path: Path, copy: Path) -> None:
+    """Copy a day file with its WAL, as they were at one moment; whoever has them open goes on meanwhile.
+
+    Raises HistorianUnavailable where that does not come to an end.
+    """
+    for _ in range(TRIES):
+        before = _front(path)
+        _copy_wal(path, copy)
+        shutil.copyfile(path, copy)
+        if _front(path) == before:
+            return
+    raise HistorianUnavailable(f"{path}: is rewritten again and again; try later")
 
 
 def _copy_wal(path: Path, copy: Path) -> None:
