@@ -5,6 +5,8 @@ import importlib
 import sys
 from types import ModuleType
 
+from davylamp_wire.piping import as_long_as_read
+
 from benchmarks.report import Report
 
 BENCHMARKS = {
@@ -33,6 +35,10 @@ it takes any."""
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what was named; return 0, or 2 when the command line is wrong."""
+    return as_long_as_read(lambda: _act(arguments))
+
+
+def _act(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, add_help=False)
     parser.add_argument("name", choices=[*BENCHMARKS, "all"], help="which benchmark; NAME --help tells its options")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")

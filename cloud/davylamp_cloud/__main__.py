@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from davylamp_wire.config import ConfigError, secret_from
+from davylamp_wire.piping import as_long_as_read
 
 from davylamp_cloud.config import CloudConfig, load_config
 from davylamp_cloud.dataclass_code import dataclass_code_kept
@@ -48,6 +49,10 @@ The config file is explained key by key in cloud/example.toml."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    return as_long_as_read(lambda: _act(arguments))
+
+
+def _act(arguments: Sequence[str] | None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return int(given.act(given))

@@ -15,6 +15,7 @@ from typing import TextIO, cast
 
 import structlog
 from davylamp_wire.config import ConfigError, parse
+from davylamp_wire.piping import as_long_as_read
 from davylamp_wire.profile import Profile
 
 from davylamp_edge.check import journal_in, load_edge
@@ -46,6 +47,10 @@ The config file is explained key by key in edge/example.toml."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    return as_long_as_read(lambda: _act(arguments))
+
+
+def _act(arguments: Sequence[str] | None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return COMMANDS[given.command](given)

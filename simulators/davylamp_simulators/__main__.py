@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from davylamp_wire.config import ConfigError
+from davylamp_wire.piping import as_long_as_read
 from davylamp_wire.point import Text
 
 from davylamp_simulators.plant import Plant, load_plant, make_plant
@@ -41,12 +42,18 @@ exit codes: 0 ok, 1 failed, 2 bad input (file or command line)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    return as_long_as_read(lambda: _act(arguments))
+
+
+def _act(arguments: Sequence[str] | None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return int(given.act(given))
     except ConfigError as error:
         print(f"davylamp-sim: {error}", file=sys.stderr)
         return BAD_INPUT
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"davylamp-sim: {error}{_way_out(error)}", file=sys.stderr)
         return FAILED
