@@ -10,7 +10,7 @@ from typing import Any
 
 from davylamp_alarms.explain import Explained
 from davylamp_alarms.transition import Event
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, mistaken
 from davylamp_wire.point import Text
 from sqlalchemy import or_, select
 
@@ -75,8 +75,10 @@ def time_of(text: str, now_ms: int, zone: tzinfo, option: str = "--at") -> int:
             found = datetime.fromisoformat(text)
             found = found if found.tzinfo else found.replace(tzinfo=zone)
     except ValueError:
-        way = "write 2026-11-27T03:10:00, 03:10, or 10m"
-        raise ConfigError([f"{option}: {text!r} is no time; {way}"]) from None
+        way = "2026-11-27T03:10:00, 03:10, 10m"
+        raise mistaken(
+            f"{option}: {text!r} is no time; write one such as {way}", f"{option}：{text!r} 不是时间；请写 {way} 之类"
+        ) from None
     return round(found.timestamp() * 1000)
 
 

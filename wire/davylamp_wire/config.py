@@ -20,6 +20,50 @@ Model = TypeVar("Model", bound=BaseModel)
 OUR_WORDS = {"extra_forbidden": "is not a known key", "missing": "is missing; write it"}
 """What is said in place of pydantic's own words, by its name of the mistake."""
 
+CHINESE = {
+    "extra_forbidden": "不是已知的键",
+    "missing": "缺少，请写上",
+    "float_parsing": "应为数字",
+    "float_type": "应为数字",
+    "finite_number": "应为有限的数字",
+    "int_parsing": "应为整数",
+    "int_type": "应为整数",
+    "bool_parsing": "应为 true 或 false",
+    "bool_type": "应为 true 或 false",
+    "string_type": "应为文本",
+    "dict_type": "应为一个表",
+    "model_type": "应为一个表",
+    "tuple_type": "应为列表",
+    "greater_than": "应大于 {gt}",
+    "greater_than_equal": "应不小于 {ge}",
+    "less_than": "应小于 {lt}",
+    "less_than_equal": "应不大于 {le}",
+    "literal_error": "应为 {expected} 之一",
+    "enum": "应为 {expected} 之一",
+}
+"""The same in Chinese, and what pydantic says in its own words; of any other mistake those are all there is."""
+
+
+class Mistake(str):
+    """One line of a `ConfigError`: itself in English, and `zh` in Chinese."""
+
+    zh: str
+
+    def __new__(cls, en: str, zh: str) -> "Mistake":
+        line = super().__new__(cls, en)
+        line.zh = zh
+        return line
+
+
+def mistaken(en: str, zh: str) -> "ConfigError":
+    """Return the error of one mistake."""
+    return ConfigError([Mistake(en, zh)])
+
+
+def in_chinese(line: str) -> str:
+    """Return a mistake in Chinese; one that is known in English alone as it is."""
+    return line.zh if isinstance(line, Mistake) else line
+
 
 class ConfigError(Exception):
     """A file the person at the keyboard must mend; `mistakes` holds one line each."""
@@ -28,7 +72,11 @@ class ConfigError(Exception):
         self.mistakes = list(mistakes)
         count = len(self.mistakes)
         head = "1 mistake" if count == 1 else f"{count} mistakes"
-        super().__init__("\n".join([f"{head}:", *(f"  {line}" for line in self.mistakes)]))
+        super().__init__("\n".join([f"{head}:", *(f"  {text}" for line in self.mistakes for text in _texts(line))]))
+
+
+def _texts(line: str) -> Iterable[str]:
+    return dict.fromkeys((line, in_chinese(line)))
 
 
 class Section(BaseModel):
@@ -67,12 +115,18 @@ def load(model: type[Model], path: Path) -> Model:
 
 def mistakes_of(error: ValidationError, origin: Path | str) -> list[str]:
     """Return a validation error as lines ``file: key: what is wrong``."""
-    lines = []
-    for item in error.errors(include_url=False, include_context=False):
-        where = ": ".join([str(origin), *filter(None, [".".join(str(part) for part in item["loc"])])])
-        said = item["msg"].removeprefix("Value error, ")  # pydantic's word for what our own checks say
-        lines.append(f"{where}: {OUR_WORDS.get(item['type'], said)}{_shown(item)}")
-    return lines
+    return [_line(item, str(origin)) for item in error.errors(include_url=False)]
+
+
+def _line(item: Any, origin: str) -> str:
+    places = [origin, *filter(None, [".".join(str(part) for part in item["loc"])])]
+    said = item["msg"].removeprefix("Value error, ")  # pydantic's word for what our own checks say
+    given = _shown(item)
+    en = f"{': '.join(places)}: {OUR_WORDS.get(item['type'], said)}{given and f' (got {given})'}"
+    if item["type"] not in CHINESE:
+        return en
+    zh = CHINESE[item["type"]].format(**item.get("ctx", {}))
+    return Mistake(en, f"{'：'.join(places)}：{zh}{given and f'（现为 {given}）'}")
 
 
 def _shown(item: Any) -> str:
@@ -81,7 +135,7 @@ def _shown(item: Any) -> str:
     secret = any(word in str(part).lower() for part in item["loc"] for word in ("password", "secret", "token"))
     if secret or not isinstance(given, str | int | float | bool) or item["type"] == "extra_forbidden":
         return ""
-    return f" (got {given!r})"
+    return repr(given)
 
 
 def secret_from(file: Path | None, variable: str | None, what: str) -> SecretStr | None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from davylamp_wire.config import Mistake
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -18,4 +20,4 @@ class Finding:
 
 def below(key: str, found: Iterable[Finding]) -> Iterator[str]:
     """Yield one line per finding, as a mistake of the config in which the point has this key."""
-    return (f"{key}.{one}" for one in found)
+    return (Mistake(f"{key}.{one}", f"{key}.{one.key}：{one.zh}") for one in found)

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from davylamp_cloud.api.actor import Actor
-from davylamp_cloud.api.errors import ApiError, not_found
+from davylamp_cloud.api.errors import ApiError, Words, not_found
 from davylamp_cloud.api.gate import Backtester
 from davylamp_cloud.api.language import Language, both, mark
 from davylamp_cloud.api.parts import ACTS, LAST_MS, REFUSALS, CloudParts, Parts
@@ -57,7 +57,7 @@ class JobView(BaseModel):
     at_ms: int
     from_ms: int
     to_ms: int
-    mistakes: list[str] = []
+    mistakes: list[Words] = []
     earliest_ms: int | None = Field(default=None, description="the log reaches back to this, and no further")
 
 
@@ -77,7 +77,7 @@ class AnswerView(JobView):
 
 @router.post("", status_code=202, responses=ACTS)
 def start_backtest(parts: CloudParts, actor: Backtester, body: Wanted) -> JobView:
-    """Start a backtest; 409 while another one runs."""
+    """Start a backtest; 409 while another one runs, 503 where there is no place for its pictures."""
     if body.from_ms >= body.to_ms:
         raise ApiError(
             422,
@@ -94,6 +94,14 @@ def start_backtest(parts: CloudParts, actor: Backtester, body: Wanted) -> JobVie
             "busy",
             both(mark("Another backtest runs.")),
             both(mark("Wait until it is done, or cancel it.")),
+        ) from None
+    except OSError as error:
+        raise ApiError(
+            503,
+            "no_room",
+            both(mark("There is no place for the pictures: {reason}."), reason=error.strerror or error),
+            both(mark("Ask without pictures, or have room made where TMPDIR of the cloud is.")),
+            where="plots",
         ) from None
 
 
@@ -169,6 +177,6 @@ def _view(job: Job) -> JobView:
         at_ms=job.at_ms,
         from_ms=job.request["from_ms"],
         to_ms=job.request["to_ms"],
-        mistakes=list(job.mistakes),
+        mistakes=[Words(**line) for line in job.mistakes],
         earliest_ms=job.earliest_ms,
     )

@@ -35,6 +35,7 @@ class Answer:
     Args:
         origin: The file or folder the readings are from.
         names: How people call each tag, by its id.
+        units: What each is measured in.
         before: The alarms there were, by id.
         after: The alarms the tried rules make, by id.
         notes: What makes the answer less than it seems.
@@ -46,6 +47,7 @@ class Answer:
     trial: Trial
     readings: int
     names: Mapping[str, str]
+    units: Mapping[str, str]
     before: Mapping[str, AlarmDef]
     after: Mapping[str, AlarmDef]
     notes: tuple[Text, ...] = ()

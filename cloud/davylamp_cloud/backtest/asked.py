@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from davylamp_alarms.backtest.envelope import Envelope
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, mistaken
 
 from davylamp_cloud.backtest.answer import Courses
 from davylamp_cloud.backtest.laid import Sees, everything, names_of
@@ -33,9 +33,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """The tags somebody may see: how people call each, by id; and the courses of those the rules mean."""
+    """The tags somebody may see: how people call each and its unit, by id; and the courses of those the rules mean."""
 
     names: Mapping[str, str]
+    units: Mapping[str, str]
     courses: Courses | None
 
     @property
@@ -56,8 +57,10 @@ def meant(state: State, asked: Asked) -> Meant:
         raise ConfigError(mistakes)
     mine = {int(row["idx"]): str(row["tag_id"]) for row in tags if asked.rules.of(*names[str(row["tag_id"])])}
     if 0 < asked.courses < len(mine):
-        raise ConfigError(
-            [f"plots: the rules mean {len(mine)} tags, and {asked.courses} may be drawn; name fewer tags"]
+        raise mistaken(
+            f"plots: the rules mean {len(mine)} tags, and {asked.courses} may be drawn; name fewer tags",
+            f"plots：规则涉及 {len(mine)} 个位号，最多可画 {asked.courses} 个；请少选位号，或不要曲线图",
         )
     courses = Courses(tuple(mine.values()), Envelope(np.array(list(mine)))) if asked.courses else None
-    return Meant({tag_id: called[0] for tag_id, called in names.items()}, courses)
+    units = {str(row["tag_id"]): str(row["unit"]) for row in tags}
+    return Meant({tag_id: called[0] for tag_id, called in names.items()}, units, courses)

@@ -6,10 +6,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path
 
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import mistaken
 
 from davylamp_cloud.backtest.answer import Answer, Source
 from davylamp_cloud.backtest.answer_json import as_dict
@@ -19,7 +19,7 @@ from davylamp_cloud.backtest.csv_trial import AskedOfCsv, over_csv
 from davylamp_cloud.backtest.options import zone_named
 from davylamp_cloud.backtest.over_cloud import over_cloud
 from davylamp_cloud.backtest.page import clock, lines
-from davylamp_cloud.backtest.plot import Look, draw
+from davylamp_cloud.backtest.plot import Look, able, draw, ready
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, load_rules
 from davylamp_cloud.cloud import utc_ms
 from davylamp_cloud.config import CloudConfig, clock_of
@@ -45,11 +45,16 @@ def backtest(given: argparse.Namespace, load: Callable[[Path], CloudConfig]) -> 
         ConfigError: What was given is wrong; the message says what to do.
     """
     if (given.file is None) == (given.csv is None):
-        raise ConfigError(["backtest: name either a cloud's config or --csv FILE"])
+        raise mistaken(
+            "backtest: name either a cloud's config or --csv FILE",
+            "backtest：请给出云端配置文件，或 --csv 文件，二者取一",
+        )
+    if given.plots is not None:
+        ready(given.plots, Look(given.plot_format, UTC, ""))
     answer, zone, language = _over_csv(given) if given.file is None else _over_cloud(given, load(given.file))
     print(json.dumps(as_dict(answer), ensure_ascii=False) if given.json else "\n".join(lines(answer, zone, language)))
     if given.plots is not None:
-        paths = draw(answer, given.plots, Look(given.plot_format, zone, language))
+        paths = draw(answer, given.plots, able(Look(given.plot_format, zone, language)))
         print(f"backtest: pictures (曲线图) in {given.plots}: {len(paths)}", file=sys.stderr)
     return 0
 
@@ -75,8 +80,9 @@ def _over_cloud(given: argparse.Namespace, config: CloudConfig) -> Answered:
         answer = over_cloud(config.data_dir, config.historian, asked, _teller(given.quiet), over)
     except TooOld as error:
         earliest = clock(error.earliest_ms, zone)
-        raise ConfigError(
-            [f"--from: log and snapshots reach back to {earliest}; name a later time, or --over history"]
+        raise mistaken(
+            f"--from: log and snapshots reach back to {earliest}; name a later time, or --over history",
+            f"--from：日志与快照最早到 {earliest}；请把时间推后，或用 --over history",
         ) from None
     return answer, zone, given.language or config.language
 
@@ -90,7 +96,10 @@ def _times(given: argparse.Namespace, zone: tzinfo) -> tuple[int | None, int | N
     from_ms = None if given.from_ is None else time_of(given.from_, now_ms, zone, "--from")
     to_ms = None if given.to is None else time_of(given.to, now_ms, zone, "--to")
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
-        raise ConfigError([f"--to: {given.to} is not after --from {given.from_}; name a later time"])
+        raise mistaken(
+            f"--to: {given.to} is not after --from {given.from_}; name a later time",
+            f"--to：{given.to} 不晚于 --from {given.from_}；请改为更晚的时间",
+        )
     return from_ms, to_ms
 
 

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, mistaken
 
 from davylamp_cloud.backtest.cells import time_in
 
@@ -116,7 +116,10 @@ class CsvRows:
                 if len(row) != cells:
                     if not row:
                         continue
-                    raise self.mistake(f"has {len(row)} cells, the header has {cells}; mend the line, or the header")
+                    raise self.mistake(
+                        f"has {len(row)} cells, the header has {cells}; mend the line, or the header",
+                        f"有 {len(row)} 格，表头有 {cells} 格；请改正该行或表头",
+                    )
                 yield row
         except (csv.Error, UnicodeDecodeError) as error:
             raise self._unreadable(error) from None
@@ -130,7 +133,10 @@ class CsvRows:
     def _read(self, cell: str) -> int:
         found = time_in(cell, self.of.zone)
         if found is None:
-            raise self.mistake(f"{cell!r} is no time; write 2026-11-27T03:10:00 (or +08:00 behind it), or seconds")
+            raise self.mistake(
+                f"{cell!r} is no time; write 2026-11-27T03:10:00 (or +08:00 behind it), or seconds",
+                f"{cell!r} 不是时间；请写 2026-11-27T03:10:00（其后可加 +08:00），或秒数",
+            )
         return found
 
     @property
@@ -138,12 +144,15 @@ class CsvRows:
         """How much of the file was read, 0 to 1."""
         return min(1.0, self.file.buffer.tell() / max(1, self.size))
 
-    def mistake(self, what: str) -> ConfigError:
+    def mistake(self, en: str, zh: str) -> ConfigError:
         """Return what is wrong with the line read last."""
-        return ConfigError([f"{self.of.path}: line {self.line}: {what}"])
+        return mistaken(f"{self.of.path}: line {self.line}: {en}", f"{self.of.path}：第 {self.line} 行：{zh}")
 
     def _unreadable(self, error: Exception) -> ConfigError:
-        return self.mistake(f"cannot be read ({error}); save the file as UTF-8, one reading or row a line")
+        return self.mistake(
+            f"cannot be read ({error}); save the file as UTF-8, one reading or row a line",
+            f"无法读取（{error}）；请存为 UTF-8，每行一个读数或一个时刻",
+        )
 
 
 @dataclass(slots=True)
@@ -170,16 +179,25 @@ def look_at(path: Path, zone: tzinfo) -> CsvFile:
         with path.open("rb") as file:
             head = file.read(LOOKED_AT)
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read ({error.strerror}); name an existing file"]) from None
+        raise mistaken(
+            f"{path}: cannot be read ({error.strerror}); name an existing file",
+            f"{path}：无法读取（{error.strerror}）；请给出已有的文件",
+        ) from None
     encoding = _encoding(head)
     first = head.decode(encoding, errors="ignore").partition("\n")[0].rstrip("\r")
     delimiter = max(DELIMITERS, key=first.count)
     header = tuple(cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), []))
     if len(header) < 2:
-        way = "write a header: time and one column per tag, or time,tag,value and if need be quality"
-        raise ConfigError([f"{path}: line 1: names no tags; {way}"])
+        raise mistaken(
+            f"{path}: line 1: names no tags; write a header: time and one column per tag,"
+            " or time,tag,value and if need be quality",
+            f"{path}：第 1 行：没有位号；请写表头：时间加每个位号一列，或 时间,位号,值，需要时加质量",
+        )
     if twice := [name for place, name in enumerate(header) if name in header[:place]]:
-        raise ConfigError([f"{path}: line 1: names {twice[0]!r} twice; give each column a name of its own"])
+        raise mistaken(
+            f"{path}: line 1: names {twice[0]!r} twice; give each column a name of its own",
+            f"{path}：第 1 行：{twice[0]!r} 出现两次；每列应有自己的名称",
+        )
     return CsvFile(path, zone, encoding, delimiter, header)
 
 

@@ -65,7 +65,9 @@ def read(file: CsvFile, span: Span, told: Progress, doubts: Doubts) -> Readings:
 def _quality(rows: CsvRows, cell: str) -> int:
     found = quality_in(cell)
     if found is None:
-        raise rows.mistake(f"{cell!r} is no quality; write good, uncertain or bad")
+        raise rows.mistake(
+            f"{cell!r} is no quality; write good, uncertain or bad", f"{cell!r} 不是质量；请写 好、可疑 或 坏"
+        )
     return found
 
 

@@ -11,13 +11,13 @@ from davylamp_alarms.backtest.ticks import with_ticks
 from davylamp_alarms.backtest.trial import Both
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.definition import Register, TagDef
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, mistaken
 from davylamp_wire.point import MAX_SILENCE_S, Text
 
 from davylamp_cloud.backtest import csv_long, csv_wide
 from davylamp_cloud.backtest.answer import Answer, Courses, Source
 from davylamp_cloud.backtest.csv_file import CsvFile, Doubts, Progress, Span, look_at
-from davylamp_cloud.backtest.plant import Column, name_of, register_of
+from davylamp_cloud.backtest.plant import Column, name_of, register_of, units_of
 from davylamp_cloud.backtest.rules import NO_RULES, Rules, unmatched
 
 Moments = Callable[[Sequence[str]], Iterator[Batch]]
@@ -76,13 +76,17 @@ def over_csv(asked: AskedOfCsv, told: Progress) -> Answer:
     for record in with_ticks(sorted({column.node for column in columns}), met.count(moments(_names(columns)))):
         both.take(record)
     if not met.readings:
-        raise ConfigError([f"{asked.path}: has no reading of these tags in this span; widen --from and --to"])
+        raise mistaken(
+            f"{asked.path}: has no reading of these tags in this span; widen --from and --to",
+            f"{asked.path}：该时间段内没有这些位号的读数；请放宽 --from 和 --to",
+        )
     return Answer(
         origin=asked.path.name,
         source=Source.CSV,
         trial=both.end(met.first_ms, met.last_ms + 1),
         readings=met.readings,
         names={column.tag_id: name_of(column.tag_id) for column in columns},
+        units=units_of(columns, asked.rules),
         before={alarm.id: alarm for alarm in before.alarms},
         after={alarm.id: alarm for alarm in after.alarms},
         notes=tuple(_notes(columns, after, met)),

@@ -78,7 +78,10 @@ class _Order:
     def time(self, cell: str) -> int:
         at_ms = self.rows.time(cell)
         if self.before_ms is not None and at_ms < self.before_ms:
-            raise self.rows.mistake(f"{cell} comes after {self.before}; sort the lines by time, the oldest first")
+            raise self.rows.mistake(
+                f"{cell} comes after {self.before}; sort the lines by time, the oldest first",
+                f"{cell} 排在 {self.before} 之后；请按时间排序，最早的在前",
+            )
         self.before_ms, self.before = at_ms, cell
         return at_ms
 

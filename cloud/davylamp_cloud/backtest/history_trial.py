@@ -31,7 +31,7 @@ from davylamp_alarms.backtest.ticks import TICK_MS
 from davylamp_alarms.backtest.trial import beside
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.engine import Engine
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import mistaken
 from davylamp_wire.point import Text
 
 from davylamp_cloud.backtest.answer import Answer, Source
@@ -124,7 +124,10 @@ def over_history(past: Past, state: State, asked: Asked, told: Progress) -> Answ
     runs = [Run(state, rules, from_ms - LEAD_MS, asked.sees) for rules in (asked.against, asked.rules)]
     way = led(past, state, runs, (from_ms, to_ms), told, about.envelope)
     if not way.readings:
-        raise ConfigError([f"{state.path.parent}: no readings are stored of this span; name another (--from, --to)"])
+        raise mistaken(
+            f"{state.path.parent}: no readings are stored of this span; name another (--from, --to)",
+            f"{state.path.parent}：该时间段没有存储读数；请另选（--from、--to）",
+        )
     before, after = runs
     return Answer(
         origin=str(state.path.parent),
@@ -132,6 +135,7 @@ def over_history(past: Past, state: State, asked: Asked, told: Progress) -> Answ
         trial=beside(before.end(way.begun_ms, to_ms), after.end(way.begun_ms, to_ms)),
         readings=way.readings,
         names=about.names,
+        units=about.units,
         before=after.laid.before if asked.against is NO_RULES else before.laid.after,
         after=after.laid.after,
         notes=(LACKS,),

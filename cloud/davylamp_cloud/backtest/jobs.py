@@ -36,7 +36,7 @@ class JobState(StrEnum):
 
 @dataclass(slots=True)
 class Job:
-    """One backtest. `mistakes` say why it failed; `request` is what the worker was asked.
+    """One backtest. `mistakes` say why it failed, in both languages; `request` is what the worker was asked.
 
     Pictures of the tags `drawn` are in `folder` while the job is remembered.
     """
@@ -48,7 +48,7 @@ class Job:
     state: JobState = JobState.RUNNING
     done: float = 0.0
     answer: dict[str, Any] | None = None
-    mistakes: list[str] = field(default_factory=list)
+    mistakes: list[dict[str, str]] = field(default_factory=list)
     earliest_ms: int | None = None
     process: "subprocess.Popen[str] | None" = None
     folder: "tempfile.TemporaryDirectory[str] | None" = None
@@ -136,7 +136,7 @@ class Jobs:
         try:
             self._work(job)
         except OSError as error:
-            self._ended(job, str(error))
+            self._ended(job, f"the backtest could not begin: {error}", f"回测无法开始：{error}")
 
     def _work(self, job: Job) -> None:
         """Start the worker on any core, and read what it says until it is over."""
@@ -157,13 +157,14 @@ class Jobs:
             complaints.seek(0)
             said = complaints.read().decode(errors="replace").strip().splitlines()
         word = said[-1] if said else "no word"
-        self._ended(job, f"the backtest ended with {process.returncode} (回测进程中止): {word}")
+        code = process.returncode
+        self._ended(job, f"the backtest ended with code {code}: {word}", f"回测进程以代码 {code} 中止：{word}")
 
-    def _ended(self, job: Job, why: str) -> None:
+    def _ended(self, job: Job, en: str, zh: str) -> None:
         """Note that a worker ended without a last word, or never began."""
         with self._lock:
             if job.state is JobState.RUNNING:
-                job.state, job.mistakes = JobState.FAILED, [why]
+                job.state, job.mistakes = JobState.FAILED, [{"zh": zh, "en": en}]
 
     def _take(self, job: Job, said: dict[str, Any]) -> None:
         with self._lock:

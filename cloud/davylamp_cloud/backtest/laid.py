@@ -10,7 +10,7 @@ from davylamp_alarms.backtest.run import Said
 from davylamp_alarms.definition import AlarmDef, Changes, GroupDef
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Refusal
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, Mistake, mistaken
 
 from davylamp_cloud.backtest.overlay import Guards, guards_under, sound_point
 from davylamp_cloud.backtest.rules import FIXED, Rule, Rules
@@ -71,7 +71,7 @@ class Laid:
         edit = replace(changes, by=BY, second=SECOND, comment=self._rules.origin)
         answer = self._engine.redefine(seq, edit)
         if isinstance(answer, Refusal):
-            raise ConfigError([f"{self._rules.origin}: {answer.en} / {answer.zh}"])
+            raise mistaken(f"{self._rules.origin}: {answer.en}", f"{self._rules.origin}：{answer.zh}")
         return [Said(step, changes.at_ms) for step in answer]
 
     def _put(self, tag: Tag, rules: Sequence[Rule], at_ms: int) -> list[Changes]:
@@ -122,7 +122,13 @@ def settings_under(rules: Sequence[Rule], tag: Tag, where: str) -> Settings:
     known = [name for name in FIXED if any(getattr(rule, name) is not None for rule in rules)]
     if known:
         raise ConfigError(
-            [f"{where}.{name}: is only said for a CSV, of a tag it is known; leave it out" for name in known]
+            [
+                Mistake(
+                    f"{where}.{name}: is only said for a CSV, of a tag it is known; leave it out",
+                    f"{where}.{name}：只有 CSV 才需写明，位号本身已有；请删去",
+                )
+                for name in known
+            ]
         )
     settings = tag.settings
     had = Guards(settings.limits, settings.warnings)

@@ -13,7 +13,7 @@ from davylamp_alarms.backtest.envelope import Envelope
 from davylamp_alarms.backtest.outcome import Listener, Outcome
 from davylamp_alarms.backtest.run import Said
 from davylamp_alarms.backtest.trial import beside
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, Mistake, mistaken
 
 from davylamp_cloud.backtest.answer import Answer, Source
 from davylamp_cloud.backtest.asked import Asked, meant
@@ -65,6 +65,7 @@ def over_log(log: Log, state: State, asked: Asked, told: Progress) -> Answer:
         trial=beside(before, after),
         readings=tried.readings,
         names=about.names,
+        units=about.units,
         before=tried.laid.before if was is None else was.laid.after,
         after=tried.laid.after,
         courses=about.courses,
@@ -76,7 +77,14 @@ def _stretch(log: Log, state: State, from_ms: int, to_ms: int) -> Stretch:
     if end > start:
         first, last = log.read(start, 1)[0], log.read(end - 1, 1)[0]
         return Stretch(start, end, max(from_ms, first.time_ms), min(to_ms, last.time_ms + 1))
-    raise NoRecords([f"{log.path}: has no records in this span; name another with --from and --to"])
+    raise NoRecords(
+        [
+            Mistake(
+                f"{log.path}: has no records in this span; name another with --from and --to",
+                f"{log.path}：该时间段没有记录；请用 --from 和 --to 另选",
+            )
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,11 @@ def said_under(tried: Tried, log: Log, state: State, of: Stretch, told: Progress
     at = of.start
     for records in slices(log, of.start, of.end):
         if records[0].seq != at + 1:
-            raise ConfigError([f"{log.path}: records {at + 1} to {records[0].seq - 1} are gone; begin later (--from)"])
+            gone = (at + 1, records[0].seq - 1)
+            raise mistaken(
+                f"{log.path}: records {gone[0]} to {gone[1]} are gone; begin later (--from)",
+                f"{log.path}：第 {gone[0]} 至 {gone[1]} 条记录已清除；请把开始时间（--from）推后",
+            )
         at = records[-1].seq
         yield from tried.take([record for record in records if record.seq not in aside])
         told((at - of.start) / (of.end - of.start))

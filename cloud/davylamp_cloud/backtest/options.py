@@ -5,7 +5,7 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import mistaken
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,4 +40,7 @@ def zone_named(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ConfigError([f"--timezone: {name!r} is no time zone; write one such as Asia/Shanghai or UTC"]) from None
+        raise mistaken(
+            f"--timezone: {name!r} is no time zone; write one such as Asia/Shanghai or UTC",
+            f"--timezone：{name!r} 不是时区；请写 Asia/Shanghai、UTC 之类",
+        ) from None

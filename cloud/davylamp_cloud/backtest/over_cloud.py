@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from davylamp_alarms.backtest.ticks import TICK_MS
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import mistaken
 
 from davylamp_cloud.backtest.answer import Answer, Source
 from davylamp_cloud.backtest.asked import Asked
@@ -44,7 +44,9 @@ def over_cloud(
             with closing(open_past(historian, data_dir, LogNames(log))) as past:
                 return over_history(past, state, replace(asked, to_ms=min(asked.to_ms, _end_ms(log))), told)
         except HistorianUnavailable as error:
-            raise ConfigError([f"historian: {error}; try again when it answers"]) from None
+            raise mistaken(
+                f"historian: {error}; try again when it answers", f"historian：{error}；待其恢复后重试"
+            ) from None
 
 
 def _end_ms(log: Log) -> int:

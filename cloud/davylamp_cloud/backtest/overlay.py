@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from davylamp_alarms.early import judge_settings
-from davylamp_wire.config import ConfigError, Section, mistakes_of, parse
+from davylamp_wire.config import ConfigError, Mistake, Section, mistakes_of, parse
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.lint_warnings import unwarning
-from davylamp_wire.point import EarlyWarning, Limit, LimitKind, Point
+from davylamp_wire.point import EarlyWarning, Limit, LimitKind, Point, Text, limit_problems
 from pydantic import ValidationError
 
 from davylamp_cloud.backtest.rules import Rule
@@ -40,7 +40,7 @@ def guards_under(guards: Guards, rules: Sequence[Rule], where: str) -> Guards:
     limits: Table = {str(kind): limit.model_dump() for kind, limit in guards.limits.items()}
     warnings: Table = {name: warning.model_dump() for name, warning in guards.warnings.items()}
     mistakes = [line for rule in rules for line in _laid(rule, limits, warnings, where)]
-    mistakes += [f"{where}.limits.{kind}.value: is missing" for kind, limit in limits.items() if "value" not in limit]
+    mistakes += [_valueless(f"{where}.limits.{kind}.value") for kind, limit in limits.items() if "value" not in limit]
     if mistakes:
         raise ConfigError(mistakes)
     return Guards(
@@ -55,6 +55,8 @@ def sound_point(said: Mapping[str, Any], guards: Guards, where: str) -> Point:
     Raises:
         ConfigError: A limit or a rule cannot be, or could never work.
     """
+    if mistakes := list(below(where, limit_problems(guards.limits, said.get("range")))):
+        raise ConfigError(mistakes)
     point = parse(Point, {**said, "limits": guards.limits, "warnings": guards.warnings}, where)
     mistakes = list(below(where, (*unworkable(point), *unwarning(point))))
     for name, warning in guards.warnings.items():
@@ -77,12 +79,22 @@ def _unsettled(name: str, warning: EarlyWarning, where: str) -> list[str]:
     return []
 
 
+def _valueless(where: str) -> str:
+    return Mistake(
+        f"{where}: is missing; the tag has no such limit yet", f"{where}：缺少；该位号还没有这一限值，请写上"
+    )
+
+
 def _laid(rule: Rule, limits: Table, warnings: Table, where: str) -> Iterator[str]:
     """Lay a rule over limits and statistical rules; yield one line per mistake."""
     for name in rule.without:
         table = limits if name in LimitKind.__members__ else warnings
         if table.pop(name, None) is None:
-            yield f"{where}.without: there is no {'limit' if table is limits else 'statistical rule'} {name}"
+            what = Text(zh="限值", en="limit") if table is limits else Text(zh="统计规则", en="statistical rule")
+            yield Mistake(
+                f"{where}.without: there is no {what.en} {name}; leave it out",
+                f"{where}.without：没有{what.zh} {name}；请删去",
+            )
     for kind, limit in rule.limits.items():
         limits[kind] = _over(limits.get(kind, {"source": TRIED}), limit, ("value",))
     for name, warning in rule.warnings.items():

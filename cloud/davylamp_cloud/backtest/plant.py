@@ -62,9 +62,15 @@ def register_of(columns: Sequence[Column], rules: Rules) -> Register:
     return Register(tuple(tags), tuple(alarms))
 
 
+def units_of(columns: Sequence[Column], rules: Rules) -> dict[str, str]:
+    """Return what each column is measured in, by the id of its tag, where rules say so."""
+    said = {column.tag_id: _fixed(_said(column, rules)) for column in columns}
+    return {tag_id: str(fixed["unit"]) for tag_id, fixed in said.items() if "unit" in fixed}
+
+
 def _settings(column: Column, rules: Rules) -> Settings:
     """Return what a tag's rules make of it. It falls silent by its kind, or as slowly as the file itself reports."""
-    said = [rule for _, rule in rules.of(column.name, column.tag_id)]
+    said = _said(column, rules)
     where = f"{rules.origin}: {column.name}"
     fixed = _fixed(said)
     guards = guards_under(Guards(), said, where)
@@ -73,6 +79,10 @@ def _settings(column: Column, rules: Rules) -> Settings:
     if point.max_silence_s is not None or settings.silence_s >= column.period_s:
         return settings
     return settings.model_copy(update={"silence_s": column.period_s})
+
+
+def _said(column: Column, rules: Rules) -> list[Rule]:
+    return [rule for _, rule in rules.of(column.name, column.tag_id)]
 
 
 def _fixed(rules: Sequence[Rule]) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from davylamp_alarms.backtest.spans import Span
 from davylamp_alarms.definition import LIMIT_KINDS, AlarmDef
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, mistaken
 
 from davylamp_cloud.backtest.answer import Answer
 
@@ -52,18 +52,37 @@ class Look:
     language: str
 
 
-def draw(answer: Answer, folder: Path, look: Look) -> list[Path]:
-    """Write a picture of every tag whose course is known into a folder; return them.
+def ready(folder: Path, look: Look) -> Look:
+    """Make the folder, and return the look this machine can give: asked before hours are computed for nothing.
 
     Raises:
-        ConfigError: matplotlib is not there, or the folder cannot be written.
+        ConfigError: matplotlib is not there, or the folder cannot be made.
     """
     look = able(look)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return look
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigError:
+    return mistaken(
+        f"plots: {folder} cannot be written ({error.strerror}); name another folder, or make room",
+        f"plots：{folder} 无法写入（{error.strerror}）；请换一个文件夹，或腾出空间",
+    )
+
+
+def draw(answer: Answer, folder: Path, look: Look) -> list[Path]:
+    """Write a picture of every tag whose course is known into a folder that is `ready`; return them.
+
+    Raises:
+        ConfigError: The folder cannot be written.
+    """
+    try:
         return list(_pictures(answer, folder, look))
     except OSError as error:
-        raise ConfigError([f"--plots: {folder} cannot be written ({error.strerror}); name another folder"]) from None
+        raise _unwritable(folder, error) from None
 
 
 def able(look: Look) -> Look:
@@ -75,7 +94,10 @@ def able(look: Look) -> Look:
     try:
         from matplotlib import font_manager
     except ImportError:
-        raise ConfigError(["--plots: needs matplotlib: pip install 'davylamp[backtest]'"]) from None
+        raise mistaken(
+            "plots: matplotlib is not installed here; pip install 'davylamp[backtest]', or ask for no pictures",
+            "plots：此处未安装 matplotlib；请 pip install 'davylamp[backtest]'，或不要曲线图",
+        ) from None
     there = {font.name for font in font_manager.fontManager.ttflist}
     if look.form == "png" and look.language == "zh" and not there.intersection(FONTS):
         return replace(look, language="en")
@@ -111,6 +133,7 @@ def _picture(answer: Answer, row: int, tag_id: str, path: Path, look: Look) -> N
     _stood(below, answer, tag_id, look)
     of = answer.trial.after
     above.set_title(answer.names.get(tag_id, tag_id))
+    above.set_ylabel(answer.units.get(tag_id, ""))
     below.set_xlim(_days(of.from_ms), _days(of.to_ms))
     locator = AutoDateLocator(tz=look.zone)
     below.xaxis.set_major_locator(locator)

@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from davylamp_wire.config import ConfigError, Section, parse, read_toml
+from davylamp_wire.config import ConfigError, Mistake, Section, parse, read_toml
 from davylamp_wire.point import LimitKind, Priority, Source, Text
 from pydantic import Field, model_validator
 
@@ -110,14 +110,25 @@ def rules_of(table: Mapping[str, Any], origin: str) -> Rules:
     for pattern, said in table.items():
         where = f'{origin}: "{pattern}"'
         if not isinstance(said, dict):
-            mistakes.append(f'{where}: is no table; write ["{pattern}"] over the keys of the tag')
+            way = f'["{pattern}"]'
+            mistakes.append(
+                Mistake(
+                    f"{where}: is no table; write {way} over the keys of the tag",
+                    f"{where}：应为表；请在各键之上写 {way}",
+                )
+            )
             continue
         try:
             found[pattern] = parse(Rule, said, where)
         except ConfigError as error:
             mistakes += error.mistakes
     if not found and not mistakes:
-        mistakes.append(f'{origin}: says nothing; write ["tag or pattern"] and under it limits.H = {{ value = 80.0 }}')
+        mistakes.append(
+            Mistake(
+                f'{origin}: says nothing; write ["tag or pattern"] and under it limits.H = {{ value = 80.0 }}',
+                f'{origin}：没有内容；请写 ["位号或通配"]，下面写 limits.H = {{ value = 80.0 }}',
+            )
+        )
     if mistakes:
         raise ConfigError(mistakes)
     return Rules(origin, found)
@@ -135,4 +146,9 @@ def unmatched(rules: Rules, tags: Sequence[Sequence[str]]) -> Iterator[str]:
     for pattern in rules.by_pattern:
         if not any(fnmatchcase(name, pattern) for name in names):
             near = difflib.get_close_matches(pattern, usual, 3, 0.5) or usual[:3]
-            yield f'{rules.origin}: "{pattern}": means no tag; there are {len(tags)}, such as {", ".join(near)}'
+            such = f", such as {', '.join(near)}" if near else ""
+            yield Mistake(
+                f'{rules.origin}: "{pattern}": means no tag; there are {len(tags)}{such}',
+                f'{rules.origin}："{pattern}"：没有对应的位号；共有 {len(tags)} 个'
+                + (f"，例如 {'、'.join(near)}" if near else ""),
+            )

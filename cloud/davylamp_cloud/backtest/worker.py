@@ -1,8 +1,8 @@
 """A backtest in a process of its own, behind everything else: ``python -m davylamp_cloud.backtest.worker``.
 
 A request comes on stdin as one JSON object. Lines of JSON go to stdout: ``{"done": 0.3}`` now and then, and at the end
-``{"answer": …}``, ``{"mistakes": […]}`` or ``{"earliest_ms": …}`` where the log does not reach back that far. Pictures
-go into the folder the request names, one for each of ``"drawn"``.
+``{"answer": …}``, ``{"mistakes": [{"zh": …, "en": …}]}`` or ``{"earliest_ms": …}`` where the log does not reach
+back that far. Pictures go into the folder the request names, one for each of ``"drawn"``.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, in_chinese
 
 from davylamp_cloud.backtest.answer import Source
 from davylamp_cloud.backtest.answer_json import as_dict
@@ -23,7 +23,7 @@ from davylamp_cloud.backtest.asked import Asked
 from davylamp_cloud.backtest.command import NICE
 from davylamp_cloud.backtest.csv_file import Progress
 from davylamp_cloud.backtest.over_cloud import over_cloud
-from davylamp_cloud.backtest.plot import Look, able, draw
+from davylamp_cloud.backtest.plot import Look, draw, ready
 from davylamp_cloud.backtest.rules import NO_RULES, rules_of
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.replay import TooOld
@@ -59,7 +59,7 @@ def answered(request: dict[str, Any], told: Progress) -> dict[str, Any]:
         found = over_cloud(Path(request["data_dir"]), historian, asked, told, over)
         drawn = [] if pictures is None else draw(found, *pictures)
     except ConfigError as error:
-        return {"mistakes": error.mistakes}
+        return {"mistakes": [{"en": line, "zh": in_chinese(line)} for line in error.mistakes]}
     except TooOld as error:
         return {"earliest_ms": error.earliest_ms}
     tags = found.courses.tag_ids if found.courses else ()
@@ -76,7 +76,8 @@ def wanted(request: dict[str, Any]) -> tuple[Path, Look] | None:
     said = request["plots"]
     if not said:
         return None
-    return Path(said["folder"]), able(Look(said["form"], ZoneInfo(said["timezone"]), said["language"]))
+    folder = Path(said["folder"])
+    return folder, ready(folder, Look(said["form"], ZoneInfo(said["timezone"]), said["language"]))
 
 
 def _say(line: dict[str, Any]) -> None:

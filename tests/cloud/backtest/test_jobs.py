@@ -79,6 +79,12 @@ def asked(room: DutyRoom, rules: Any, sources: tuple[str, ...] = (), plots: Any 
     return answered(request, lambda done: None)
 
 
+def said(found: dict[str, Any]) -> str:
+    """Return the mistakes, each in both languages."""
+    assert all(one["zh"] != one["en"] for one in found["mistakes"])
+    return "".join(one["en"] for one in found["mistakes"])
+
+
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
@@ -88,12 +94,12 @@ def asked(room: DutyRoom, rules: Any, sources: tuple[str, ...] = (), plots: Any 
     ],
 )
 def test_a_wrong_rule_is_named(room: DutyRoom, rules: Any, says: str) -> None:
-    assert says in "".join(asked(room, rules)["mistakes"])
+    assert says in said(asked(room, rules))
 
 
 def test_what_is_nobodys_business_is_not_told(room: DutyRoom) -> None:
     assert asked(room, HIGHER, ("cl2-store",)) == asked(room, HIGHER)
-    assert "means no tag; there are 0" in "".join(asked(room, HIGHER, ("lpg",))["mistakes"])
+    assert "means no tag; there are 0" in said(asked(room, HIGHER, ("lpg",)))
 
 
 def test_there_is_a_picture_of_each_tag_that_the_rules_mean(room: DutyRoom) -> None:
@@ -119,18 +125,29 @@ def test_case_a_disk_that_takes_no_file_ends_a_backtest_and_is_in_nobodys_way(
             with nullcontext() if plots is None else pytest.raises(FileNotFoundError):
                 job = jobs.start("li", {"plots": plots})
                 until(lambda job=job: job.state is JobState.FAILED, "that the job is over")  # type: ignore[misc]
-                assert "gone" in job.mistakes[0]
+                assert "gone" in job.mistakes[0]["en"]
+                assert "无法开始" in job.mistakes[0]["zh"]
 
 
-def test_no_more_is_drawn_than_a_cloud_has_room_for(room: DutyRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_without_a_place_are_refused_in_words(room: DutyRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(room.running.log.path / "gone"))
+    body = {"rules": HIGHER, "from_ms": 0, "to_ms": 1, "plots": "svg"}
+    answer = httpx.post(f"{room.url}/api/v1/backtests", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (503, "no_room")
+    assert "曲线图" in answer.json()["what"]["zh"]
+
+
+def test_no_more_is_drawn_than_a_cloud_has_room_for(
+    room: DutyRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("matplotlib")
     tags = {f"p{at}": POINT for at in range(3)}
     room.running.hear(*Speaker(device="more", node="edge-9", points=tags, now_ms=room.running.now_ms).birth())
     room.tick()
     monkeypatch.setattr(worker, "MOST_DRAWN", 2)
-    plots = {"folder": "none", "form": "svg", "language": "en", "timezone": "UTC"}
-    said = asked(room, {"park/edge-9/*": {"limits": {"L1": {"value": 1.5}}}}, plots=plots)
-    assert "the rules mean 3 tags, and 2 may be drawn; name fewer tags" in "".join(said["mistakes"])
+    plots = {"folder": str(tmp_path / "pictures"), "form": "svg", "language": "en", "timezone": "UTC"}
+    found = asked(room, {"park/edge-9/*": {"limits": {"L1": {"value": 1.5}}}}, plots=plots)
+    assert "the rules mean 3 tags, and 2 may be drawn; name fewer tags" in said(found)
 
 
 def test_what_cannot_be_a_request_is_refused_at_once(room: DutyRoom) -> None:

@@ -22,7 +22,9 @@ def batch(time_ms: list[int], value: list[float], tag: int = 3) -> Batch:
 
 def drawn(folder: Path, *more: str) -> int:
     (folder / "day.csv").write_text(f"time,液位/LT 1101\n{ROWS}\n", encoding="utf-8")
-    (folder / "new.toml").write_text('["*LT*"]\nlimits.H = { value = 90, deadband = 2 }\n', encoding="utf-8")
+    (folder / "new.toml").write_text(
+        '["*LT*"]\nunit = "%"\nlimits.H = { value = 90, deadband = 2 }\n', encoding="utf-8"
+    )
     (folder / "old.toml").write_text('["*LT*"]\nlimits.H.value = 80\n', encoding="utf-8")
     given = ["--csv", str(folder / "day.csv"), "--rules", str(folder / "new.toml"), "--quiet"]
     return main(["backtest", *given, "--against", str(folder / "old.toml"), "--plots", *more])
@@ -33,7 +35,7 @@ def test_each_tag_gets_a_picture_with_its_limits_and_alarms(tmp_path: Path) -> N
     (path,) = (tmp_path / "svg").iterdir()
     text = path.read_text(encoding="utf-8")
     assert path.name == "液位_LT_1101.svg"
-    for words in ("液位/LT 1101", "H 80 原", "H 90 新"):
+    for words in ("液位/LT 1101", ">%<", "H 80 原", "H 90 新"):
         assert words in text
     assert drawn(tmp_path, str(tmp_path / "png"), "--plot-format", "png", "--language", "en") == OK
     (path,) = (tmp_path / "png").iterdir()
@@ -43,7 +45,9 @@ def test_each_tag_gets_a_picture_with_its_limits_and_alarms(tmp_path: Path) -> N
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert drawn(tmp_path, str(tmp_path / "file" / "svg")) == BAD_INPUT
-    assert "--plots:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"plots: {tmp_path}/file/svg cannot be written" in said
+    assert "无法写入" in said
 
 
 def test_a_file_is_named_as_every_system_takes_it() -> None:
