@@ -126,7 +126,7 @@ class App:
         monitor.on_set_aside(ingest.ask_again)
         retention = Retention(log, config.log, lambda: min(monitor.needed(), historian.cursor()))
         ticker = Ticker(commits, now_ms, ingest.offsets, retention.look, self.fail)
-        self.cloud = Cloud(config, log, commits, state, monitor, historian, ingest, outbox, feed, now_ms)
+        self.cloud = Cloud(config, log, commits, state, monitor, historian, ingest, outbox, feed, now_ms, age.ms)
         self._parts: tuple[Part, ...] = (
             monitor,
             commits,

@@ -40,3 +40,5 @@ class Cloud:
     outbox: HasStatus
     feed: HasStatus
     now_ms: Callable[[], int] = utc_ms
+    engine_age_ms: Callable[[], int | None] = lambda: None
+    """How long ago the engine moved, by a clock nobody sets (engine_age.py); None before its first tick."""

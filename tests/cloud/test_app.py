@@ -39,6 +39,7 @@ def test_s13_the_engine_ticks_five_times_a_second_and_health_shows_it(tmp_path: 
         assert ticks[1]["monotonic_ms"] - ticks[0]["monotonic_ms"] >= 190
         with urllib.request.urlopen(app.url + "/readyz", timeout=5) as answer:
             assert answer.status == 200
+        assert app.cloud.engine_age_ms() is not None, "API and console live by its ticks"
         assert json.loads((tmp_path / "http.json").read_text())["url"] == app.url
     finally:
         app.stop()

@@ -176,6 +176,12 @@ async def test_a_word_of_an_engine_that_moved_long_ago_is_no_proof_that_it_lives
     assert word.moved_s == 99.0
 
 
+async def test_s13_no_word_lets_an_engine_live_into_the_future() -> None:
+    word = EngineWord()
+    word.heard(-3_600_000, 100.0)
+    assert word.moved_s == 100.0
+
+
 async def test_every_coil_is_written_when_it_changes_and_each_second() -> None:
     async with bench() as at:
         await at.turns(10.5)

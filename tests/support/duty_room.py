@@ -3,7 +3,7 @@
 Only broker and edge process are left out; `Speaker` makes the bytes they would bring.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from davylamp_cloud.cloud import Cloud, utc_ms
 from davylamp_cloud.config import CloudConfig, MaskConfig, MonitorConfig, SiteConfig, TokenConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.console.others import add_others
+from davylamp_cloud.engine_age import EngineAge
 from davylamp_cloud.historian.duckdb import DuckDbHistorian
 
 from support.host import SITE, Host, host
@@ -58,6 +59,9 @@ def duty_room(
         historian = DuckDbHistorian(folder / "history")
         quiet = Quiet(nodes={})
         monitor = MonitorConfig(reorder_s=reorder_s)
+        now_ms: Callable[[], int] = (lambda: running.now_ms) if moved else utc_ms
+        age = EngineAge(running.monitor.lag, lambda: now_ms() / 1000)
+        running.monitor.on_commit(age.heard)
         cloud = Cloud(
             CloudConfig(data_dir=folder, tokens=tokens, sites=(site,), masks=masks, monitor=monitor),
             running.log,
@@ -68,7 +72,8 @@ def duty_room(
             quiet,
             quiet,
             quiet,
-            (lambda: running.now_ms) if moved else utc_ms,
+            now_ms,
+            age.ms,
         )
         app = mount(create_app(cloud, credentials_of(cloud.config)))
         add_others(app)

@@ -21,6 +21,7 @@ from davylamp_cloud.cloud import Cloud
 from davylamp_cloud.config import CloudConfig
 from davylamp_cloud.console import mount
 from davylamp_cloud.console.others import add_others
+from davylamp_cloud.engine_age import EngineAge
 from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.group_commit import GroupCommit
 from davylamp_cloud.handling import general
@@ -72,6 +73,7 @@ class Plant:
     folder: Path
     config: CloudConfig
     now_ms: Any = field(default_factory=Clock)
+    set_back_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.log = Log(self.folder / "log.db")
@@ -80,6 +82,9 @@ class Plant:
         self.commits = GroupCommit(self.log, self.failures.append)
         self.commits.start()
         self.monitor = Monitor(self.log, self.state, self.now_ms)
+        self.age = EngineAge(self.monitor.lag, lambda: self.now_ms() / 1000 + self.set_back_s)
+        self.age.heard(Committed(0, clock_ms=self.now_ms()))
+        self.monitor.on_commit(self.age.heard)
         # The rows are this plant's own: an engine that knows nothing answers what is asked of it.
         self.monitor._evaluator = Evaluator(Engine(EngineRegister()), Register(), self.monitor.live, self.log)
         self.historian = DuckDbHistorian(self.folder / "history")
@@ -96,6 +101,7 @@ class Plant:
             outbox,
             Quiet(cursor=0),
             self.now_ms,
+            self.age.ms,
         )
         self.server: HttpServer | None = None
         self._seq = 0
@@ -183,6 +189,11 @@ class Plant:
         self.monitor.live.grow(index + 1)
         self.monitor._outcomes.publish(Committed(self._seq, (), register_changed=True, clock_ms=self.now_ms()), [])
         return index
+
+    def set_clock_back(self, seconds: float) -> None:
+        """Set the host's clock back; the one that the engine's age goes by knows nothing of it."""
+        self.now_ms.ms -= round(1000 * seconds)
+        self.set_back_s += seconds
 
     def read(self, tag: int, value: float, quality: int = 0, age_ms: int = 400) -> None:
         """Give a tag a newest reading."""

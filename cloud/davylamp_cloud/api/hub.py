@@ -8,6 +8,7 @@ What all screens share (rows of standing alarms, columns of current values) is r
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Hub:
         self.changes = 0
         self.number = 0
         self._transitions: deque[tuple[int, Mapping[str, Any]]] = deque(maxlen=KEPT_TRANSITIONS)
-        self._ticked_ms = cloud.now_ms()
+        self._began_s = time.monotonic()
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         self._standing = (0, Standing())
@@ -76,7 +77,6 @@ class Hub:
             self._loop.call_soon_threadsafe(self._note, committed)
 
     def _note(self, committed: Committed) -> None:
-        self._ticked_ms = max(self._ticked_ms, committed.clock_ms)
         self.changes += 1
         for transition in committed.transitions:
             self.number += 1
@@ -109,8 +109,13 @@ class Hub:
         """Return how the engine fares: it is as old as its newest tick, or as the oldest record it has not seen."""
         now_ms = self.cloud.now_ms()
         lag = self.cloud.monitor.lag()
-        age_ms = max(now_ms - self._ticked_ms, lag.ms, 0)
+        age_ms = max(self._age_ms(), lag.ms)
         return Heartbeat(now_ms, now_ms - age_ms, age_ms, self.cloud.monitor.position, lag.records)
+
+    def _age_ms(self) -> int:
+        """Return how long ago the engine ticked; before its first tick, for how long it has been waited for."""
+        age_ms = self.cloud.engine_age_ms()
+        return round(1000 * (time.monotonic() - self._began_s)) if age_ms is None else age_ms
 
     async def standing(self) -> Standing:
         """Return what stands now; read from disk once per change."""

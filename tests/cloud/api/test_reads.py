@@ -194,6 +194,14 @@ def test_s13_a_silent_engine_is_not_ready(plant: Plant, local: httpx.Client) -> 
     assert local.get("/api/v1/health").json()["behind"] == ["engine"]
 
 
+def test_s13_a_clock_set_back_covers_no_silent_engine_up(plant: Plant, local: httpx.Client) -> None:
+    plant.set_clock_back(3600)
+    assert local.get("/readyz").status_code == 200
+    plant.now_ms.ms += 11_000
+    assert local.get("/readyz").status_code == 503
+    assert local.get("/api/v1/health").json()["engine_age_ms"] == 11_000
+
+
 def test_s14_a_record_the_engine_has_not_seen_makes_it_old(plant: Plant, local: httpx.Client) -> None:
     plant.log.append([NewRecord(RecordKind.TICK, b"{}", NOW_MS - 30_000)])
     health = local.get("/api/v1/health").json()

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from davylamp_cloud.log import RecordKind
 from davylamp_cloud.notify import NOTIFIERS, Notice
-from davylamp_cloud.notify.heartbeat import SILENT_AFTER_S
+from davylamp_cloud.notify.heartbeat import HEARTBEAT_S
 from davylamp_cloud.notify.queue import PLACES
 from davylamp_cloud.notify.schedule import Schedule
 from davylamp_cloud.notify.webhook import WebhookNotifier
@@ -231,10 +231,21 @@ async def test_s13_a_silent_engine_is_said_at_once_and_not_covered_up(tmp_path: 
         with office(tmp_path, [config_of("regulator", regulator.url, tmp_path)]) as running:
             running.start(position=lambda: 41, monotonic_s=clock)
             await regulator.until(lambda: len(regulator.beats) == 1)
-            clock.now_s += SILENT_AFTER_S
+            clock.now_s += 30
             await regulator.until(lambda: len(regulator.beats) == 2)
     assert [beat.kind for beat in regulator.beats] == ["system.heartbeat", "system.silent"]
     assert "人工巡查" in regulator.beats[1].content["data"]["text"]["zh"]
+
+
+async def test_s13_a_receiver_hears_a_beat_every_half_minute_and_may_miss_one(tmp_path: Path) -> None:
+    clock = Stepping()
+    async with receiver() as regulator:
+        with office(tmp_path, [config_of("regulator", regulator.url, tmp_path)]) as running:
+            running.start(heartbeat_s=HEARTBEAT_S, monotonic_s=clock)
+            for heard in (1, 2, 3):
+                await regulator.until(lambda: len(regulator.beats) == heard)  # noqa: B023 - awaited here
+                clock.now_s += 30
+    assert all(beat.content["data"]["next_within_s"] <= 30 for beat in regulator.beats)
 
 
 class Stepping:
