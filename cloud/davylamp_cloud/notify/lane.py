@@ -38,7 +38,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Health:
-    """How a receiver fares. `down_since_s` is monotonic; None while it accepts."""
+    """How a receiver fares. `down_since_s` is monotonic; None while it accepts. `beats`: the last sign of life came."""
 
     delivered: int = 0
     given_up: int = 0
@@ -47,6 +47,7 @@ class Health:
     last_error: str = ""
     down_since_s: float | None = None
     down_since_ms: int | None = None
+    beats: bool = True
 
 
 class Lane:
@@ -85,7 +86,12 @@ class Lane:
                 await self._wait()
 
     async def beat(self, notice: Notice) -> None:
-        """Send a heartbeat. It is never queued or retried: the next one follows."""
+        """Send a heartbeat. It is never queued or retried: the next one follows.
+
+        One that arrives brings a receiver back only after one that did not: who takes signs of life and no notices
+        would else be asked again with each of them, and a notice be given up within minutes instead of days.
+        """
+        came_before, self.health.beats = self.health.beats, False
         try:
             await self._notifier.send(notice)
         except (ReceiverRefused, ReceiverUnavailable) as error:
@@ -95,7 +101,9 @@ class Lane:
             LOG.error("notifier failed", receiver=self.receiver.name, error=type(error).__name__)
             self._down(f"{self.receiver.name}: {type(error).__name__} in its notifier")
         else:
-            self._up()
+            self.health.beats = True
+            if self.health.down_since_s is None or not came_before:
+                self._up()
 
     def settled(self, item: Item) -> None:
         """Go on with the occurrence of a notice that is marked delivered or given up.

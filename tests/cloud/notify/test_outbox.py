@@ -132,6 +132,20 @@ async def test_s22_a_receiver_that_says_gone_is_asked_again_and_shown(tmp_path: 
             assert outbox.status()["receivers"]["regulator"]["accepting"]
 
 
+async def test_s22_who_takes_signs_of_life_and_no_notice_is_asked_by_the_schedule_and_shown(tmp_path: Path) -> None:
+    clock, hourly = Stepping(), Schedule(dict.fromkeys(LEVELS, (3600.0,) * 9), dict.fromkeys(LEVELS, 60.0))
+    async with receiver(status(503)) as regulator:
+        with office(tmp_path, [config_of("regulator", regulator.url, tmp_path)]) as running:
+            outbox = running.start(schedule=hourly, monotonic_s=clock, heartbeat_s=HEARTBEAT_S)
+            running.tell([step(1)])
+            await until(lambda: running.rows()[0]["attempts"] == 1)
+            for heard in (2, 3):
+                clock.now_s += 30
+                await regulator.until(lambda: len(regulator.beats) == heard)  # noqa: B023 - awaited here
+            assert not outbox.status()["receivers"]["regulator"]["accepting"]
+            assert len(regulator.seen) == 1
+
+
 async def test_s22_a_notice_given_up_is_recorded_and_the_receiver_still_gets_the_next(tmp_path: Path) -> None:
     twice = Schedule(dict.fromkeys(LEVELS, (0.02,)), dict.fromkeys(LEVELS, 60.0))
 
