@@ -32,7 +32,7 @@ from davylamp_cloud.readings import Read, decoded, kept, slice_of
 from davylamp_cloud.register import Register
 from davylamp_cloud.registered import Introduced, Proposal, Tag
 from davylamp_cloud.resumption import standing_in
-from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, RULE, Settings, system_alarm, system_alarm_id
+from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, RULE, Settings, mask_alarm, system_alarm, system_alarm_id
 from davylamp_cloud.site import masks_of
 from davylamp_cloud.step import Step
 from davylamp_cloud.tags import Birth
@@ -332,10 +332,16 @@ class Evaluator:
             self._redefine(record, Changes(record.time_ms, removed=(alarm_id(tag, Kind.MASK),)), work)
 
     def _resume(self, record: Record, said: dict[str, Any], work: Work) -> None:
-        """Let the engine take over what stood before it started without memory, the system's own alarms too."""
+        """Let the engine take over what stood before it started without memory, the system's own alarms too.
+
+        The alarm of a switch that no mask names any more stands until the switch is off, as it would have.
+        """
         standing = standing_in(said)
         own = {seen.alarm.rpartition("@")[2] for seen in standing if seen.kind is Kind.SYSTEM}
-        self._redefine(record, Changes(record.time_ms, alarms=tuple(map(system_alarm, sorted(own)))), work)
+        keys = [self.register.find(seen.alarm.rpartition("#")[0]) for seen in standing if seen.kind is Kind.MASK]
+        stuck = (mask_alarm(tag.tag_id, tag.idx, tag.settings) for tag in keys if tag is not None)
+        alarms = (*map(system_alarm, sorted(own)), *stuck)
+        self._redefine(record, Changes(record.time_ms, alarms=alarms), work)
         with whole():
             steps = self.engine.resume(record.seq, record.time_ms, standing)
         work.steps += self._steps(steps, record)

@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -223,16 +224,39 @@ class Monitor:
         notices = Notices(restored.evaluator.register, self._sites)
         receivers = self._receivers
         self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
-        self._change({"op": "start", "run": self._run_name})
-        self._change({"op": "shifts", "shifts_ms": shifts_ms(self._sites, self._now_ms())})
-        self._change(site_change(self._masks, self._sites))
-        if restored.cold:
-            standing = self._state.standing_alarms()
-            LOG.warning("monitor started without snapshot or log: alarms are taken over", standing=len(standing))
-            self._change(resumption(standing))
+        if restored.cold and not self._took_over(restored):
+            self._go_on_from(replace(self._restore(), cold=False))
+            return
+        for said in self._beginning():
+            self._change(said)
         if restored.differences or self._stands(REPLAY):
             self._report_replay(restored.differences)
         self._snapshot_alarm = self._stands(SNAPSHOT)
+
+    def _beginning(self) -> list[dict[str, Any]]:
+        """Return what each start says to the engine."""
+        shifts = {"op": "shifts", "shifts_ms": shifts_ms(self._sites, self._now_ms())}
+        return [{"op": "start", "run": self._run_name}, shifts, site_change(self._masks, self._sites)]
+
+    def _took_over(self, restored: Restored) -> bool:
+        """Let an engine without memory take over what stands, before any record that waits; False where it cannot.
+
+        After them, an alarm that one of them raises would have begun anew, and receivers never hear how the occurrence
+        ended that they know (SAFETY S4). Where the engine fails on it, it goes on without, and an alarm says so (S14).
+        """
+        standing = self._state.standing_alarms()
+        LOG.warning("monitor started without snapshot or log: alarms are taken over", standing=len(standing))
+        bodies = [json.dumps(said).encode() for said in (*self._beginning(), resumption(standing))]
+        at = (restored.cursor, RecordKind.CHANGE, "", "", 0, self._now_ms())
+        try:
+            work = restored.evaluator.take([Record(*at, body) for body in bodies])
+        except Exception as error:
+            LOG.exception("alarms cannot be taken over", standing=len(standing))
+            self.tell(ASIDE, f"what stood could not be taken over: {error!r}"[:500])
+            return False
+        rows = self._store(work)
+        self._outcomes.publish(_committed(work, rows), _outcomes(work, rows))
+        return True
 
     def _stands(self, alarm: str) -> bool:
         """Return whether an alarm of the system's own is active."""

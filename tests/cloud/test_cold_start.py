@@ -9,7 +9,7 @@ from davylamp_alarms.batch import Batch
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Transition
 from davylamp_cloud.monitor import REPLAY
-from davylamp_cloud.settings import system_alarm_id
+from davylamp_cloud.settings import ASIDE, system_alarm_id
 from davylamp_cloud.store.verify import verify_chain
 from support.host import Host, host
 from support.speaker import Speaker, gas_point, group
@@ -180,6 +180,74 @@ def test_s14_an_engine_that_fails_on_what_an_older_one_took_starts_without_memor
         say(running, edge, 5.2, 0.1)
         assert "L1 live" not in {name for name, row in running.standing().items() if row["condition"] == "active"}
         assert verify_chain(running.state) is None
+
+
+def waits(folder: Path, edge: Speaker, *values: float) -> None:
+    """Let the log take readings that no monitor reads yet."""
+    unread = Host(folder, now_ms=edge.now_ms)
+    unread.commits.start()
+    unread.hear(*edge.birth())
+    for value in values:
+        edge.now_ms = unread.now_ms = unread.now_ms + 1000
+        unread.hear(edge.data([value]))
+    unread.commits.stop()
+    unread.close()
+
+
+def test_s04_what_waits_in_the_log_goes_on_with_the_occurrence_that_stood(tmp_path: Path) -> None:
+    """Raised anew, the occurrence a receiver knows would never have ended."""
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+        stood = {name: row["occurrence"] for name, row in running.standing().items()}
+        forget(tmp_path, running)
+    forget(tmp_path)
+    waits(tmp_path, edge, 5.1)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert {name: row["occurrence"] for name, row in running.standing().items()} == stood
+        born(running, edge)
+        say(running, edge, 0.1)
+        ended = [row["occurrence"] for row in running.state.transitions(limit=1000) if row["event"] == "cleared"]
+        assert set(ended) == set(stood.values())
+        assert verify_chain(running.state) is None
+
+
+def test_s23_what_begins_in_what_waited_has_an_id_of_this_start(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 0.1)
+        forget(tmp_path, running)
+    forget(tmp_path)
+    waits(tmp_path, edge, 5.0)
+    with host(tmp_path, now_ms=edge.now_ms, run="later") as running:
+        running.settle()
+        assert {row["occurrence"].rpartition("-")[2] for row in running.standing().values()} == {"later"}
+
+
+def test_s14_an_engine_that_fails_on_what_stood_starts_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 5.0)
+        forget(tmp_path, running)
+    forget(tmp_path)
+
+    def resume(engine: Engine, *said: Any) -> list[Transition]:
+        raise IndexError("a mistake in a newer engine")
+
+    monkeypatch.setattr(Engine, "resume", resume)
+    with host(tmp_path, now_ms=edge.now_ms) as running:
+        running.settle()
+        assert running.standing()["SYSTEM live"]["alarm_id"] == system_alarm_id(ASIDE)
+        born(running, edge)
+        say(running, edge, 5.0)
+        known = running.monitor.look(lambda engine: {record.alarm for record in engine.standing()})
+        assert known >= {f"{TAG}#L1", f"{TAG}#L2"}
 
 
 NEWEST_OF_ANOTHER = (

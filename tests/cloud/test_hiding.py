@@ -1,6 +1,7 @@
 """What hides an alarm, from the config and an act to what is stored, over restarts (SAFETY S15, S17, S19)."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,28 @@ def test_s17_a_mask_that_comes_with_a_later_start_watches_its_key_and_one_that_g
     with host(tmp_path, now_ms=running.now_ms) as running:
         running.settle()
         assert running.monitor.look(lambda engine: engine.definition(stuck)) is None
+
+
+@pytest.mark.parametrize("cold", [True, False])
+def test_s17_the_alarm_of_a_key_whose_mask_is_gone_ends_when_the_key_is_off(tmp_path: Path, cold: bool) -> None:
+    edge = store()
+    with host(tmp_path, masks=[CLEANING]) as running:
+        say(running, edge, 0.1, key=1)
+        after(running, MAX_MASK_MS + 10_000)
+        assert running.standing()["MASK live"]["condition"] == "active"
+        if cold:
+            running.log.trim(running.log.last_seq, running.now_ms + 10**9, 0)
+    if cold:
+        with sqlite3.connect(tmp_path / "state.db") as db:
+            db.execute("DELETE FROM snapshots")
+        db.close()
+    with host(tmp_path, now_ms=running.now_ms) as running:
+        running.settle()
+        assert running.standing()["MASK live"]["condition"] == "active"
+        say(running, edge, 0.1, key=1)
+        assert running.standing()["MASK live"]["condition"] == "active"
+        say(running, edge, 0.1, key=0)
+        assert running.standing()["MASK live"]["condition"] == "normal"
 
 
 def test_s17_a_mask_of_an_alarm_nobody_knows_is_kept_and_hides_the_rest(tmp_path: Path) -> None:
