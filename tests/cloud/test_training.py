@@ -17,6 +17,8 @@ from davylamp_cloud.app import App
 from davylamp_cloud.config import BrokerConfig, CloudConfig, HistorianConfig, HttpConfig, Role, TokenConfig
 from davylamp_cloud.historian import LogNames, open_historian
 from davylamp_cloud.historian.feed import Feed
+from davylamp_cloud.retention import only_one
+from davylamp_cloud.training.parts import rows_of_stretches
 from davylamp_wire.point import Point
 from davylamp_wire.quality import Reason, bad
 from support.host import host
@@ -225,7 +227,6 @@ def test_the_defaults_and_tags_by_the_plants_own_name(plant: Plant, capsys: pyte
         (["--most-missing", "7"], "most_missing: Input should be less than or equal to 1"),
         (["--rules", "none.toml"], "none.toml: cannot be read"),
         (["--out", "/nowhere/x.json"], "the folder /nowhere is not there"),
-        (["--token-file", "none"], "the token cannot be read"),
     ],
 )
 def test_a_mistake_is_bad_input_and_names_the_way_out(
@@ -289,15 +290,12 @@ def test_where_no_cloud_ran_there_is_nothing_to_learn_from(tmp_path: Path, capsy
     assert "name the config of a cloud that has run" in capsys.readouterr().err
 
 
-SECRET = "a-token-that-only-this-test-knows"
-
-
 @pytest.fixture
 def running(plant: Plant, tmp_path: Path) -> Iterator[Plant]:
-    """The same plant with its cloud running, which wants a token."""
+    """The same plant with its cloud running, which wants a token of whoever asks it."""
     folder = tmp_path / "cloud"
     shutil.copytree(plant.folder, folder)
-    token = TokenConfig(name="reader", role=Role.VIEWER, hash=PasswordHasher().hash(SECRET))
+    token = TokenConfig(name="reader", role=Role.VIEWER, hash=PasswordHasher().hash("nobody says it"))
     broker, http = BrokerConfig(port=free_port()), HttpConfig(port=0)
     app = App(CloudConfig(data_dir=folder, broker=broker, http=http, tokens=(token,)))
     app.start()
@@ -309,15 +307,26 @@ def running(plant: Plant, tmp_path: Path) -> Iterator[Plant]:
         app.stop()
 
 
-def test_a_cloud_that_runs_is_asked_and_gives_the_same(
-    plant: Plant, running: Plant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_beside_a_running_cloud_the_same_is_learnt_and_the_same_refused(plant: Plant, running: Plant) -> None:
     assert plant.train() == OK
     alone = plant.trained()
-    assert running.train() == BAD_INPUT
-    assert "the cloud runs and wants a token that may read; give one with --token-file" in capsys.readouterr().err
-    (tmp_path / "token").write_text(SECRET, encoding="utf-8")
-    assert running.train("--token-file", str(tmp_path / "token")) == OK
-    asked = running.trained()
-    assert asked.data_sha256 == alone.data_sha256
-    assert asked.learnt == alone.learnt
+    assert running.train() == OK
+    beside = running.trained()
+    assert (beside.data_sha256, beside.learnt, beside.seen) == (alone.data_sha256, alone.learnt, alone.seen)
+    assert running.train(to_ms=START_MS + (ALARM_ROW + 10) * STEP_MS) == FAILED
+
+
+def test_a_folder_was_locked_by_training_and_no_cloud_could_start_in_it(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def laid(*given: Any) -> Any:
+        with only_one(plant.folder):  # what a cloud that starts does
+            held.append(True)
+        return rows_of_stretches(*given)
+
+    monkeypatch.setattr("davylamp_cloud.training.history.rows_of_stretches", laid)
+    assert plant.train() == OK
+    assert held
+    plant.trained()

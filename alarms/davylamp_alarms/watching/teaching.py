@@ -59,7 +59,7 @@ def teach(asked: Asked, rows: Recorded, window: Sequence[Seen], stood: Sequence[
         made_with=asked.made_with,
         source=asked.source,
         from_ms=asked.grid.from_ms,
-        to_ms=asked.grid.from_ms + asked.grid.rows * asked.grid.every_ms,
+        to_ms=asked.grid.to_ms,
         every_s=rows.period_s,
         rows=asked.grid.rows,
         about=asked.plan.about,

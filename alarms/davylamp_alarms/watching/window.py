@@ -89,6 +89,11 @@ class Grid:
         """When each row begins."""
         return self.from_ms + np.arange(self.rows, dtype=np.int64) * self.every_ms
 
+    @property
+    def to_ms(self) -> int:
+        """When the last row ends."""
+        return self.from_ms + self.rows * self.every_ms
+
 
 def grid(from_ms: int, to_ms: int, every_ms: int) -> Grid:
     """Return the whole rows of a window."""
@@ -130,12 +135,17 @@ def _held(value: Floats, empty: Ints, readings: Readings, grid: Grid, hold_ms: i
 
 def seen(readings: Readings, value: Floats, grid: Grid) -> Seen:
     """Return what the rows of a tag are made from."""
-    missing = np.isnan(value)
     good = readings.good[_rows_of(readings, grid)[1]]
+    return counted(readings.tag, int(good.sum()), len(good), value, grid)
+
+
+def counted(tag: str, good: int, readings: int, value: Floats, grid: Grid) -> Seen:
+    """Return what the rows of a tag are made from, of which so many readings lie in them, and so many are good."""
+    missing = np.isnan(value)
     return Seen(
-        tag=readings.tag,
-        samples=int(good.sum()),
-        not_good=float((~good).sum() / max(len(good), 1)),
+        tag=tag,
+        samples=good,
+        not_good=(readings - good) / max(readings, 1),
         missing=float(missing.mean()) if len(missing) else 1.0,
         longest_gap_s=_longest(missing) * grid.every_ms / 1000,
     )

@@ -155,7 +155,7 @@ def led(
     from_ms, to_ms = span
     begin_ms, tags = from_ms - LEAD_MS, tags_by(state, to_ms)
     way = Way(runs, deque(edits_between(state, begin_ms, to_ms)), from_ms, envelope)
-    batches = _batches(past.stretches(len(tags), begin_ms, to_ms), begin_ms, to_ms, told)
+    batches = _batches(past.stretches(range(len(tags)), begin_ms, to_ms), begin_ms, to_ms, told)
     way.lead(Records(nodes_of(tags), to_ms).records(batches))
     return way
 

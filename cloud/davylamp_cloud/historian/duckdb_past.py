@@ -7,7 +7,7 @@ file, copied while the front stays the same, are the day as of a moment, as a ki
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -35,10 +35,9 @@ LEAST, MOST = 60_000, DAY_MS
 WANTED = 1_000_000
 """Readings to take at once: fewer unpack the same blocks of a file again, more need memory."""
 
-PAGE = """
-SELECT tag, time_ms, value, quality FROM day.readings
-WHERE time_ms >= ? AND time_ms < ? AND tag >= 0 AND tag < ?
-"""
+PAGE = "SELECT tag, time_ms, value, quality FROM day.readings WHERE time_ms >= ? AND time_ms < ?"
+ROW, CHOICE = " AND tag >= ? AND tag <= ?", " AND tag IN (SELECT unnest(?))"
+"""Tags that follow each other are found for half of what a choice costs."""
 
 
 class CopiedDays:
@@ -48,8 +47,10 @@ class CopiedDays:
         """Name the folder; one that is not there has no days."""
         self._folder = folder
 
-    def stretches(self, tags: int, from_ms: int, to_ms: int) -> Iterator[Stretch]:
+    def stretches(self, tags: Sequence[int], from_ms: int, to_ms: int) -> Iterator[Stretch]:
         """Yield day after day, some minutes at a time."""
+        if not tags:
+            return
         first, last = day_of(from_ms), day_of(to_ms - 1)
         for day in days_in(self._folder):
             path = path_of(self._folder, day)
@@ -61,11 +62,12 @@ class CopiedDays:
         """Nothing is open between days."""
 
 
-def _of_day(connection: duckdb.DuckDBPyConnection, tags: int, from_ms: int, to_ms: int) -> Iterator[Stretch]:
+def _of_day(connection: duckdb.DuckDBPyConnection, tags: Sequence[int], from_ms: int, to_ms: int) -> Iterator[Stretch]:
     step_ms = _step_ms(connection)
+    which, meant = _which(tags)
     while from_ms < to_ms:
         until_ms = min(to_ms, from_ms + step_ms)
-        found = connection.execute(PAGE, [from_ms, until_ms, tags]).fetchnumpy()
+        found = connection.execute(PAGE + which, [from_ms, until_ms, *meant]).fetchnumpy()
         yield in_order(
             column([found], "tag", np.int32),
             column([found], "time_ms", np.int64),
@@ -73,6 +75,12 @@ def _of_day(connection: duckdb.DuckDBPyConnection, tags: int, from_ms: int, to_m
             column([found], "quality", np.uint16),
         )
         from_ms = until_ms
+
+
+def _which(tags: Sequence[int]) -> tuple[str, list[object]]:
+    """Return how tags are asked for, and what stands for the question marks."""
+    first, last = min(tags), max(tags)
+    return (ROW, [first, last]) if last - first + 1 == len(tags) else (CHOICE, [list(tags)])
 
 
 def _step_ms(connection: duckdb.DuckDBPyConnection) -> int:

@@ -4,7 +4,7 @@ A store on a server is asked tag by tag, as anybody may. One whose files belong 
 (`look`, duckdb_past.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,9 @@ from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.historian import Codes, Floats, Historian, Int32s, Int64s, Names, class_of
 
 HOUR_MS = 3_600_000
+MOST_HOURS = 24
+WANTED = 1_000_000
+"""Readings of one a second to ask for in one stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,10 @@ class Stretch:
 
 
 class Past(Protocol):
-    """Stored readings of all tags, oldest first."""
+    """Stored readings of many tags, oldest first."""
 
-    def stretches(self, tags: int, from_ms: int, to_ms: int) -> Iterator[Stretch]:
-        """Yield the readings of the first so many tags with from <= source time < to; both are whole seconds.
+    def stretches(self, tags: Sequence[int], from_ms: int, to_ms: int) -> Iterator[Stretch]:
+        """Yield the readings of these tags with from <= source time < to; both are whole seconds.
 
         Stretches follow each other and begin at whole seconds. Raises HistorianUnavailable.
         """
@@ -52,27 +55,28 @@ def open_past(config: HistorianConfig, data_dir: Path, names: Names) -> Past:
 
 
 class ByTag:
-    """A store that is asked tag by tag, an hour at a time."""
+    """A store that is asked tag by tag, an hour at a time; of few tags up to a day."""
 
     def __init__(self, historian: Historian) -> None:
         self._historian = historian
 
-    def stretches(self, tags: int, from_ms: int, to_ms: int) -> Iterator[Stretch]:
-        """Yield an hour after another."""
+    def stretches(self, tags: Sequence[int], from_ms: int, to_ms: int) -> Iterator[Stretch]:
+        """Yield some hours after others."""
+        step_ms = HOUR_MS * min(max(WANTED * 1000 // (HOUR_MS * max(len(tags), 1)), 1), MOST_HOURS)
         while from_ms < to_ms:
-            until_ms = min(to_ms, from_ms - from_ms % HOUR_MS + HOUR_MS)
-            yield self._hour(tags, from_ms, until_ms)
+            until_ms = min(to_ms, from_ms - from_ms % step_ms + step_ms)
+            yield self._between(tags, from_ms, until_ms)
             from_ms = until_ms
 
     def close(self) -> None:
         """Close the store."""
         self._historian.close()
 
-    def _hour(self, tags: int, from_ms: int, to_ms: int) -> Stretch:
-        found = [self._historian.read(tag, from_ms, to_ms) for tag in range(tags)]
+    def _between(self, tags: Sequence[int], from_ms: int, to_ms: int) -> Stretch:
+        found = [self._historian.read(tag, from_ms, to_ms) for tag in tags]
         counts = [len(series) for series in found]
         return in_order(
-            np.repeat(np.arange(tags, dtype=np.int32), counts),
+            np.repeat(np.array(tags, np.int32), counts),
             np.concatenate([series.times_ms for series in found] or [np.empty(0, np.int64)]),
             np.concatenate([series.values for series in found] or [np.empty(0)]),
             np.concatenate([series.qualities for series in found] or [np.empty(0, np.uint16)]),

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 EVERY_S = 10.0
 
+NICE = 10
+"""Beside a running cloud training takes what that leaves: alarms come first."""
+
 
 def add_options(train: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
@@ -50,7 +53,6 @@ def add_options(train: argparse.ArgumentParser) -> None:
     add("--longest-gap", type=float, metavar="SECONDS", help="without a value at a stretch; 3600")
     add("--most-not-good", type=float, metavar="SHARE", help="of the readings may be bad or uncertain; 0.05")
     add("--by", metavar="NAME", help="who trains; who is logged in, if not given (训练人)")
-    add("--token-file", type=Path, metavar="FILE", help="a token that may read, where the cloud runs and wants one")
     add("--timezone", default="Asia/Shanghai", help="of a CSV's times without an offset")
     add("--language", choices=("zh", "en"), help="of the answer; the config's, or zh, if not given")
     add("--json", action="store_true", help="the answer for programs, with codes and both languages")
@@ -134,7 +136,6 @@ def _trained(given: argparse.Namespace, source: Source) -> "Artefact":
 
 def _window(given: argparse.Namespace, source: Source, now_ms: int) -> "Window":
     from davylamp_alarms.watching.window import grid
-    from davylamp_wire.config import secret_from
 
     from davylamp_cloud.backtest.csv_file import Span
     from davylamp_cloud.training import csv_window, history
@@ -149,8 +150,8 @@ def _window(given: argparse.Namespace, source: Source, now_ms: int) -> "Window":
     if from_ms is None:
         raise ConfigError(["--from: is missing; name the beginning of a window of normal operation"])
     rows = grid(from_ms, now_ms if to_ms is None else to_ms, round((given.every or EVERY_S) * 1000))
-    token = secret_from(given.token_file, None, "the token")
-    return history.window(source.config, patterns, rows, token.get_secret_value() if token else None, _teller())
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    return history.window(source.config, patterns, rows, _teller())
 
 
 def _time(given: argparse.Namespace, option: str, now_ms: int, zone: tzinfo) -> int | None:
@@ -201,12 +202,12 @@ def _write(path: Path, text: str) -> None:
         raise ConfigError([f"--out: {path} cannot be written ({error.strerror})"]) from None
 
 
-def _teller() -> Callable[[int, int], None]:
-    """Return what tells how many tags are read, where a person looks."""
+def _teller() -> Callable[[float], None]:
+    """Return what tells how much of the window is read, where a person looks."""
 
-    def tell(done: int, of: int) -> None:
+    def tell(done: float) -> None:
         if sys.stderr.isatty():
-            end = "\n" if done == of else ""
-            print(f"\rtrain: {done} / {of} tags read (已读取位号)", end=end, file=sys.stderr, flush=True)
+            end = "\n" if done == 1 else ""
+            print(f"\rtrain: {done:.0%} read (已读取)", end=end, file=sys.stderr, flush=True)
 
     return tell

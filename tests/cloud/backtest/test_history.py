@@ -209,7 +209,7 @@ def test_a_day_that_another_process_writes_is_read_as_of_a_moment(tmp_path: Path
         reads, written = 0, int(writer.stdout.readline())
         while written < 120:
             reads += 1
-            found = list(CopiedDays(tmp_path).stretches(5000, 86_400_000, 2 * 86_400_000))
+            found = list(CopiedDays(tmp_path).stretches(range(5000), 86_400_000, 2 * 86_400_000))
             seconds = sum(len(one) for one in found) // 5000
             assert sum(len(one) for one in found) == 5000 * seconds
             assert seconds >= written
@@ -227,11 +227,23 @@ def test_stretches_follow_each_other_by_time_whatever_the_order_they_were_stored
     store = DuckDbHistorian(tmp_path)
     with closing(store):
         store.write(Rows(numbers, tags, times_ms, order / 8, np.zeros(count, np.uint16), tags, numbers), count)
-        copied = list(CopiedDays(tmp_path).stretches(2, day_ms, 2 * day_ms))
-        asked = list(ByTag(store).stretches(2, day_ms, 2 * day_ms))
+        copied = list(CopiedDays(tmp_path).stretches(range(2), day_ms, 2 * day_ms))
+        asked = list(ByTag(store).stretches(range(2), day_ms, 2 * day_ms))
     for found in (copied, asked):
         whole = Stretch(*(np.concatenate([getattr(one, name) for one in found]) for name in Stretch.__slots__))
         assert (np.diff(whole.times_ms) > 0).all()
         assert whole.tags.max() == 1
         assert len(whole) == np.count_nonzero(tags < 2)
         assert (whole.values == (whole.times_ms - day_ms - 90_000) / 700 / 8).all()
+
+
+def test_tags_that_do_not_follow_each_other_are_read_alone(tmp_path: Path) -> None:
+    day_ms, tags = 86_400_000, np.arange(6, dtype=np.int32)
+    numbers = np.arange(1, 7)
+    store = DuckDbHistorian(tmp_path)
+    with closing(store):
+        store.write(Rows(numbers, tags, numbers + day_ms, tags / 2, np.zeros(6, np.uint16), tags, numbers), 6)
+        for past in (CopiedDays(tmp_path), ByTag(store)):
+            found = list(past.stretches([1, 3, 4], day_ms, 2 * day_ms))
+            assert [tag for one in found for tag in one.tags.tolist()] == [1, 3, 4]
+            assert not [one for one in past.stretches([], day_ms, 2 * day_ms) if len(one)]
