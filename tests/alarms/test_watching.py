@@ -182,7 +182,10 @@ def test_tags_are_named_or_matched_each_once() -> None:
     ("mistake", "named"),
     [
         ({"rule": "magic"}, "there is no rule 'magic'"),
-        ({"settings": {"txet": "x > 1"}}, "watch w, rule expression: text: Field required; txet"),
+        (
+            {"settings": {"txet": "x > 1"}},
+            "watch w, rule expression: text: is missing; write it; txet: is no setting",
+        ),
         ({"settings": {"text": "x >"}}, "watch w, rule expression"),
     ],
 )

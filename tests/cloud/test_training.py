@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from argon2 import PasswordHasher
 from davylamp_alarms.watching.artefact import Artefact, load
+from davylamp_alarms.watching.training import check
+from davylamp_alarms.watching.watch import default_plan
 from davylamp_cloud.__main__ import BAD_INPUT, FAILED, OK, main
 from davylamp_cloud.app import App
 from davylamp_cloud.config import BrokerConfig, CloudConfig, HistorianConfig, HttpConfig, Role, TokenConfig
@@ -253,6 +255,42 @@ def test_a_watch_of_no_known_rule_is_refused_though_it_would_learn_nothing(
     assert plant.train("--rules", str(path)) == BAD_INPUT
     assert "wrong.toml: watch x: there is no rule 'ewmaa'; there are " in capsys.readouterr().err
     assert not plant.out.exists()
+
+
+def test_a_typo_in_the_settings_of_watches_that_learn_nothing_passed(
+    plant: Plant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(
+        """[[watch]]
+id = "rises"
+rule = "rate"
+tags = ["nowhere"]
+settings = { window_s = 10, limitt = 8 }
+[[watch]]
+id = "shifts"
+rule = "ewma"
+tags = ["*"]
+settings = { tau_samples = "six" }
+[[watch]]
+id = "apart"
+rule = "deviation"
+tags = ["*"]
+settings = { limit = -1 }
+""",
+        encoding="utf-8",
+    )
+    assert plant.train("--rules", str(path)) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "3 mistakes:" in said
+    assert "watch rises, rule rate: limit: is missing; write it; limitt: is no setting of it; it has " in said
+    assert "watch shifts, rule ewma: tau_s: is missing; write it; tau_samples: is no setting of it" in said
+    assert "watch apart, rule deviation: limit: Input should be greater than 0" in said
+    assert not plant.out.exists()
+
+
+def test_the_default_plan_is_one_that_may_be_trained() -> None:
+    check(default_plan().watches, 10.0)
 
 
 def test_a_watch_that_does_not_say_how_its_limit_is_learnt_is_told_of(

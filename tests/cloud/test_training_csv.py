@@ -124,7 +124,7 @@ def test_a_training_is_shown_and_one_that_was_changed_is_refused(
     assert "trained by li at " in said
     assert "far_from_its_ways (ewma): 2 tags" in said
     out(path).write_text(out(path).read_text().replace('"made_by": "li"', '"made_by": "wang"'), encoding="utf-8")
-    assert main(["trained", str(out(path)), "--json"]) == FAILED
+    assert main(["trained", str(out(path)), "--json"]) == BAD_INPUT
     assert "内容与其校验值不符" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@ from davylamp_alarms.warning import load
 from davylamp_alarms.watching.artefact import Untaught
 from davylamp_alarms.watching.learnt import JOINT, Learnt, learnt
 from davylamp_alarms.watching.recorded import Recorded
-from davylamp_alarms.watching.training import Plant, check_rule, learns, trained
+from davylamp_alarms.watching.training import Plant, check, learns, trained
 from davylamp_alarms.watching.watch import Watch, in_seconds, matching
 
 BY_LIMIT = ("ewma", "cusum")
@@ -30,13 +30,13 @@ def learn(watches: Sequence[Watch], history: Recorded, *, thinned: bool) -> Less
         thinned: The rows are means of stretches of readings, so rules that can are to run on such means, too.
 
     Raises:
-        WatchError: A watch cannot be made; the message names it.
+        WatchError: A watch cannot be made; the message names each, and every mistake.
     """
     plant = Plant(history.tags, (), history.time_ms, history.value, history.period_s)
     found: list[Learnt] = []
     untaught: list[Untaught] = []
+    check(watches, history.period_s)
     for watch in watches:
-        check_rule(watch)
         if learns(watch):
             one = _learn(watch, plant, thinned)
             found += [one] if one else []

@@ -1,7 +1,7 @@
 """From a watch and a history to rows that are ready to judge."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,11 @@ class Ready:
 
 
 class WatchError(ValueError):
-    """A watch that cannot be made: the message names it, and what to mend."""
+    """Watches that cannot be made: each mistake names its watch, and what to mend."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = tuple(mistakes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,62 @@ def trained(watch: Watch, plant: Plant) -> Ready | None:
         several = "inputs" in load(watch.rule).settings.model_fields
         ready = (_joint if several else _single)(watch, settings, places, plant)
     except ValidationError as error:
-        mistakes = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise WatchError(f"watch {watch.id}, rule {watch.rule}: {'; '.join(mistakes)}") from error
+        raise WatchError([_settings_line(watch, error)]) from error
     return None if ready is None or len(ready.places) < watch.at_least else ready
 
 
 def check_rule(watch: Watch) -> None:
     """Raise WatchError where there is no such rule."""
     if watch.rule not in RULES:
-        raise WatchError(f"watch {watch.id}: there is no rule {watch.rule!r}; there are {', '.join(sorted(RULES))}")
+        known = ", ".join(sorted(RULES))
+        raise WatchError([f"watch {watch.id}: there is no rule {watch.rule!r}; there are {known}"])
+
+
+def check(watches: Sequence[Watch], period_s: float) -> None:
+    """Judge rules and settings of watches whatever their tags are, also of those that learn nothing.
+
+    Raises:
+        WatchError: One names a rule that does not exist, or settings it does not take; with every mistake of all.
+    """
+    found: list[str] = []
+    for watch in watches:
+        try:
+            check_rule(watch)
+            _check_settings(watch, period_s)
+        except WatchError as error:
+            found += error.mistakes
+    if found:
+        raise WatchError(found)
+
+
+def _check_settings(watch: Watch, period_s: float) -> None:
+    model = load(watch.rule).settings
+    settings = in_seconds(watch.settings, period_s)
+    if watch.rule in STATISTICS:  # without a limit it learns nothing, which is said when it is asked for
+        settings.setdefault("limit", 1.0)
+    elif watch.limit is not None:
+        raise WatchError([_without_limit(watch)])
+    if "inputs" in model.model_fields:  # its tags are not known yet
+        settings["inputs"] = 2
+    if watch.rule == "expression":  # nor are the names in it, then
+        settings |= {"inputs": ("x",)} | {name: "x" for name in ("text", "back") if name in settings}
+    try:
+        model.model_validate(settings)
+    except ValidationError as error:
+        raise WatchError([_settings_line(watch, error)]) from error
+
+
+def _settings_line(watch: Watch, error: ValidationError) -> str:
+    """Return what is wrong with a watch's settings, all of it."""
+    known = ", ".join(name for name in load(watch.rule).settings.model_fields if name != "inputs")
+    words = {"missing": "is missing; write it", "extra_forbidden": f"is no setting of it; it has {known}"}
+    said = (f"{'.'.join(map(str, one['loc']))}: {words.get(one['type'], one['msg'])}" for one in error.errors())
+    return f"watch {watch.id}, rule {watch.rule}: {'; '.join(said)}"
+
+
+def _without_limit(watch: Watch) -> str:
+    ways = " or ".join(STATISTICS)
+    return f"watch {watch.id}, rule {watch.rule}: training finds no limit of it; give one, or take {ways}"
 
 
 def learns(watch: Watch) -> bool:
@@ -98,10 +149,7 @@ def _single(watch: Watch, settings: dict[str, Any], places: Places, plant: Plant
     if watch.limit is None:
         return Ready(bank(watch.rule, settings, len(places)), places, joint=False)
     if watch.rule not in STATISTICS:
-        ways = " or ".join(STATISTICS)
-        raise WatchError(
-            f"watch {watch.id}, rule {watch.rule}: training finds no limit of it; give one, or take {ways}"
-        )
+        raise WatchError([_without_limit(watch)])
     places = places[_moves(plant.value[:, places])]
     if not places.size:
         return None

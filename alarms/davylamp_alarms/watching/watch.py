@@ -104,7 +104,7 @@ def in_seconds(settings: dict[str, Any], period_s: float) -> dict[str, Any]:
     """Return settings with times in samples turned into seconds."""
     turned = {}
     for name, value in settings.items():
-        if name.endswith(SAMPLES):
+        if name.endswith(SAMPLES) and isinstance(value, int | float):
             turned[name.removesuffix(SAMPLES) + "_s"] = value * period_s
         else:
             turned[name] = value

@@ -18,6 +18,7 @@ from davylamp_cloud.backtest.options import zone_named
 
 if TYPE_CHECKING:
     from davylamp_alarms.watching.artefact import Artefact
+    from davylamp_alarms.watching.training import WatchError
     from davylamp_alarms.watching.watch import Plan
     from davylamp_alarms.watching.window import Demands
 
@@ -110,11 +111,15 @@ def _source(given: argparse.Namespace, load: "Callable[[Path], CloudConfig]") ->
 
 def _trained(given: argparse.Namespace, source: Source) -> "Artefact":
     from davylamp_alarms.watching.teaching import Asked, teach
-    from davylamp_alarms.watching.training import WatchError
+    from davylamp_alarms.watching.training import WatchError, check
 
     from davylamp_cloud.cloud import utc_ms
 
     now_ms, plan, demands = utc_ms(), _plan(given.rules), _demands(given)
+    try:
+        check(plan.watches, given.every or EVERY_S)  # before anything is read, which may take minutes
+    except WatchError as error:
+        raise _of_plan(given, error) from None
     found = _window(given, source, now_ms)
     asked = Asked(
         plan=plan,
@@ -131,7 +136,11 @@ def _trained(given: argparse.Namespace, source: Source) -> "Artefact":
     try:
         return teach(asked, found.rows, found.seen, found.stood)
     except WatchError as error:
-        raise ConfigError([f"{given.rules or 'defaults'}: {error}"]) from None
+        raise _of_plan(given, error) from None
+
+
+def _of_plan(given: argparse.Namespace, error: "WatchError") -> ConfigError:
+    return ConfigError([f"{given.rules or 'defaults'}: {line}" for line in error.mistakes])
 
 
 def _window(given: argparse.Namespace, source: Source, now_ms: int) -> "Window":

@@ -2,8 +2,9 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
+
+from davylamp_wire.config import ConfigError
 
 from davylamp_cloud.backtest.options import zone_named
 
@@ -20,7 +21,11 @@ def add_options(trained: argparse.ArgumentParser) -> None:
 
 
 def trained(given: argparse.Namespace) -> int:
-    """Print what a training says; 1: the file cannot be used."""
+    """Print what a training says.
+
+    Raises:
+        ConfigError: The file cannot be used; the message says what to do.
+    """
     from davylamp_alarms.watching.artefact import load
     from davylamp_wire.training_file import ArtefactError
 
@@ -31,8 +36,7 @@ def trained(given: argparse.Namespace) -> int:
     try:
         found = load(given.file)
     except ArtefactError as error:
-        print(error.words[0 if given.language == "zh" else 1], file=sys.stderr)
-        return 1
+        raise ConfigError([error.words[0 if given.language == "zh" else 1]]) from None
     if given.profile:
         print("\n".join(tables(found, given.file, given.tags or ())))
     elif given.json:
