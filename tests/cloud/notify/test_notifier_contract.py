@@ -46,6 +46,16 @@ async def test_an_accepted_notice_arrives_signed_with_its_id_and_body(kind: str,
     assert regulator.seen[0].kind == "alarm.raised"
 
 
+async def test_no_proxy_of_the_environment_sees_a_notice(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    async with receiver() as regulator, notifier(kind, regulator.url, tmp_path) as sender:
+        await sender.send(notice())
+    assert regulator.ids() == ["cl2-17"]
+
+
 async def test_connections_are_kept(kind: str, tmp_path: Path) -> None:
     async with receiver() as regulator, notifier(kind, regulator.url, tmp_path) as sender:
         for _ in range(5):
