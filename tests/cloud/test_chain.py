@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from davylamp_cloud.chain import Head, first_break, link
+from davylamp_cloud.chain import Head, first_break, link, mark_of
 
 Row = dict[str, Any]
 
@@ -62,3 +62,12 @@ def test_s29_a_chain_written_anew_does_not_match_its_head() -> None:
     assert found.number == 5
     assert first_break("store", rows, "source_no", None) is not None
     assert head.number == 5
+
+
+def test_s23_chains_that_went_different_ways_never_share_a_mark() -> None:
+    _, one = link(Head(), {"source_no": 1, "value": 1.0})
+    _, other = link(Head(), {"source_no": 1, "value": 2.0})
+    said = ("park/edge/gas/l#L1", 7, "raised")
+    assert mark_of(one, *said) == mark_of(one, *said)
+    assert mark_of(one, *said) != mark_of(other, *said)
+    assert mark_of(one, *said) != mark_of(one, *said[:-1], "cleared")

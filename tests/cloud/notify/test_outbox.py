@@ -146,6 +146,21 @@ async def test_s22_who_takes_signs_of_life_and_no_notice_is_asked_by_the_schedul
             assert len(regulator.seen) == 1
 
 
+async def test_after_a_restart_a_notice_waits_for_its_planned_time_and_others_do_not(tmp_path: Path) -> None:
+    hourly = Schedule(dict.fromkeys(LEVELS, (3600.0,) * 9), dict.fromkeys(LEVELS, 60.0))
+    async with receiver(first(1, status(503))) as regulator:
+        with office(tmp_path, [config_of("regulator", regulator.url, tmp_path)]) as running:
+            outbox = running.start(schedule=hourly)
+            running.tell([step(1)])
+            await until(lambda: running.rows()[0]["attempts"] == 1)
+            outbox.stop()
+            regulator.answer = accept
+            running.start(schedule=hourly)
+            running.tell([step(2, occurrence="cl2-2")])
+            await until(lambda: running.states() == ["pending", "delivered"])
+    assert [seen.id for seen in regulator.seen] == ["cl2-1", "cl2-2"]
+
+
 async def test_s22_a_notice_given_up_is_recorded_and_the_receiver_still_gets_the_next(tmp_path: Path) -> None:
     twice = Schedule(dict.fromkeys(LEVELS, (0.02,)), dict.fromkeys(LEVELS, 60.0))
 
