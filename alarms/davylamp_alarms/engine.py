@@ -177,6 +177,10 @@ class Engine:
         """Return the masks there are, open or not."""
         return dict(self._memory.masks)
 
+    def one_person(self) -> frozenset[str]:
+        """Return the positions where one person is on duty alone."""
+        return self._memory.one_person
+
     def open_masks(self) -> dict[str, OpenMask]:
         """Return the masks that hide something now, who opened them and until when."""
         return dict(self._memory.book.masks)

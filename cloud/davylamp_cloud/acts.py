@@ -15,7 +15,7 @@ HIDING = frozenset({Op.MASK, Op.TAKE_OUT})
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An act that was done, for the audit chain; `said` is what the person said."""
+    """An act that was done, for the audit chain; `said` is what the person said, `before` what it was until then."""
 
     seq: int
     at_ms: int
@@ -23,6 +23,7 @@ class Act:
     op: str
     subject: str
     said: dict[str, Any]
+    before: dict[str, Any] | None = None
 
 
 def command_of(body: bytes) -> Command:

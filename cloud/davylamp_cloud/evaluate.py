@@ -33,7 +33,7 @@ from davylamp_cloud.register import Register
 from davylamp_cloud.registered import Introduced, Proposal, Tag
 from davylamp_cloud.resumption import standing_in
 from davylamp_cloud.settings import HOST_CLOCK, REVIEW_LATE, RULE, Settings, mask_alarm, system_alarm, system_alarm_id
-from davylamp_cloud.site import masks_of
+from davylamp_cloud.site import CONFIG, in_force, masks_of
 from davylamp_cloud.step import Step
 from davylamp_cloud.tags import Birth
 from davylamp_cloud.work import Decision, Delivery, LinkChange, Refused, Unreadable, Work
@@ -324,12 +324,14 @@ class Evaluator:
 
         The alarm of a switch that no mask has any more goes; one that stands stays until an edit by two persons.
         """
-        masks, watched = masks_of(said), self.register.switches
+        masks, watched, before = masks_of(said), self.register.switches, in_force(self.engine)
         alarms = self.register.watch_switches(masks)
         changes = Changes(record.time_ms, alarms=alarms, masks=masks, one_person=tuple(said["one_person"]))
         self._redefine(record, changes, work)
         for tag in sorted(watched - self.register.switches):
             self._redefine(record, Changes(record.time_ms, removed=(alarm_id(tag, Kind.MASK),)), work)
+        if (now := in_force(self.engine)) != before:
+            work.acts.append(Act(record.seq, record.time_ms, CONFIG, "site", "masks, one_person", now, before))
 
     def _resume(self, record: Record, said: dict[str, Any], work: Work) -> None:
         """Let the engine take over what stood before it started without memory, the system's own alarms too.

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from davylamp_alarms.definition import MaskDef
+from davylamp_alarms.engine import Engine
 
 from davylamp_cloud.config import MaskConfig, SiteConfig
 
@@ -13,6 +14,16 @@ def site_change(masks: Sequence[MaskConfig], sites: Sequence[SiteConfig]) -> dic
     """Return the change that puts masks and one-person positions in force."""
     alone = sorted({group for site in sites if site.one_person for group in site.groups})
     return {"op": "site", "masks": [asdict(_mask(mask)) for mask in masks], "one_person": alone}
+
+
+CONFIG = "cloud.toml"
+"""Who changed it, as far as that is known: what a config says is whoever's who may write it (SAFETY S29)."""
+
+
+def in_force(engine: Engine) -> dict[str, Any]:
+    """Return which masks there are and where one person is on duty alone, as the audit chain has it."""
+    masks = {name: asdict(mask) for name, mask in sorted(engine.masks().items())}
+    return {"masks": masks, "one_person": sorted(engine.one_person())}
 
 
 def masks_of(said: Mapping[str, Any]) -> tuple[MaskDef, ...]:

@@ -178,6 +178,24 @@ def test_s29_every_act_that_hides_is_in_the_audit_chain_with_all_that_was_said(t
         assert verify_chain(running.state) is None
 
 
+def test_s29_masks_and_lone_positions_that_a_config_changes_are_in_the_audit_chain(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        say(running, store(), 0.1)
+    for _ in range(2):  # the same config again changes nothing
+        with host(tmp_path, now_ms=running.now_ms, masks=[CLEANING], site=ALONE) as running:
+            running.settle()
+    with host(tmp_path, now_ms=running.now_ms) as running:
+        running.settle()
+        rows = running.state.rows(select(schema.AUDIT).where(schema.AUDIT.c.action == "site"))
+        assert verify_chain(running.state) is None
+    assert {row["actor"] for row in rows} == {"cloud.toml"}
+    told = [(json.loads(row["before"]), json.loads(row["after"])) for row in rows]
+    some = told[0][1]
+    assert told == [({"masks": {}, "one_person": []}, some), (some, {"masks": {}, "one_person": []})]
+    assert some["one_person"] == ["park"]
+    assert some["masks"]["cleaning"]["alarms"] == [f"{GAS}#L1", f"{GAS}#STALE"]
+
+
 def test_s19_an_instrument_is_out_over_a_restart_still_recorded_and_comes_back_by_tick(tmp_path: Path) -> None:
     edge = store()
     with host(tmp_path) as running:

@@ -194,7 +194,8 @@ def _audits(work: Work, text_of: Callable[[Settings], str]) -> Iterator[Row]:
             device, after = f"{found.new[0].node}/{found.new[0].device}", _first_settings(found.new, text_of)
             yield _audit(found.at_ms, seq, found.new[0].node, "tags introduced", device, "", after)
     for act in work.acts:
-        yield _audit(act.at_ms, act.seq, act.by, str(act.op), act.subject, "", canonical(act.said))
+        before = "" if act.before is None else canonical(act.before)
+        yield _audit(act.at_ms, act.seq, act.by, str(act.op), act.subject, before, canonical(act.said))
     for gone in work.removed:
         yield _audit(gone.at_ms, gone.seq, gone.node, "device removed by its edge", gone.node, "", "")
     for aside in work.set_aside:

@@ -159,6 +159,23 @@ def test_a_session_outlives_a_restart_and_ends_with_its_token(tmp_path: Path) ->
     assert Sessions(b"another key", Credentials((OPERATOR,))).read(cookie, NOW_MS) is None
 
 
+def test_a_session_may_and_sees_what_its_token_does(tmp_path: Path) -> None:
+    north = Credential(Actor("north", Role.REGULATOR, frozenset({"LC-01"})), secret="of-north")
+    sessions = Sessions(session_key(tmp_path / "session.key"), Credentials((OPERATOR, north)))
+    found = sessions.read(sessions.issue(north, NOW_MS), NOW_MS)
+    assert found == Actor("north", Role.REGULATOR, frozenset({"LC-01"}), "session")
+    assert not found.sees("LPG-2")
+
+
+@pytest.mark.parametrize("kept", ["hash", "secret"])
+def test_another_secret_of_the_same_token_ends_its_sessions(kept: str, tmp_path: Path) -> None:
+    before, changed = (Credential(OPERATOR.actor, **{kept: secret}) for secret in ("old-secret", "new-secret"))
+    key = session_key(tmp_path / "session.key")
+    cookie = Sessions(key, Credentials((before,))).issue(before, NOW_MS)
+    assert Sessions(key, Credentials((before,))).read(cookie, NOW_MS) is not None
+    assert Sessions(key, Credentials((changed,))).read(cookie, NOW_MS) is None
+
+
 @pytest.mark.parametrize("cookie", ["", ".", "x.y", "e30=.签名", "e30=." + "0" * 64])
 def test_a_forged_cookie_is_nobody(cookie: str) -> None:
     assert Sessions(b"key", Credentials((OPERATOR,))).read(cookie, NOW_MS) is None

@@ -35,6 +35,14 @@ def test_it_is_read_from_the_oldest_pending_row_on(tmp_path: Path) -> None:
     assert (second.item.row, second.item.attempts, second.receiver) == (4, 0, "park")
 
 
+def test_s23_what_was_delivered_behind_a_pending_one_is_not_read_again(tmp_path: Path) -> None:
+    with office(tmp_path, [PARK]) as running:
+        running.tell([step(number) for number in range(1, 5)])
+        settle(running.state, 2, DeliveryState.DELIVERED)
+        settle(running.state, 3, DeliveryState.FAILED)
+        assert [pending.item.row for pending in pending_after(running.state, 0)] == [1, 4]
+
+
 def test_what_came_of_an_attempt_is_in_its_row(tmp_path: Path) -> None:
     with office(tmp_path, [PARK]) as running:
         running.tell([step(1), step(2)])
