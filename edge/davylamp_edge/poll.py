@@ -8,7 +8,8 @@ joined again around it. So one address the device does not have blinds one point
                                                                       └ bad, asked again rarely
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +19,10 @@ from davylamp_wire.quality import Reason
 from davylamp_edge.backoff import Backoff, Jitter
 from davylamp_edge.bypass import Bypasses, Guard
 from davylamp_edge.deadband import Suppressor
-from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Driver, Request, driver_class
+from davylamp_edge.drivers import Answer, DeviceRefused, DeviceUnreachable, Driver, Request, driver_class
 from davylamp_edge.install import Installed
 from davylamp_edge.reply import Decoded
-from davylamp_edge.report import Post
+from davylamp_edge.report import WAIT_MS, Post
 from davylamp_edge.watched import Watched
 
 log = structlog.get_logger("davylamp_edge.scan")
@@ -56,6 +57,12 @@ class _Scan:
     now_s: float
     stopping: Callable[[], bool]
     requests: int = 0
+    until_s: float = 0.0
+    """When what was answered has waited long enough for what is asked behind it."""
+
+    def goes_on(self, now_s: float) -> bool:
+        """Return whether one more request may be asked before its answers are looked at."""
+        return not self.stopping() and now_s < self.until_s
 
 
 class Poll:
@@ -86,8 +93,8 @@ class Poll:
             self._plan_again()
         scan = _Scan(driver, post, now_s, stopping)
         before, tracks = _refused(self._tracks), list[Track]()
-        for track in self._tracks:
-            tracks += await self._ask(track, scan)
+        for stretch in _stretches(self._tracks, now_s):
+            tracks += await self._ask(stretch, scan)
         self._tracks = tracks
         self._tell(before)
         if self._plan_again_s is not None and self._plan_again_s > now_s and _refused(tracks):
@@ -107,26 +114,37 @@ class Poll:
         self.due_s += self.period_s * (missed + 1)
         return missed
 
-    async def _ask(self, track: Track, scan: _Scan) -> list[Track]:
-        """Read one request; return it, or the fewest that ask for its points around what the device does not have."""
-        if track.refused is not None and track.rest.rests(scan.now_s):
-            _fail(track, track.refused, scan.post)
-        elif not scan.stopping():
-            scan.requests += 1
-            try:
-                decoded, arrived_ms = await _read(scan.driver, track.request, scan.post)
-            except DeviceRefused as refusal:
-                halves = track.request.halves() if refusal.narrower else None
-                if halves is not None:
-                    return await self._split(halves, scan)
-                self._refuse(track, refusal, scan)
-            else:
-                self._take(track, decoded, arrived_ms, scan)
+    async def _ask(self, asked: Sequence[Track], scan: _Scan) -> list[Track]:
+        """Read requests; return them, or the fewest that ask for their points around what the device does not have."""
+        if _rests(asked[0], scan.now_s):
+            _fail(asked[0], asked[0].refused or Reason.DEVICE_EXCEPTION, scan.post)
+            return [*asked]
+        tracks: list[Track] = []
+        while asked and not scan.stopping():
+            answers = await _answers([track.request for track in asked], scan)
+            scan.requests += len(answers)
+            for track, answer in zip(asked, answers, strict=False):
+                tracks += await self._hear(track, answer, scan)
+            asked = asked[len(answers) :]
+        return [*tracks, *asked]
+
+    async def _hear(self, track: Track, answer: Answer, scan: _Scan) -> list[Track]:
+        """Take what a request was answered."""
+        arrived_ms = scan.post.arrival(asyncio.get_running_loop().time() - answer.at_s)
+        try:
+            decoded = _decoded(track.request, answer.said, arrived_ms)
+        except DeviceRefused as refusal:
+            halves = track.request.halves() if refusal.narrower else None
+            if halves is not None:
+                return await self._split(halves, scan)
+            self._refuse(track, refusal, scan)
+        else:
+            self._take(track, decoded, arrived_ms, scan)
         return [track]
 
     async def _split(self, halves: Sequence[Request], scan: _Scan) -> list[Track]:
         self._is_split = True
-        left, right = [await self._ask(self._track(half), scan) for half in halves]
+        left, right = [await self._ask([self._track(half)], scan) for half in halves]
         if len(left) == len(right) == 1 and not _refused([*left, *right]):
             # Both answer as they are: the block was too large, or has a hole between them.
             self._plan_again_s = scan.now_s + PLAN_AGAIN_S
@@ -200,13 +218,50 @@ def _fail(track: Track, reason: Reason, post: Post) -> None:
     track.suppressor.fail(reason, arrived_ms, post.report)
 
 
-async def _read(driver: Driver[Any], request: Request, post: Post) -> tuple[Decoded, int]:
-    """Return a reply and when it arrived. A driver's own mistake costs its request, and no other device's scan."""
+def _rests(track: Track, now_s: float) -> bool:
+    return track.refused is not None and track.rest.rests(now_s)
+
+
+def _stretches(tracks: Sequence[Track], now_s: float) -> Iterator[Sequence[Track]]:
+    """Yield requests that may be answered one behind the other before any answer is looked at.
+
+    One that rests is by itself. Behind one that somebody watches a stretch ends: who decides alarms waits for no other.
+    """
+    begin = 0
+    for at, track in enumerate(tracks):
+        if _rests(track, now_s):
+            if begin < at:
+                yield tracks[begin:at]
+            yield [track]
+            begin = at + 1
+        elif track.watched is not None:
+            yield tracks[begin : at + 1]
+            begin = at + 1
+    if begin < len(tracks):
+        yield tracks[begin:]
+
+
+async def _answers(requests: Sequence[Request], scan: _Scan) -> Sequence[Answer]:
+    """Read what comes within a scan's wait. A driver's own mistake costs its request, and no other device's scan."""
+    clock = asyncio.get_running_loop().time
+    scan.until_s = clock() + WAIT_MS / 1000
     try:
-        reply = await driver.read(request)
-        arrived_ms = post.arrival()
-        return request.decode(reply, arrived_ms), arrived_ms
-    except (DeviceUnreachable, DeviceRefused):
-        raise
+        return await scan.driver.read_in_turn(requests, scan.goes_on)
     except Exception as error:
-        raise DeviceRefused(f"{type(error).__name__}: {error}", Reason.DEVICE_FAULT) from error
+        return [Answer(_mistake(error), clock())]
+
+
+def _decoded(request: Request, said: Any, arrived_ms: int) -> Decoded:
+    """Return a reply in columns. Raises: DeviceUnreachable, DeviceRefused."""
+    if isinstance(said, DeviceUnreachable | DeviceRefused):
+        raise said
+    try:
+        return request.decode(said, arrived_ms)
+    except Exception as error:
+        raise _mistake(error) from error
+
+
+def _mistake(error: Exception) -> Exception:
+    if isinstance(error, DeviceUnreachable | DeviceRefused):
+        return error
+    return DeviceRefused(f"{type(error).__name__}: {error}", Reason.DEVICE_FAULT)

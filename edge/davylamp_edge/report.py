@@ -58,9 +58,9 @@ class Post:
         self._first_ms = 0
         self._latest_ms = 0
 
-    def arrival(self) -> int:
-        """Return when the reply just received arrived."""
-        self._latest_ms = self._now_ms()
+    def arrival(self, ago_s: float = 0.0) -> int:
+        """Return when a reply arrived that was received so long ago."""
+        self._latest_ms = self._now_ms() - int(1000 * ago_s)
         if not self.report:
             self._first_ms = self._latest_ms
         return self._latest_ms

@@ -347,11 +347,11 @@ async def test_a_line_that_is_asked_for_too_much_leaves_out_all_its_devices_alik
 
 
 async def test_a_drivers_own_mistake_costs_its_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(self: ModbusDriver, request: Any) -> bytes:
+    async def broken(self: ModbusDriver, requests: Any, goes_on: Any) -> bytes:
         raise ZeroDivisionError("oops")
 
     async with plc(holding=[1]) as running:
-        monkeypatch.setattr(ModbusDriver, "read", broken)
+        monkeypatch.setattr(ModbusDriver, "read_in_turn", broken)
         async with scanning(edge_config(device(running.address)), rig(a=at("holding:0"))) as (scanner, collector):
             await collector.until(lambda: by_name(collector, scanner, "comm_ok"))
     assert by_name(collector, scanner, "a") == [(None, bad(Reason.DEVICE_FAULT))]

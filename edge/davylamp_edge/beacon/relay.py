@@ -10,7 +10,7 @@ from davylamp_edge.beacon_settings import BeaconSettings
 from davylamp_edge.drivers.modbus import EXCEPTION_NAMES
 from davylamp_edge.drivers.modbus_address import parse_address
 from davylamp_edge.drivers.modbus_bus import Bus, frames_of
-from davylamp_edge.drivers.modbus_frames import REFUSED, OutOfStep
+from davylamp_edge.drivers.modbus_frames import REFUSED, OutOfStep, Question
 
 READ_COIL, READ_INPUT = 1, 2
 BIT_BYTES = 1
@@ -92,7 +92,8 @@ class Relay:
         if bus.silence_s:
             await asyncio.sleep(bus.silence_s)
         try:
-            pdu = await bus.ask(self._settings.unit, function, address, count, BIT_BYTES, timeout_s, echo)
+            question = Question(self._settings.unit, function, address, count, BIT_BYTES, echo)
+            pdu = await bus.ask(question, timeout_s)
         except (OSError, TimeoutError, OutOfStep) as error:
             raise ModuleLost(f"unit {self._settings.unit} at {self._address}: {error}") from None
         if pdu[0] & REFUSED:

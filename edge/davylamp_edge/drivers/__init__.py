@@ -5,10 +5,11 @@ A driver is one connection. It never retries and never decides what a failure me
 one file here, one line in `DRIVERS`, and the suite in ``tests/edge/test_driver_contract.py`` (docs/how-to/protocol.md).
 """
 
+import asyncio
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from davylamp_wire.point import Point
 from davylamp_wire.quality import Reason
@@ -44,6 +45,14 @@ class Wanted:
     name: str
     address: str
     point: Point
+
+
+class Answer(NamedTuple):
+    """What came of a request: its reply, or why there is none; and when that was known, by the loop's clock."""
+
+    said: Any
+    """As the request's ``decode`` takes it, or `DeviceUnreachable`, or `DeviceRefused`."""
+    at_s: float
 
 
 class Request(Protocol):
@@ -107,11 +116,28 @@ class Driver(Protocol[Asked]):
     async def read(self, request: Asked) -> Any:
         """Return the reply as the request's ``decode`` takes it. Raises: DeviceUnreachable, DeviceRefused."""
 
+    async def read_in_turn(self, requests: Sequence[Asked], goes_on: Callable[[float], bool]) -> Sequence[Answer]:
+        """Return answers to the first of one device's requests, in their order: one at least, none behind an error.
+
+        ``goes_on`` says, at a time of the loop's clock, whether the next may be asked for; the first always is. Where
+        asking for several gains nothing, `only_first` does.
+        """
+
     async def settle(self) -> None:
         """Wait until a late answer to what was unanswered can be taken for nothing else; the line counts the time."""
 
     async def close(self) -> None:
         """Leave no task and no socket behind. May be called twice."""
+
+
+async def only_first(driver: Driver[Any], requests: Sequence[Any]) -> Sequence[Answer]:
+    """Read the first request: what `read_in_turn` does where each request is as dear as it is alone."""
+    said: Any
+    try:
+        said = await driver.read(requests[0])
+    except (DeviceUnreachable, DeviceRefused) as error:
+        said = error
+    return [Answer(said, asyncio.get_running_loop().time())]
 
 
 def driver_class(name: str) -> type[Driver[Any]]:

@@ -15,10 +15,10 @@ from davylamp_wire.quality import Reason
 
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.decode import BitDecoder, Cell, RegisterDecoder
-from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
+from davylamp_edge.drivers import Answer, DeviceRefused, DeviceUnreachable, Wanted
 from davylamp_edge.drivers.modbus_address import SerialLine, numbers_answers, parse_address
-from davylamp_edge.drivers.modbus_bus import Bus, silence_of
-from davylamp_edge.drivers.modbus_frames import REFUSED, OutOfStep
+from davylamp_edge.drivers.modbus_bus import Bus, GoesOn, never, silence_of
+from davylamp_edge.drivers.modbus_frames import REFUSED, Heard, OutOfStep, Question
 from davylamp_edge.plan import (
     ADDRESSES,
     BITS_PER_REGISTER,
@@ -74,6 +74,7 @@ class ModbusRequest:
     decoder: RegisterDecoder | BitDecoder
     size: int
     """Bytes the reply must carry."""
+    question: Question
 
     @classmethod
     def of(cls, unit: Unit, block: Block, cells: Mapping[int, Cell]) -> Self:
@@ -82,7 +83,8 @@ class ModbusRequest:
         inside = [replace(cell, offset=cell.offset - block.start) for cell in own.values()]
         decoder = BitDecoder(inside) if block.area.bits else RegisterDecoder(inside)
         size = (block.count + 7) // 8 if block.area.bits else 2 * block.count
-        return cls(unit, block, own, decoder, size)
+        question = Question(unit.number, FUNCTIONS[block.area], block.start, block.count, size)
+        return cls(unit, block, own, decoder, size, question)
 
     @property
     def points(self) -> Sequence[int]:
@@ -211,21 +213,39 @@ class ModbusDriver:
         Raises: DeviceUnreachable after the device's timeout, DeviceRefused on an exception and on an answer that does
         not fit what was asked.
         """
-        bus, unit, block = self._bus, request.unit, request.block
+        (answer,) = await self.read_in_turn([request], never)
+        if isinstance(answer.said, DeviceUnreachable | DeviceRefused):
+            raise answer.said
+        reply: bytes = answer.said
+        return reply
+
+    async def read_in_turn(self, requests: Sequence[ModbusRequest], goes_on: GoesOn) -> Sequence[Answer]:
+        """Return what came of the first requests, each asked as soon as the one before was answered.
+
+        One at a time where the line or the device wants its pause in between.
+        """
+        first = requests[0]
+        bus, unit = self._bus, first.unit
         if bus is None or not bus.is_settled or bus.silence_s or unit.pause_s:
-            bus = await self._ready(request)
+            try:
+                bus = await self._ready(first)
+            except DeviceUnreachable as error:
+                return [Answer(error, asyncio.get_running_loop().time())]
+            if bus.silence_s or unit.pause_s:
+                requests = requests[:1]
         try:
-            pdu = await bus.ask(
-                unit.number, FUNCTIONS[block.area], block.start, block.count, request.size, unit.timeout_s
-            )
-        except TimeoutError as error:
-            raise self._unreachable(request, str(error)) from None
-        except (OSError, OutOfStep) as error:
-            await self.close()
-            raise self._unreachable(request, str(error)) from None
+            heard = await bus.ask_in_turn([each.question for each in requests], unit.timeout_s, goes_on)
         finally:
             self._free_s = asyncio.get_running_loop().time()
-        return _payload(request, pdu)
+        last = heard[-1].said
+        if isinstance(last, OSError | OutOfStep) and not isinstance(last, TimeoutError):
+            await self.close()
+        return [Answer(self._said(*both), both[1].at_s) for both in zip(requests, heard, strict=False)]
+
+    def _said(self, request: ModbusRequest, heard: Heard) -> bytes | DeviceUnreachable | DeviceRefused:
+        if isinstance(heard.said, bytes):
+            return _payload(request, heard.said)
+        return self._unreachable(request, str(heard.said))
 
     async def settle(self) -> None:
         """Wait until no answer to an unanswered request can come any more; close a line that cannot be trusted."""
@@ -265,15 +285,15 @@ def _why(error: OSError | TimeoutError) -> str:
     return error.strerror or "nobody answers"
 
 
-def _payload(request: ModbusRequest, pdu: bytes) -> bytes:
-    """Return the answer's data. Another length or function answers something that was not asked."""
+def _payload(request: ModbusRequest, pdu: bytes) -> bytes | DeviceUnreachable | DeviceRefused:
+    """Return the answer's data, or a refusal. Another length or function answers something that was not asked."""
     function = pdu[0]
     if function & REFUSED and len(pdu) >= 2:
-        raise _refusal(request, pdu[1])
+        return _refusal(request, pdu[1])
     payload = pdu[2:]
-    if function != FUNCTIONS[request.block.area] or len(payload) != request.size or pdu[1] != request.size:
+    if function != request.question.function or len(payload) != request.size or pdu[1] != request.size:
         got = f"function {function} with {len(payload)} bytes"
-        raise DeviceRefused(f"asked for {request}, got {got}", Reason.DEVICE_FAULT)
+        return DeviceRefused(f"asked for {request}, got {got}", Reason.DEVICE_FAULT)
     return payload
 
 

@@ -2,9 +2,11 @@
 
 ::
 
-    ask ─► answer in time ─────────────────────────► next request
-     └──► timeout ─► settle: the answer comes late ─┘
+    ask ─► answer in time ─► next question, at once ─► … ─► all that was heard
+     └──► timeout ─► settle: the answer comes late ───────► next request
                       └──► nothing came for long enough ─► (RTU over TCP) closed ─► next request
+
+Several questions are asked one after another without waking the task that asked: to wake it costs as much as to ask.
 
 RTU frames do not say which request they answer. So where one was not answered, nothing else is asked until its answer
 has come late and was thrown away, or until it cannot come any more: `quiet_s` after the timeout.
@@ -12,10 +14,21 @@ has come late and was thrown away, or until it cannot come any more: `quiet_s` a
 
 import asyncio
 import os
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from davylamp_edge.drivers.modbus_address import Address, Port, SerialLine, numbers_answers
-from davylamp_edge.drivers.modbus_frames import Asked, Frames, OutOfStep, RtuFrames, TcpFrames, fits
+from davylamp_edge.drivers.modbus_frames import (
+    Asked,
+    Frames,
+    Heard,
+    OutOfStep,
+    Question,
+    RtuFrames,
+    TcpFrames,
+    fits,
+)
 from davylamp_edge.drivers.patience import Patience
 
 SILENT_CHARACTERS = 3.5
@@ -25,6 +38,15 @@ LATE_FACTOR = 2.0
 """How many times as long as the slowest answer so far an answer is awaited before the line counts as quiet."""
 MOST_BYTES = 4096
 """More than this before an answer is no noise but a peer that speaks something else."""
+
+
+GoesOn = Callable[[float], bool]
+"""Says, at a time of the loop's clock, whether the next question may go out."""
+
+
+def never(now_s: float) -> bool:
+    """Let one question be all."""
+    return False
 
 
 def silence_of(line: SerialLine) -> float:
@@ -56,7 +78,12 @@ class Bus(asyncio.Protocol):
         self._asked: Asked | None = None
         self._asked_s = 0.0
         self._heard_s = 0.0
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[None] | None = None
+        self._heard: list[Heard] = []
+        self._next: deque[Question] = deque()
+        self._goes_on: GoesOn = never
+        self._timeout_s = 0.0
+        self._set_aside = 0
         self._patience = Patience(self._loop)
 
     async def open(self, timeout_s: float) -> None:
@@ -82,34 +109,55 @@ class Bus(asyncio.Protocol):
             self._port.close()
         await asyncio.sleep(0)  # a transport closes in the loop's next round
 
-    async def ask(
-        self, unit: int, function: int, start: int, count: int, size: int, timeout_s: float, echo: bytes = b""
-    ) -> bytes:
+    async def ask(self, question: Question, timeout_s: float) -> bytes:
         """Return the PDU that answers. Raises: TimeoutError, OSError, OutOfStep."""
+        (heard,) = await self.ask_in_turn([question], timeout_s)
+        if isinstance(heard.said, Exception):
+            raise heard.said
+        return heard.said
+
+    async def ask_in_turn(
+        self, questions: Iterable[Question], timeout_s: float, goes_on: GoesOn = never
+    ) -> list[Heard]:
+        """Return what was heard of the first of these questions, one at least, each asked behind the answer before.
+
+        `goes_on` is asked before each but the first. Nothing is asked behind an error or an answer that is no; an error
+        is one of what `ask` raises.
+        """
         if not self.is_open:
-            raise ConnectionResetError("the connection is closed")
-        self._transaction = self._transaction + 1 & 0xFFFF
-        asked = self._asked = Asked(self._transaction, unit, function, size, echo)
-        frame = self._frames.request(asked, start, count)
-        if not self._frames.numbered:
-            self._buffer.clear()
-        answer: asyncio.Future[bytes] = self._loop.create_future()
-        self._answer = answer
-        self._asked_s = self._loop.time()
-        self._send(frame)
-        self._patience.awaits(answer, timeout_s + self._on_wire_s(len(frame) + size + 5))
-        before = self._frames.set_aside
+            return [Heard(ConnectionResetError("the connection is closed"), self._loop.time())]
+        answer: asyncio.Future[None] = self._loop.create_future()
+        self._answer, self._heard, self._next = answer, [], deque(questions)
+        self._timeout_s, self._goes_on = timeout_s, goes_on
+        heard = self._heard
         try:
-            pdu = await answer
-        except TimeoutError:
-            others = self._frames.set_aside - before
-            late = f"; {others} came that answer another unit or an older request" if others else ""
-            raise TimeoutError(f"no answer within {timeout_s:g} s{late}") from None
+            self._ask()
+            await answer
+        except (TimeoutError, OSError, OutOfStep) as error:
+            heard.append(Heard(self._late() if isinstance(error, TimeoutError) else error, self._loop.time()))
         finally:
             self._answer = None
-        if fits(pdu, asked):
-            self._asked = None  # what does not fit may answer an older request, and ours is still to come
-        return pdu
+            self._next.clear()
+        return heard
+
+    def _ask(self) -> None:
+        """Send the next question."""
+        question = self._next.popleft()
+        self._transaction = self._transaction + 1 & 0xFFFF
+        asked = self._asked = Asked(self._transaction, question.unit, question.function, question.size, question.echo)
+        frame = self._frames.request(asked, question.start, question.count)
+        if not self._frames.numbered:
+            self._buffer.clear()
+        self._set_aside = self._frames.set_aside
+        self._asked_s = self._loop.time()
+        self._send(frame)
+        assert self._answer is not None
+        self._patience.awaits(self._answer, self._timeout_s + self._on_wire_s(len(frame) + question.size + 5))
+
+    def _late(self) -> TimeoutError:
+        others = self._frames.set_aside - self._set_aside
+        late = f"; {others} came that answer another unit or an older request" if others else ""
+        return TimeoutError(f"no answer within {self._timeout_s:g} s{late}")
 
     @property
     def is_settled(self) -> bool:
@@ -124,7 +172,7 @@ class Bus(asyncio.Protocol):
         """Wait until no answer can come any more; return whether the line may go on being used."""
         if self.is_settled or not self.is_open:
             return self.is_open
-        self._answer = self._loop.create_future()
+        self._answer, self._heard = self._loop.create_future(), []
         self._look()
         self._patience.awaits(self._answer, self.quiet_s(timeout_s))
         try:
@@ -192,8 +240,19 @@ class Bus(asyncio.Protocol):
         except OutOfStep as error:
             self._answer.set_exception(error)
             return
-        if pdu is None and len(self._buffer) > MOST_BYTES:
-            self._answer.set_exception(OutOfStep("sends without end what is no answer"))
         if pdu is not None:
-            self.slowest_s = max(self.slowest_s, self._heard_s - self._asked_s)
-            self._answer.set_result(pdu)
+            self._take(pdu, self._asked, self._answer)
+        elif len(self._buffer) > MOST_BYTES:
+            self._answer.set_exception(OutOfStep("sends without end what is no answer"))
+
+    def _take(self, pdu: bytes, asked: Asked, answer: asyncio.Future[None]) -> None:
+        """Take an answer, and ask on or tell whoever waits."""
+        self.slowest_s = max(self.slowest_s, self._heard_s - self._asked_s)
+        self._heard.append(Heard(pdu, self._heard_s))
+        is_yes = pdu[0] == asked.function
+        if fits(pdu, asked):
+            self._asked = None  # what does not fit may answer an older request, and ours is still to come
+        if self._asked is None and is_yes and self._next and self._goes_on(self._heard_s):
+            self._ask()
+        else:
+            answer.set_result(None)

@@ -8,6 +8,7 @@ Source: Modbus Messaging on TCP/IP 1.0b, 3.1.3; Modbus over Serial Line 1.02, 2.
 """
 
 import struct
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 HEAD = struct.Struct(">HHHB")
@@ -26,6 +27,25 @@ class NotARead(Exception):
 
 class OutOfStep(Exception):
     """What came in is no frame: where the next one begins is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask a unit for. ``size`` is the bytes the answer's data must have; ``echo`` as in `Asked`."""
+
+    unit: int
+    function: int
+    start: int
+    count: int
+    size: int
+    echo: bytes = b""
+
+
+class Heard(NamedTuple):
+    """What came of a question, the PDU or why there is none, and when by the loop's clock."""
+
+    said: bytes | Exception
+    at_s: float
 
 
 class Asked(NamedTuple):

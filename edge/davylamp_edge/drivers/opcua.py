@@ -3,7 +3,7 @@
 A bad value comes as None with its reason in the StatusCode only, and a node the server does not have harms no other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from davylamp_wire.quality import Reason
 
 from davylamp_edge.config import DeviceConfig
 from davylamp_edge.datavalue import DataValueDecoder, by_kind, stamp_ms
-from davylamp_edge.drivers import DeviceRefused, DeviceUnreachable, Wanted
+from davylamp_edge.drivers import Answer, DeviceRefused, DeviceUnreachable, Wanted, only_first
 from davylamp_edge.drivers.opcua_session import CHUNK, Session, said
 from davylamp_edge.drivers.opcua_trust import application_uri_problems, folder_problems, pair_problems
 from davylamp_edge.opcua_settings import OpcuaSettings
@@ -144,6 +144,12 @@ class OpcuaDriver:
             got = f"asked {len(request.nodes)} nodes, got {len(replies) - 1}"
             raise DeviceRefused(f"{server}: {got}", Reason.DEVICE_FAULT)
         return replies
+
+    async def read_in_turn(
+        self, requests: Sequence[OpcuaRequest], goes_on: Callable[[float], bool]
+    ) -> Sequence[Answer]:
+        """Return the answer to the first request: each is large enough to be worth its waking."""
+        return await only_first(self, requests)
 
     def _nodes(self, request: OpcuaRequest) -> list[ua.NodeId]:
         """Return a request's node ids with this session's namespace numbers."""

@@ -3,6 +3,7 @@ and to set a timer and take it away again would cost as much as to read the answ
 """
 
 import asyncio
+from typing import Any
 
 
 class Patience:
@@ -11,10 +12,10 @@ class Patience:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[Any] | None = None
         self._due_s = 0.0
 
-    def awaits(self, answer: asyncio.Future[bytes], seconds: float) -> None:
+    def awaits(self, answer: asyncio.Future[Any], seconds: float) -> None:
         """Give an answer so long from now; whatever was awaited before is over."""
         self._answer, self._due_s = answer, self._loop.time() + seconds
         if self._timer is None:
