@@ -12,7 +12,7 @@ from davylamp_wire.quality import GOOD, Level
 from davylamp_alarms.columns import ALWAYS
 from davylamp_alarms.conditions import Phase
 from davylamp_alarms.definition import LIMIT_KINDS, NO_TAG, WARNING_KINDS, AlarmDef, Changes, GroupDef, Kind
-from davylamp_alarms.forewarn import doubt, look_towards
+from davylamp_alarms.forewarn import doubt
 from davylamp_alarms.groups import Group
 from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
 from davylamp_alarms.lone import Lone
@@ -22,6 +22,7 @@ from davylamp_alarms.planning import Plan, beyond, plan, row_of
 from davylamp_alarms.samples import settle_bands
 from davylamp_alarms.settle import regroup, settle
 from davylamp_alarms.steps import Step, What
+from davylamp_alarms.towards import look_towards
 from davylamp_alarms.transition import Refusal, Transition, Why
 
 CLOSED = "closed by limit change / 因限值变更关闭"

@@ -81,13 +81,13 @@ class Engine:
         """Evaluate readings, and take what edges say of the alarms they decide; both of whole log records."""
         if not len(batch) and not said:
             return []
-        self._memory.seq = max([word.seq for word in said] + [int(seq) for seq in batch.seq[-1:]])
+        self._memory.hear(max([word.seq for word in said] + [int(seq) for seq in batch.seq[-1:]]))
         steps = samples.evaluate(self._memory, batch) if len(batch) else []
         return settle(self._memory, steps + told.take(self._memory, said))
 
     def edge_born(self, seq: int, device: str, life: str, run: int, said: Sequence[EdgeSaid]) -> list[Transition]:
         """Take what a device's birth says of the alarms its edge decides: where they are in the run that is now."""
-        self._memory.seq = seq
+        self._memory.hear(seq)
         told.begin(self._memory, device, life, run)
         return settle(self._memory, told.take(self._memory, said))
 
@@ -103,7 +103,7 @@ class Engine:
     def link(self, seq: int, node: str, up: bool, now_ms: int) -> list[Transition]:
         """Take note that an edge node (``group/node``) is connected or lost."""
         memory = self._memory
-        memory.seq = seq
+        memory.hear(seq)
         place = memory.node(node)
         if up and memory.nodes.link[place] != UP:
             memory.nodes.base_ms[place] = now_ms
@@ -117,19 +117,19 @@ class Engine:
 
     def report(self, seq: int, alarm: str, active: bool, now_ms: int, comment: str = "") -> list[Transition]:
         """Raise or clear a SYSTEM alarm: lag, a rule's own error, a replay that differs (SAFETY S14)."""
-        self._memory.seq = seq
+        self._memory.hear(seq)
         lone = self._memory.lone[alarm]
         steps = lone.wrong(seq, now_ms, comment) if active else lone.right(seq, now_ms, comment)
         return settle(self._memory, steps)
 
     def command(self, seq: int, command: Command) -> list[Transition] | Refusal:
         """Do what an operator asks, or say why not."""
-        self._memory.seq = seq
+        self._memory.hear(seq)
         return commands.obey(self._memory, seq, command)
 
     def redefine(self, seq: int, changes: Changes) -> list[Transition] | Refusal:
         """Add tags, add, replace or remove alarms; refused whole if it would end a standing alarm (SAFETY S20)."""
-        self._memory.seq = seq
+        self._memory.hear(seq)
         return edits.redefine(self._memory, seq, changes)
 
     def begin_run(self, seq: int, run: str) -> None:
@@ -137,13 +137,13 @@ class Engine:
 
         Statistical rules that had failed begin anew with it.
         """
-        self._memory.seq = seq
+        self._memory.hear(seq)
         self._memory.book.run = run
         retry(self._memory)
 
     def resume(self, seq: int, now_ms: int, standing: Iterable[Record]) -> list[Transition]:
         """Take over what stood, for a start without a snapshot; say so of each, and let nothing hide it (SAFETY S4)."""
-        self._memory.seq = seq
+        self._memory.hear(seq)
         return resume(self._memory, seq, now_ms, standing)
 
     def number_on(self, hazard_source: str, transitions: int, occurrences: int) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 
 from davylamp_alarms.columns import NEVER
 from davylamp_alarms.definition import Kind
-from davylamp_alarms.forewarn import shown
 from davylamp_alarms.memory import Memory
+from davylamp_alarms.shown import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ class Clock:
 class Memory:
     """Columns of tags, rows, slots and nodes; the book of occurrences; alarms without a tag; statistical rules.
 
-    `heard` is what an edge said last of each alarm it decides, `edge_runs` in which run each device was born.
+    `heard` is what an edge said last of each alarm it decides, `edge_runs` in which run each device was born. `quiet`
+    says that nothing was taken or moved since the last tick; it saves work, decides nothing, and is never kept.
     """
 
     def __init__(self, shifts_ms: Sequence[int] = ()) -> None:
@@ -81,6 +82,11 @@ class Memory:
         self.edge_runs: dict[str, tuple[str, int]] = {}
         self.seq, self.register_version = -1, 0
         self.ahead_ms = 0
+        self.quiet = False
+
+    def hear(self, seq: int) -> None:
+        """Begin a record that is no tick."""
+        self.seq, self.quiet = seq, False
 
     def node(self, name: str) -> int:
         """Return the place of an edge node, a new one if it was never named."""
@@ -97,9 +103,11 @@ class Memory:
 
     def note(self) -> None:
         """Forget at a tick what was young until then: a clock that is set is held against the tick before (S3)."""
-        self.layout.tags.young[: self.layout.tags.n] = 0
-        self.slots.note()
-        self.nodes.note()
+        if not self.quiet:
+            self.layout.tags.young[: self.layout.tags.n] = 0
+            self.slots.note()
+            self.nodes.note()
+        self.quiet = True
         self.book.young.clear()
         for lone in self.lone.values():
             lone.then_ms = lone.since_ms

@@ -8,16 +8,18 @@ from davylamp_alarms.batch import Bools, Ints
 from davylamp_alarms.columns import ALWAYS, NEVER, Columns
 from davylamp_alarms.conditions import ACTIVE, NORMAL, PENDING, Phase
 from davylamp_alarms.definition import NO_TAG, WARNING_KINDS, Kind
-from davylamp_alarms.forewarn import evidence_now, setting_clocks, warn
+from davylamp_alarms.forewarn import setting_clocks, warn
 from davylamp_alarms.hiding import hide_no_longer
 from davylamp_alarms.layout import KIND_NUMBER, TAG_TIMES
 from davylamp_alarms.memory import BEFORE_START, JUMP_MS, MEASURED, UNMEASURED, UNSEEN, UP, Memory
 from davylamp_alarms.rules.stale import overdue
 from davylamp_alarms.samples import settle_bands
 from davylamp_alarms.showing import fall_due
+from davylamp_alarms.shown import evidence_now
 from davylamp_alarms.skew import skewed
 from davylamp_alarms.slots import EDGE_TIMES, LIVE_TIMES
 from davylamp_alarms.steps import Step, What
+from davylamp_alarms.warning.masks import some
 
 GAP_MS = 5_000
 """A longer gap between ticks means that the host was down: stale and link timers start again (SAFETY S3)."""
@@ -54,7 +56,9 @@ def tick(
         *skewed(memory, seq, now_ms),
         *fall_due(memory, seq, now_ms),
     ]
-    return steps + list(_repeats(memory, seq, before_ms, now_ms))
+    steps += _repeats(memory, seq, before_ms, now_ms)
+    memory.quiet = memory.quiet and not steps
+    return steps
 
 
 # clocks
@@ -68,12 +72,13 @@ def _host_time(memory: Memory, now_ms: int, monotonic_ms: int, boot_id: str) -> 
     if clock.now_ms == NEVER:
         return GAP_MS + 1
     if boot_id != clock.boot_id:
+        memory.quiet = False
         _doubt_offsets(memory, went_back=now_ms < clock.now_ms)
         return max(now_ms - clock.now_ms, GAP_MS + 1)
     gap_ms = monotonic_ms - clock.monotonic_ms
     jump_ms = (now_ms - clock.now_ms) - gap_ms
     if abs(jump_ms) >= JUMP_MS:
-        clock.jump_ms = jump_ms
+        clock.jump_ms, memory.quiet = jump_ms, False
         _move_host(memory, jump_ms, now_ms, gap_ms)
     return gap_ms
 
@@ -140,6 +145,7 @@ def _edge_times(memory: Memory, now_ms: int, offsets: Mapping[str, int]) -> None
     news = {node: offset_ms for node, offset_ms in said.items() if offset_ms != nodes.before_ms[node]}
     if all(nodes.measured[node] == MEASURED and offset_ms == nodes.offset_ms[node] for node, offset_ms in news.items()):
         return
+    memory.quiet = False
     with setting_clocks(memory):
         for node, offset_ms in news.items():
             jump_ms = offset_ms - int(nodes.offset_ms[node])
@@ -215,6 +221,7 @@ def _edge_old(times: Ints, jump_ms: int, edge_now_ms: int) -> Bools:
 
 def _restart(memory: Memory, now_ms: int) -> None:
     """Let silence and lost links count from now; nothing was heard later than that, whatever the clock was before."""
+    memory.quiet = False
     memory.nodes.base_ms[: memory.nodes.n] = now_ms
     tags, slots = memory.layout.tags, memory.slots
     np.minimum(tags.arrival_ms[: tags.n], now_ms, out=tags.arrival_ms[: tags.n])
@@ -234,9 +241,10 @@ def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Raise rows whose on-delay is over by their edge's clock, without waiting for a sample (S1, S3)."""
     layout, slots = memory.layout, memory.slots
     excited = slots.row[: slots.n]
-    rows = np.sort(excited[layout.rows.phase[excited] == PENDING]).astype(np.int64)
-    if not rows.size:
+    waiting = layout.rows.phase[excited] == PENDING
+    if not some(waiting):
         return []
+    rows = np.sort(excited[waiting]).astype(np.int64)
     tags, shared = layout.tags_of(rows), layout.rows.shared[rows]
     due_ms = slots.since_ms[layout.rows.slot[rows]] + layout.on_delay_of[shared]
     offset_ms = memory.offset_of(tags)

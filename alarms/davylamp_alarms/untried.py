@@ -37,6 +37,10 @@ class Untried:
     def __init__(self, rows: Iterable[tuple[int, int, int, int, int]] = ()) -> None:
         self._rows = {tag: _Look(*look) for tag, *look in rows}
 
+    def __bool__(self) -> bool:
+        """Whether any row has to look yet."""
+        return bool(self._rows)
+
     def begin(self, tag: int, span_ms: int, most_ms: int) -> None:
         """Let a tag's row begin to look."""
         if span_ms:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from davylamp_alarms.early import settings_of
+from davylamp_alarms.wanted import settings_of
 from davylamp_alarms.warning.words import overdue, sentence
 from davylamp_wire.point import EarlyWarning, Text
 

@@ -34,7 +34,7 @@ def unjudged_settings(devices: Sequence[Installed]) -> Iterator[str]:
 
 
 def _mistakes(key: str, rule: str, warning: EarlyWarning) -> Iterator[str]:
-    from davylamp_alarms.early import judge_settings
+    from davylamp_alarms.wanted import judge_settings
 
     try:
         judge_settings(rule, warning.settings, warning.inputs)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from davylamp_alarms import moving
 from davylamp_alarms.batch import Batch
 from davylamp_alarms.definition import (
     WARNING_KINDS,
@@ -439,6 +440,26 @@ def test_warnings_change_nothing_of_what_is_told_of_other_alarms(log: list[tuple
     without, beside = bare.play(log, set(), saves), warned.play(log, set(), saves)
     assert of_limits(beside) == of_limits(without)
     assert refusals(beside, log) == refusals(without, log)
+
+
+class Restless(Aside):
+    """Plays a log with an engine that spares itself nothing: what no news can move is worked out all the same."""
+
+    def _happen(self, seq: int, what: str, detail: Any) -> None:
+        self.engine._memory.quiet = False
+        super()._happen(seq, what, detail)
+
+
+@settings(max_examples=100, deadline=None)
+@given(either, st.sets(st.integers(0, 70)), st.sets(st.integers(0, 70), max_size=4))
+def test_what_is_spared_would_have_changed_nothing(log: list[tuple[str, Any]], cuts: set[int], saves: set[int]) -> None:
+    """Quiet ticks and standing warnings that go on, wherever the readings between two ticks are cut."""
+    thrifty, restless = Aside(Engine(WARNED)), Restless(Engine(WARNED))
+    told = thrifty.play(log, cuts, saves)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moving, "_moving", lambda memory, warner, at, *_: np.arange(len(at)))
+        assert restless.play(log, set(), set()) == told
+    assert same(restless.engine.snapshot(), thrifty.engine.snapshot())
 
 
 def test_such_logs_raise_hide_and_edit_warnings() -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from davylamp_alarms.early import settings_of
+from davylamp_alarms.wanted import settings_of
 from davylamp_alarms.warning import Bank, Samples, load
 from davylamp_simulators.lpg import LpgSphere
 from davylamp_wire.profile import load_profile, shipped_profiles

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from davylamp_alarms.early import judge_settings
+from davylamp_alarms.wanted import judge_settings
 from davylamp_wire.config import ConfigError, Mistake, Section, mistakes_of, parse
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
