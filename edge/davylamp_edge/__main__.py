@@ -136,13 +136,20 @@ def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("--station", type=int, metavar="N", help="import only this station's lines (站号)")
     command.add_argument("--type", help="the data type of lines that say none, for example float32")
     command.add_argument("--first", type=int, choices=(0, 1), help="what the list calls the first register")
+    command.add_argument(
+        "--leave",
+        action="append",
+        default=[],
+        metavar="HEADING",
+        help="leave this column out; may be repeated (略去列)",
+    )
 
 
 def _import(given: argparse.Namespace) -> int:
     from davylamp_edge.point_list import Request, import_list
 
     asked = {name: value for name, value in vars(given).items() if name != "command"}
-    for line in import_list(Request(**asked)):
+    for line in import_list(Request(**{**asked, "leave": tuple(given.leave)})):
         print(line)
     return OK
 
@@ -298,7 +305,7 @@ def _probe_registers(given: argparse.Namespace, written: str) -> int:
         place = parse_place(modbus_address(written, "", None))
         count = asked_for(place, given.count)
     except ValueError as error:
-        raise ConfigError([str(error)]) from None
+        raise ConfigError([error.args[0]]) from None
     if wrong := ModbusDriver.wrong_address(given.address):
         raise ConfigError([wrong])
     try:

@@ -9,8 +9,8 @@ from davylamp_wire.point import Point
 from davylamp_edge.drivers.opcua_browse import Variable, variables
 from davylamp_edge.drivers.opcua_session import Session
 from davylamp_edge.opcua_settings import OpcuaSettings
+from davylamp_edge.point_list.cells import is_gas_unit
 from davylamp_edge.point_list.draft import profile_text
-from davylamp_edge.point_list.points import is_gas_unit
 
 TIMEOUT_S = 10.0
 NAME_LENGTH = 60

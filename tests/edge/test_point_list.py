@@ -8,8 +8,8 @@ from davylamp_edge.__main__ import BAD_INPUT, OK, main
 from davylamp_edge.check import load_edge
 from davylamp_edge.install import install
 from davylamp_edge.point_list.addresses import modbus_address
-from davylamp_edge.point_list.headings import HEADINGS, MEANINGS, _plain
-from davylamp_edge.point_list.points import TYPE_OF
+from davylamp_edge.point_list.cells import TYPE_OF
+from davylamp_edge.point_list.words import HEADINGS, MEANINGS, plain
 from davylamp_edge.summary import summarise
 from davylamp_wire.point import DataType, LimitKind, Point
 from davylamp_wire.quality import GOOD
@@ -211,7 +211,7 @@ def test_what_was_guessed_or_left_out_is_said(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().out
     assert "备注" in said
     assert "1 taken for gas detectors by their unit" in said
-    assert "1 gas detectors without any limit: GT-1" in said
+    assert "1 gas detectors without any limit (气体探测器没有限值): GT-1" in said
     assert only(tmp_path, "GT-1").kind == "gas"
 
 
@@ -233,6 +233,18 @@ def test_what_was_guessed_or_left_out_is_said(tmp_path: Path, capsys: pytest.Cap
         ("40001", "3", None, "holding:0"),
         ("40001", "3", 0, "holding:40001"),
         ("7", "1", 0, "coil:7"),
+        ("100", "4x", 0, "holding:100"),
+        ("100", "3区", 0, "input:100"),
+        ("4x0100", "4x", 0, "holding:100"),
+        ("100", "保持寄存器", 0, "holding:100"),
+        ("100", "04 输入寄存器", 0, "input:100"),
+        ("100", "03/16", 0, "holding:100"),
+        ("7", "线圈", 0, "coil:7"),
+        ("7", "离散量输入", 0, "discrete:7"),
+        ("0x10", "1", 0, "coil:16"),
+        ("0064H", "3", 0, "holding:100"),
+        ("40000", "", 0, "holding:0"),
+        ("40001", "", 1, "holding:0"),
     ],
 )
 def test_addresses_as_lists_write_them(written: str, function: str, first: int | None, address: str) -> None:
@@ -242,7 +254,11 @@ def test_addresses_as_lists_write_them(written: str, function: str, first: int |
 @pytest.mark.parametrize(
     ("written", "function", "first", "says"),
     [
-        ("40000", "", None, "count from 1"),
+        ("40000", "", None, "count from 1.*--first 0"),
+        ("40001", "4", None, "correct one of them"),
+        ("40001", "3区", None, "correct one of them"),
+        ("100", "03 输入寄存器", 0, "means two things"),
+        ("100", "4区 FC04", 0, "means two things"),
         ("100", "", None, "功能码"),
         ("100", "3", None, "--first 0 or --first 1"),
         ("0", "3", 1, "before the first"),
@@ -259,7 +275,7 @@ def test_an_address_that_could_mean_two_things_is_asked_about(
 
 def test_no_heading_and_no_type_name_means_two_things() -> None:
     headings = [(heading, meaning) for meaning, those in HEADINGS.items() for heading in those]
-    assert [meaning for _, meaning in headings] == [MEANINGS[_plain(heading)] for heading, _ in headings]
+    assert [meaning for _, meaning in headings] == [MEANINGS[plain(heading)] for heading, _ in headings]
     assert set(TYPE_OF.values()) <= set(DataType)
 
 

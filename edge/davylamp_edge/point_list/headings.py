@@ -1,60 +1,23 @@
-"""What the columns of a point list are called, in the plants' own words (zh) and in English."""
+"""Where a point list's headings are, and its lines under them by what each column means."""
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, Mistake
 
 from davylamp_edge.point_list.sheet import Rows
-
-HEADINGS: dict[str, tuple[str, ...]] = {
-    "tag": ("位号", "仪表位号", "点位号", "测点编号", "测点位号", "tag", "tag name", "tag no", "tag no."),
-    "zh": ("名称", "测点名称", "点名", "中文名称", "描述", "测点描述", "用途"),
-    "en": ("英文名称", "英文描述", "name", "english", "english name", "description"),
-    "address": (
-        *("地址", "寄存器地址", "寄存器", "通讯地址", "通信地址", "modbus地址", "plc地址", "节点"),
-        *("address", "register", "node id", "nodeid"),
-    ),
-    "function": ("功能码", "function", "function code"),
-    "type": ("数据类型", "数据格式", "类型", "type", "data type", "datatype"),
-    "order": ("字节序", "字节顺序", "字序", "order", "byte order", "word order"),
-    "unit": ("单位", "工程单位", "unit", "units", "eu"),
-    "range": ("量程", "量程范围", "range"),
-    "low": ("量程下限", "量程低限", "range low", "range min", "lrv"),
-    "high": ("量程上限", "量程高限", "range high", "range max", "urv"),
-    "scale": ("系数", "倍率", "scale", "factor"),
-    "offset": ("偏移", "偏移量", "offset"),
-    "length": ("长度", "length"),
-    "station": ("站号", "从站", "从站号", "从站地址", "unit id", "slave", "slave id", "station"),
-    "kind": ("类别", "种类", "kind"),
-    "scan_s": ("采集周期", "周期", "scan", "scan_s"),
-    "LL": ("低低报", "低低报值", "低低限", "低低报警", "ll"),
-    "L": ("低报", "低报值", "低限", "低报警", "l"),
-    "H": ("高报", "高报值", "高限", "高报警", "h"),
-    "HH": ("高高报", "高高报值", "高高限", "高高报警", "hh"),
-    "L1": ("一级报警", "一级报警值", "一级", "l1"),
-    "L2": ("二级报警", "二级报警值", "二级", "l2"),
-    "action": ("处置", "处置措施", "首要处置", "action", "first action"),
-}
-"""Each meaning's headings; compared without case, blanks and what stands in brackets."""
+from davylamp_edge.point_list.words import COMMON, HEXADECIMAL, LIKE_A_LIMIT, meaning_of, plain
 
 NEEDED = ("tag", "address")
 LOOKED_AT = 20
 """Rows in which the headings are looked for; lists begin with titles, projects and dates."""
 NOTHING = {"", "-", "--", "—", "——", "/", "\\", "无", "n/a", "none"}
 """What people write into a cell that is meant to be empty."""
-
-_BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]")
-_BLANKS = re.compile(r"[\s_]+")
-
-
-def _plain(heading: str) -> str:
-    return _BLANKS.sub("", _BRACKETS.sub("", heading)).lower()
-
-
-MEANINGS = {_plain(heading): meaning for meaning, headings in HEADINGS.items() for heading in headings}
+VERBATIM = {"tag", "zh", "en", "action", "unit", "address"}
+"""Cells that stay as they were typed; of the others ４０ is 40."""
+LIMITS = "低低报、低报、高报、高高报、一级报警、二级报警 (LL, L, H, HH, L1, L2)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +36,29 @@ class Table:
     unknown: tuple[str, ...]
 
 
-def table_of(rows: Rows, origin: str) -> Table:
+def table_of(rows: Rows, origin: str, leave: Collection[str] = ()) -> Table:
     """Return a list's rows under their headings, which may take two rows where cells are merged.
 
-    Raises: ConfigError where there are none, or one comes twice.
+    Args:
+        leave: Headings of columns that are left out because a person says so.
+
+    Raises: ConfigError where there are none, one comes twice, or one that may be a limit's is not understood.
     """
     for at in range(min(LOOKED_AT, len(rows))):
         headings, taken = _headings(rows, at)
-        meanings = [_meaning(cell) for cell in headings]
+        meanings = [None if cell in leave else meaning_of(cell) for cell in headings]
         if set(NEEDED) <= set(meanings):
-            _refuse_twice(headings, meanings, origin, at + taken)
+            below = rows[at + taken :]
+            mistakes = [
+                *_twice(headings, meanings, f"{origin}: row {at + taken}"),
+                *_unread_limits(headings, meanings, below, leave, origin),
+                *(_no_such(heading, headings, origin) for heading in leave if heading not in headings),
+            ]
+            if mistakes:
+                raise ConfigError(mistakes)
             unknown = tuple(c for c, meaning in zip(headings, meanings, strict=True) if c and meaning is None)
-            return Table(tuple(_lines(rows[at + taken :], meanings, at + taken + 1)), unknown)
+            return Table(tuple(_lines(below, headings, meanings, at + taken + 1)), unknown)
     raise ConfigError(_without_headings(rows[:LOOKED_AT], origin))
-
-
-def _meaning(cell: str) -> str | None:
-    return MEANINGS.get(_plain(cell))
 
 
 def _headings(rows: Rows, at: int) -> tuple[list[str], int]:
@@ -98,10 +67,11 @@ def _headings(rows: Rows, at: int) -> tuple[list[str], int]:
     A row goes on the one above it where it has headings we know, not all that are needed, and nothing under those the
     upper row has already: "报警值" over "高报 | 高高报", with "位号" merged across both.
     """
-    upper, lower = rows[at], rows[at + 1] if at + 1 < len(rows) else []
+    upper, following = rows[at], rows[at + 1] if at + 1 < len(rows) else []
+    lower = ["" if below == above else below for above, below in itertools.zip_longest(upper, following, fillvalue="")]
     pairs = list(itertools.zip_longest(upper, lower, fillvalue=""))
-    found = {_meaning(below) for below in lower} - {None}
-    covered = any(below for above, below in pairs if _meaning(above))
+    found = {meaning_of(below) for below in lower} - {None}
+    covered = any(below for above, below in pairs if meaning_of(above))
     goes_on = any(upper) and found and not set(NEEDED) <= found and not covered
     return ([below or above for above, below in pairs], 2) if goes_on else (upper, 1)
 
@@ -109,31 +79,87 @@ def _headings(rows: Rows, at: int) -> tuple[list[str], int]:
 def _without_headings(rows: Rows, origin: str) -> list[str]:
     """Return what is missing: in the row that comes nearest to a row of headings, or altogether."""
     missing: tuple[str, ...] = NEEDED
-    known = [{_meaning(cell) for cell in row} - {None} for row in rows]
+    known = [{meaning_of(cell) for cell in row} - {None} for row in rows]
     nearest = max(range(len(rows)), key=lambda at: len(known[at]), default=None)
     if nearest is None or not known[nearest] & set(NEEDED):
-        where = f"no row among the first {LOOKED_AT} has a heading"
+        where, zh = f"no row among the first {LOOKED_AT} has a heading", f"前 {LOOKED_AT} 行都没有"
     else:
-        where = f"row {nearest + 1} has headings ({', '.join(filter(None, rows[nearest]))}), but none"
+        said = ", ".join(filter(None, rows[nearest]))
+        where = f"row {nearest + 1} has headings ({said}), but none"
+        zh = f"第 {nearest + 1} 行是表头（{said}），但没有"
         missing = tuple(needed for needed in NEEDED if needed not in known[nearest])
-    return [f"{origin}: {where} for the {meaning}; write one of {', '.join(HEADINGS[meaning])}" for meaning in missing]
+    names = {"tag": "位号", "address": "地址"}
+    return [
+        Mistake(
+            f"{origin}: {where} for the {meaning}; write one of {COMMON[meaning]}",
+            f"{origin}：{zh}{names[meaning]}一列；请写其中之一：{COMMON[meaning]}",
+        )
+        for meaning in missing
+    ]
 
 
-def _refuse_twice(row: list[str], meanings: list[str | None], origin: str, number: int) -> None:
+def _twice(row: list[str], meanings: list[str | None], where: str) -> Iterator[Mistake]:
     found: dict[str, str] = {}
-    mistakes = []
     for heading, meaning in zip(row, meanings, strict=True):
         if meaning is None:
             continue
         if meaning in found:
-            mistakes.append(f"{origin}: row {number}: {found[meaning]!r} and {heading!r} mean the same; keep one")
+            en = f"{where}: {found[meaning]!r} and {heading!r} mean the same; keep one, or leave one out with --leave"
+            yield Mistake(en, f"{where}：{found[meaning]} 与 {heading} 含义相同；保留一列，或用 --leave 略去一列")
         found[meaning] = heading
-    if mistakes:
-        raise ConfigError(mistakes)
 
 
-def _lines(rows: Rows, meanings: list[str | None], first: int) -> Iterator[Line]:
+def _unread_limits(
+    headings: list[str], meanings: list[str | None], rows: Rows, leave: Collection[str], origin: str
+) -> Iterator[Mistake]:
+    """Yield a mistake for each filled column that may hold limits and is not understood: they would never alarm."""
+    for at, (heading, meaning) in enumerate(zip(headings, meanings, strict=True)):
+        if meaning is not None or heading in leave or not LIKE_A_LIMIT.search(plain(heading)):
+            continue
+        filled = sum(at < len(row) and not _is_nothing(row[at]) for row in rows)
+        if filled:
+            en = f"{origin}: column {heading!r} may hold limits, and {filled} cells of it would be left out"
+            zh = f"{origin}：“{heading}”一列可能是报警限值，其中 {filled} 格会被略去，永不报警"
+            yield Mistake(
+                f"{en} and never alarm; call it {LIMITS}, or say --leave '{heading}'",
+                f"{zh}；请改名为 {LIMITS}，或写明 --leave '{heading}'",
+            )
+
+
+def _no_such(heading: str, headings: list[str], origin: str) -> Mistake:
+    has = ", ".join(filter(None, headings))
+    en = f"--leave: {origin} has no column {heading!r}; it has {has}"
+    return Mistake(en, f"--leave：{origin} 没有“{heading}”一列；现有 {has}")
+
+
+def _lines(rows: Rows, headings: list[str], meanings: list[str | None], first: int) -> Iterator[Line]:
+    in_hex = {
+        m for m, heading in zip(meanings, headings, strict=True) if m == "address" and HEXADECIMAL.search(heading)
+    }
     for number, row in enumerate(rows, first):
-        cells = {m: cell for m, cell in zip(meanings, row, strict=False) if m and cell.lower() not in NOTHING}
-        if cells:
+        cells = {
+            m: _as_hex(cell) if m in in_hex else _as_typed(m, cell)
+            for m, cell in zip(meanings, row, strict=False)
+            if m and not _is_nothing(cell)
+        }
+        if cells and not _is_headings(cells):
             yield Line(number, cells)
+
+
+def _is_headings(cells: Mapping[str, str]) -> bool:
+    """True for headings once more: lists made for printing repeat them on each page."""
+    return all(needed in cells and meaning_of(cells[needed]) == needed for needed in NEEDED)
+
+
+def _is_nothing(cell: str) -> bool:
+    return unicodedata.normalize("NFKC", cell).strip().lower() in NOTHING
+
+
+def _as_typed(meaning: str, cell: str) -> str:
+    return cell if meaning in VERBATIM else unicodedata.normalize("NFKC", cell).strip()
+
+
+def _as_hex(cell: str) -> str:
+    """Return an address under a heading that says hexadecimal, marked as one."""
+    bare = unicodedata.normalize("NFKC", cell).strip().lower().removeprefix("0x").removesuffix("h")
+    return f"{bare}h"
