@@ -42,6 +42,7 @@ class Wanted(BaseModel):
         default=None, description="a picture of each tag the rules mean, 100 at most; needs matplotlib on the cloud"
     )
     language: Language = Field(default=Language.ZH, description="of the pictures")
+    ground: Literal["light", "dark"] = Field(default="light", description="of the pictures")
     over: Literal["log", "history"] | None = Field(
         default=None, description="the log while that reaches back, else history, if not said"
     )
@@ -78,6 +79,11 @@ class AnswerView(JobView):
 @router.post("", status_code=202, responses=ACTS)
 def start_backtest(parts: CloudParts, actor: Backtester, body: Wanted) -> JobView:
     """Start a backtest; 409 while another one runs, 503 where there is no place for its pictures."""
+    return _view(started(parts, actor, body))
+
+
+def started(parts: Parts, actor: Actor, body: Wanted) -> Job:
+    """Start a backtest, or refuse."""
     if body.from_ms >= body.to_ms:
         raise ApiError(
             422,
@@ -87,7 +93,7 @@ def start_backtest(parts: CloudParts, actor: Backtester, body: Wanted) -> JobVie
             where="to_ms",
         )
     try:
-        return _view(parts.backtests.start(actor.name, _request(parts, actor, body)))
+        return parts.backtests.start(actor.name, _request(parts, actor, body))
     except Busy:
         raise ApiError(
             409,
@@ -108,21 +114,20 @@ def start_backtest(parts: CloudParts, actor: Backtester, body: Wanted) -> JobVie
 @router.get("")
 def list_backtests(parts: CloudParts, actor: Backtester) -> list[JobView]:
     """List the backtests since the cloud started, newest first, without their answers."""
-    return [_view(job) for job in parts.backtests.all() if _may_see(actor, job)]
+    return [_view(job) for job in jobs_seen(parts, actor)]
 
 
 @router.get("/{job}")
 def get_backtest(parts: CloudParts, actor: Backtester, job: JobId) -> AnswerView:
     """Tell how far a backtest is, and its answer once it is done."""
-    found = _found(parts, actor, job)
-    plots = [Plot(tag=one["tag"], href=f"{router.prefix}/{found.id}/plots/{at}") for at, one in enumerate(found.drawn)]
-    return AnswerView(**_view(found).model_dump(), answer=found.answer, plots=plots)
+    found = job_of(parts, actor, job)
+    return AnswerView(**_view(found).model_dump(), answer=found.answer, plots=plots_of(found))
 
 
 @router.get("/{job}/plots/{number}", response_class=FileResponse)
 def get_plot(parts: CloudParts, actor: Backtester, job: JobId, number: Annotated[int, Path(ge=0)]) -> FileResponse:
     """Return one picture, as the answer's `plots` count them."""
-    path = _found(parts, actor, job).picture(number)
+    path = job_of(parts, actor, job).picture(number)
     if path is None or not path.is_file():
         raise not_found(both(mark("picture")), str(number))
     return FileResponse(path, media_type=MEDIA[path.suffix], headers=HARMLESS)
@@ -131,7 +136,7 @@ def get_plot(parts: CloudParts, actor: Backtester, job: JobId, number: Annotated
 @router.delete("/{job}")
 def cancel_backtest(parts: CloudParts, actor: Backtester, job: JobId) -> JobView:
     """Cancel a backtest that runs; one that is over stays as it is."""
-    found = _found(parts, actor, job)
+    found = job_of(parts, actor, job)
     parts.backtests.cancel(found)
     return _view(found)
 
@@ -145,8 +150,7 @@ def _request(parts: Parts, actor: Actor, body: Wanted) -> dict[str, Any]:
         "data_dir": str(parts.cloud.config.data_dir),
         "historian": parts.cloud.config.historian.model_dump(mode="json"),
         "over": body.over,
-        "plots": body.plots
-        and {"form": body.plots, "language": body.language, "timezone": clock_of(parts.cloud.config.sites).key},
+        "plots": body.plots and _look(parts, body),
         "rules": rules,
         "against": against,
         "from_ms": body.from_ms,
@@ -155,7 +159,23 @@ def _request(parts: Parts, actor: Actor, body: Wanted) -> dict[str, Any]:
     }
 
 
-def _found(parts: Parts, actor: Actor, name: str) -> Job:
+def _look(parts: Parts, body: Wanted) -> dict[str, str | None]:
+    zone = clock_of(parts.cloud.config.sites).key
+    return {"form": body.plots, "language": body.language, "ground": body.ground, "timezone": zone}
+
+
+def plots_of(job: Job) -> list[Plot]:
+    """Return the pictures of a job."""
+    return [Plot(tag=one["tag"], href=f"{router.prefix}/{job.id}/plots/{at}") for at, one in enumerate(job.drawn)]
+
+
+def jobs_seen(parts: Parts, actor: Actor) -> list[Job]:
+    """Return the jobs an actor may see, newest first."""
+    return [job for job in parts.backtests.all() if _may_see(actor, job)]
+
+
+def job_of(parts: Parts, actor: Actor, name: str) -> Job:
+    """Return a job, or refuse: one of hazard sources the actor does not see does not exist."""
     found = parts.backtests.find(name)
     if found is None or not _may_see(actor, found):
         raise not_found(both(mark("backtest")), name)

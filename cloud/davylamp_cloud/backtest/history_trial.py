@@ -125,8 +125,8 @@ def over_history(past: Past, state: State, asked: Asked, told: Progress) -> Answ
     way = led(past, state, runs, (from_ms, to_ms), told, about.envelope)
     if not way.readings:
         raise mistaken(
-            f"{state.path.parent}: no readings are stored of this span; name another (--from, --to)",
-            f"{state.path.parent}：该时间段没有存储读数；请另选（--from、--to）",
+            "history: no readings are stored of this span; name another",
+            "历史数据：该时间段没有存储读数；请另选时间",
         )
     before, after = runs
     return Answer(

@@ -25,6 +25,10 @@ KEPT = 20
 """So many jobs are remembered, the newest ones."""
 
 
+MOST_DRAWN = 100
+"""Pictures by API: more would fill the disk of a cloud with them. The command draws as many as there are."""
+
+
 class JobState(StrEnum):
     """Where a job is."""
 

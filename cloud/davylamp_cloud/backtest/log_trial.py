@@ -80,8 +80,8 @@ def _stretch(log: Log, state: State, from_ms: int, to_ms: int) -> Stretch:
     raise NoRecords(
         [
             Mistake(
-                f"{log.path}: has no records in this span; name another with --from and --to",
-                f"{log.path}：该时间段没有记录；请用 --from 和 --to 另选",
+                "log: has no records in this span; name another",
+                "日志：该时间段没有记录；请另选时间",
             )
         ]
     )
@@ -130,8 +130,8 @@ def said_under(tried: Tried, log: Log, state: State, of: Stretch, told: Progress
         if records[0].seq != at + 1:
             gone = (at + 1, records[0].seq - 1)
             raise mistaken(
-                f"{log.path}: records {gone[0]} to {gone[1]} are gone; begin later (--from)",
-                f"{log.path}：第 {gone[0]} 至 {gone[1]} 条记录已清除；请把开始时间（--from）推后",
+                f"log: records {gone[0]} to {gone[1]} are gone; begin later",
+                f"日志：第 {gone[0]} 至 {gone[1]} 条记录已清除；请把开始时间推后",
             )
         at = records[-1].seq
         yield from tried.take([record for record in records if record.seq not in aside])

@@ -20,9 +20,18 @@ Say = Callable[[str, str], str]
 
 UNITS = ((86_400, "天", "d"), (3_600, "小时", "h"), (60, "分", "min"), (1, "秒", "s"))
 
+
+def _readable(figure: float) -> str:
+    """Return a figure with three digits; a large one with all before the point, not as a power of ten."""
+    return f"{figure:.3g}" if figure < 1000 else f"{figure:,.0f}"
+
+
 FIGURES: Sequence[tuple[Text, Callable[[Kpis], str]]] = (
     (Text(zh="报警数", en="alarms that sounded"), lambda kpis: f"{kpis.annunciated}"),
-    (Text(zh="平均每小时报警数", en="in an hour, on average"), lambda kpis: f"{kpis.per_hour:.3g}"),
+    (
+        Text(zh="平均每小时报警数", en="in an hour, on average"),
+        lambda kpis: _readable(kpis.per_hour),
+    ),
     (Text(zh="10 分钟内最多报警数", en="most in 10 minutes"), lambda kpis: f"{kpis.most_in_10_min}"),
     (Text(zh="报警泛滥时间占比", en="share of the time in flood"), lambda kpis: f"{kpis.flooded:.1%}"),
     (Text(zh="抖动报警数", en="alarms that chatter"), lambda kpis: f"{len(kpis.chattering)}"),

@@ -40,16 +40,49 @@ FIRSTS = ["", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]
 DATES = ["", "%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
 """How matplotlib writes times, from years to seconds: in figures, which both languages read."""
 
-BEFORE, AFTER, COURSE = "#9a6700", "#0b57d0", "#444444"
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """What is drawn in which colour; `ground` is matplotlib's own where it is empty."""
+
+    before: str
+    after: str
+    course: str
+    ground: str = ""
+    ink: str = ""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Ground and ink as matplotlib's settings."""
+        if not self.ground:
+            return {}
+        inked = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+        grounds = ("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor")
+        return dict.fromkeys(inked, self.ink) | dict.fromkeys(grounds, self.ground)
+
+
+Ground = Literal["light", "dark"]
+
+COLOURS: Mapping[Ground, Colours] = {
+    "light": Colours("#9a6700", "#0b57d0", "#444444"),
+    "dark": Colours("#ffb052", "#8cc4ff", "#f4f7fa", "#131a22", "#f4f7fa"),
+}
+"""Dark: the console's own, that nobody is dazzled at night."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How pictures are made: in which form, by which clock, in which language."""
+    """How pictures are made: in which form, by which clock, in which language, on which ground."""
 
     form: Format
     zone: tzinfo
     language: str
+    ground: Ground = "light"
+
+    @property
+    def colours(self) -> Colours:
+        """The colours on this ground."""
+        return COLOURS[self.ground]
 
 
 def ready(folder: Path, look: Look) -> Look:
@@ -110,7 +143,8 @@ def _pictures(answer: Answer, folder: Path, look: Look) -> Iterator[Path]:
     assert answer.courses is not None
     there = {font.name for font in font_manager.fontManager.ttflist}
     family = [*(name for name in FONTS if name in there), "DejaVu Sans", "sans-serif"]
-    with rc_context({"font.family": family, "svg.fonttype": "none", "svg.hashsalt": "davylamp"}):
+    fixed: Any = {"font.family": family, "svg.fonttype": "none", "svg.hashsalt": "davylamp"}
+    with rc_context(fixed | look.colours.settings):
         for row, tag_id in enumerate(answer.courses.tag_ids):
             path = folder / f"{file_name(tag_id)}.{look.form}"
             _picture(answer, row, tag_id, path, look)
@@ -128,7 +162,7 @@ def _picture(answer: Answer, row: int, tag_id: str, path: Path, look: Look) -> N
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    _course(above, answer, row)
+    _course(above, answer, row, look.colours.course)
     _limits(above, answer, tag_id, look)
     _stood(below, answer, tag_id, look)
     of = answer.trial.after
@@ -142,7 +176,7 @@ def _picture(answer: Answer, row: int, tag_id: str, path: Path, look: Look) -> N
     figure.savefig(path, format=look.form, metadata=metadata)
 
 
-def _course(axes: "Axes", answer: Answer, row: int) -> None:
+def _course(axes: "Axes", answer: Answer, row: int, colour: str) -> None:
     """Draw from the lowest to the highest of each stretch; a longer gap than usual stays one."""
     assert answer.courses is not None
     of = answer.courses.envelope
@@ -154,7 +188,7 @@ def _course(axes: "Axes", answer: Answer, row: int) -> None:
     times, lows, highs = of.times_ms()[there] / DAY_MS, of.lows[row][there], of.highs[row][there]
     times = np.insert(times, breaks, times[breaks])
     lows, highs = np.insert(lows, breaks, np.nan), np.insert(highs, breaks, np.nan)
-    axes.fill_between(times, lows, highs, color=COURSE, linewidth=0.8)
+    axes.fill_between(times, lows, highs, color=colour, linewidth=0.8)
 
 
 def _limits(axes: "Axes", answer: Answer, tag_id: str, look: Look) -> None:
@@ -164,10 +198,12 @@ def _limits(axes: "Axes", answer: Answer, tag_id: str, look: Look) -> None:
     for kind in sorted(before.keys() | after.keys()):
         was, now = before.get(kind), after.get(kind)
         if was is not None and was != now:
-            axes.axhline(was, color=BEFORE, linestyle="--", label=f"{kind} {was:g} {'原' if zh else 'before'}")
+            axes.axhline(
+                was, color=look.colours.before, linestyle="--", label=f"{kind} {was:g} {'原' if zh else 'before'}"
+            )
         if now is not None:
             said = "" if was == now else " 新" if zh else " after"
-            axes.axhline(now, color=AFTER, linewidth=1.0, label=f"{kind} {now:g}{said}")
+            axes.axhline(now, color=look.colours.after, linewidth=1.0, label=f"{kind} {now:g}{said}")
     if before or after:
         axes.legend(loc="upper left", fontsize="small")
 
@@ -188,7 +224,7 @@ def _stood(axes: "Axes", answer: Answer, tag_id: str, look: Look) -> None:
     words = ("原", "新") if look.language == "zh" else ("before", "after")
     labels = [f"{kind} {word}" for kind in kinds for word in words]
     for place, kind in enumerate(kinds):
-        for side, (spans, colour) in enumerate(zip(mine, (BEFORE, AFTER), strict=True)):
+        for side, (spans, colour) in enumerate(zip(mine, (look.colours.before, look.colours.after), strict=True)):
             bars = [(_days(one.from_ms), _days(one.to_ms) - _days(one.from_ms)) for one in spans if _kind(one) == kind]
             axes.broken_barh(bars, (2 * place + side - 0.4, 0.8), color=colour)
     axes.set_yticks(range(len(labels)), labels, fontsize="small")

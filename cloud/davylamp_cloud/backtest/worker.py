@@ -22,6 +22,7 @@ from davylamp_cloud.backtest.answer_json import as_dict
 from davylamp_cloud.backtest.asked import Asked
 from davylamp_cloud.backtest.command import NICE
 from davylamp_cloud.backtest.csv_file import Progress
+from davylamp_cloud.backtest.jobs import MOST_DRAWN
 from davylamp_cloud.backtest.over_cloud import over_cloud
 from davylamp_cloud.backtest.plot import Look, draw, ready
 from davylamp_cloud.backtest.rules import NO_RULES, rules_of
@@ -29,9 +30,6 @@ from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.replay import TooOld
 
 EACH_S = 0.5
-
-MOST_DRAWN = 100
-"""Pictures by API: more would fill the disk of a cloud with them. The command draws as many as there are."""
 
 
 def main() -> None:
@@ -77,7 +75,7 @@ def wanted(request: dict[str, Any]) -> tuple[Path, Look] | None:
     if not said:
         return None
     folder = Path(said["folder"])
-    return folder, ready(folder, Look(said["form"], ZoneInfo(said["timezone"]), said["language"]))
+    return folder, ready(folder, Look(said["form"], ZoneInfo(said["timezone"]), said["language"], said["ground"]))
 
 
 def _say(line: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from davylamp_alarms.definition import Priority
 from davylamp_alarms.migration import Decision
 from davylamp_wire.point import LimitKind
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -36,6 +36,9 @@ from davylamp_cloud.api.words import PRIORITIES, number
 from davylamp_cloud.console.answers import Form, carried_out, form_of, reader_of
 from davylamp_cloud.console.limit_form import limits_of_form
 from davylamp_cloud.console.render import Reader
+from davylamp_cloud.console.tried import tried_limits
+
+TriedJob = Annotated[str, Query(pattern=r"^(backtest-[0-9]{1,9})?$")]
 
 router = APIRouter(include_in_schema=False)
 
@@ -89,11 +92,15 @@ async def decide(
 
 
 @router.get("/console/tags/{index}/limits", response_class=HTMLResponse)
-def limits_dialog(request: Request, parts: CloudParts, actor: Editor, index: Index) -> HTMLResponse:
-    """Show the limits of a tag, to be edited."""
+def limits_dialog(
+    request: Request, parts: CloudParts, actor: Editor, index: Index, tried: TriedJob = ""
+) -> HTMLResponse:
+    """Show the limits of a tag, to be edited; filled in with what a backtest tried, if one is named."""
     entry = entry_at(parts, actor, index)
     tag = limits_view(parts, entry)
     values = {
+        "filled": tried_limits(parts, actor, entry, tried) if tried else tag.limits,
+        "tried": bool(tried),
         "tag": tag,
         "absent": [str(kind) for kind in LimitKind if kind not in tag.limits],
         "priorities": [priority.word for priority in Priority],

@@ -1,5 +1,7 @@
 """The console's pages: the duty room's, and the one that asks for a token."""
 
+from re import fullmatch
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
@@ -9,11 +11,15 @@ from davylamp_cloud.api.board import Standing
 from davylamp_cloud.api.gate import COOKIE, client_of, from_own_page, gate_of
 from davylamp_cloud.api.language import Language, mark
 from davylamp_cloud.api.parts import CloudParts, Parts
+from davylamp_cloud.api.permissions import Permission
 from davylamp_cloud.console.answers import LANGUAGE_COOKIE, form_of, reader_of
 from davylamp_cloud.console.flood import banners
 from davylamp_cloud.console.parts import alarm_values, edge_values
 from davylamp_cloud.console.render import Reader
 from davylamp_cloud.console.words import page_words, spans
+
+OUR_PAGES = r"/login|/backtest(/backtest-[0-9]{1,9})?"
+"""Where a reader goes back to after another language was picked: never where somebody's link says."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,6 +46,7 @@ def _html(reader: Reader, parts: Parts, actor: Actor, standing: Standing) -> str
         spans=spans(reader),
         page_words=page_words(reader),
         banners=banners(parts, actor, standing),
+        can_backtest=actor.may(Permission.BACKTEST),
         **edge_values(parts, actor),
         **alarm_values(reader, parts, actor, standing),
     )
@@ -94,6 +101,6 @@ async def logout(request: Request) -> Response:
 @router.get("/language/{language}")
 async def switch_language(language: Language, to: str = "/") -> Response:
     """Remember a reader's language."""
-    response = RedirectResponse("/login" if to == "/login" else "/", 303)
+    response = RedirectResponse(to if fullmatch(OUR_PAGES, to) else "/", 303)
     response.set_cookie(LANGUAGE_COOKIE, language, 365 * 24 * 3600, samesite="strict", httponly=True)
     return response

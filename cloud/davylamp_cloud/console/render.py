@@ -108,6 +108,10 @@ class Reader:
         """Return the site's time of day; with the date where it may be another day."""
         return telling.clock(time_ms, self.zone, "%m-%d %H:%M:%S")
 
+    def day(self, time_ms: int) -> str:
+        """Return the site's date and time to the minute; the year belongs to it where somebody looks far back."""
+        return telling.clock(time_ms, self.zone, "%Y-%m-%d %H:%M")
+
     def time_of_day(self, time_ms: int) -> str:
         return telling.clock(time_ms, self.zone, "%H:%M")
 
@@ -120,6 +124,7 @@ class Reader:
             "say": self.say,
             "source_name": self.source_name,
             "clock": self.clock,
+            "day": self.day,
             "time_of_day": self.time_of_day,
             "to_the_second": self.to_the_second,
             "number": number,

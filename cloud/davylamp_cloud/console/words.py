@@ -1,6 +1,7 @@
 """The words the page's script needs, in the reader's language, and the spans a trend can show."""
 
 from davylamp_cloud.api.language import mark
+from davylamp_cloud.backtest.jobs import JobState
 from davylamp_cloud.console.render import Reader
 
 WORDS = {
@@ -33,6 +34,14 @@ WORDS = {
     "failed": mark("The server did not answer. Nothing was done; try again."),
     "moved": mark("The list moved just as you pressed. Look again, then press."),
     "unverified": mark("unverified"),
+    "inForce": mark("It is in force now. A backtest still compares with what was in force at the time."),
+}
+
+BACKTEST_STATES = {
+    JobState.RUNNING: mark("running"),
+    JobState.DONE: mark("done"),
+    JobState.FAILED: mark("failed"),
+    JobState.CANCELLED: mark("cancelled"),
 }
 
 

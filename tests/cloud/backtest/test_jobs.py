@@ -145,7 +145,7 @@ def test_no_more_is_drawn_than_a_cloud_has_room_for(
     room.running.hear(*Speaker(device="more", node="edge-9", points=tags, now_ms=room.running.now_ms).birth())
     room.tick()
     monkeypatch.setattr(worker, "MOST_DRAWN", 2)
-    plots = {"folder": str(tmp_path / "pictures"), "form": "svg", "language": "en", "timezone": "UTC"}
+    plots = {"folder": str(tmp_path / "pictures"), "form": "svg", "language": "en", "ground": "dark", "timezone": "UTC"}
     found = asked(room, {"park/edge-9/*": {"limits": {"L1": {"value": 1.5}}}}, plots=plots)
     assert "the rules mean 3 tags, and 2 may be drawn; name fewer tags" in said(found)
 

@@ -1,4 +1,5 @@
 // The duty room's page: keeps the stream, swaps what changed, sounds what calls, shouts when nothing is heard.
+import * as dialogs from "./dialogs.js";
 import * as sound from "./sound.js";
 import * as trend from "./trend.js";
 
@@ -108,7 +109,7 @@ function guardPress(event) {
   if (!byId("alarms").classList.contains("moving")) return;
   event.stopImmediatePropagation();
   event.preventDefault();
-  message(words.moved, "note");
+  dialogs.message(words.moved, "note");
 }
 
 function hold(event) {
@@ -303,13 +304,6 @@ function tellArmed() {
   byId("sound-text").textContent = on ? words.soundOn : words.soundOff;
 }
 
-function message(text, kind = "refused") {
-  const box = byId("message");
-  box.className = "message " + kind;
-  byId("message-text").textContent = text;
-  box.hidden = false;
-}
-
 function keys(event) {
   if (event.target.closest("input, select, textarea, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
   const rows = [...document.querySelectorAll("#alarm-list .alarm")];
@@ -328,30 +322,21 @@ function setUp() {
   trend.setUp(words, language, zone);
   byId("sound").addEventListener("click", async () => { await (sound.armed() ? sound.disarm() : sound.arm()); tellArmed(); });
   byId("silence").addEventListener("click", () => { calling().forEach((row) => silenced.add(row.dataset.occurrence)); soundOut(); });
-  byId("message-close").addEventListener("click", () => (byId("message").hidden = true));
+  dialogs.setUp(words, () => { renewHandover(); document.activeElement?.blur(); renewAdvice(); });
   document.addEventListener("click", (event) => {
     if (event.target.closest("#alarms [data-act]")) letGo();
     const open = event.target.closest("[data-tag]");
     if (open?.classList.contains("open")) trend.open(open.dataset.tag);
     const first = event.target.closest("[data-first]");
     if (first) goToFirst(first);
-    if (event.target.closest("[data-close]")) byId("dialog").close();
   });
   document.addEventListener("click", guardPress, { capture: true });
   byId("alarms").addEventListener("pointerover", hold);
   byId("alarms").addEventListener("pointerleave", letGo);
   document.addEventListener("keydown", keys);
   document.body.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target.id === "dialog" && !byId("dialog").open) {
-      byId("dialog").showModal();
-      byId("dialog").scrollTop = 0; // the focus is on its last button: a long one opened at its end
-    }
     if (event.target.id === "tags") watchShown();
   });
-  document.body.addEventListener("davylamp-done", () => { byId("dialog").close(); byId("message").hidden = true; renewHandover(); document.activeElement?.blur(); renewAdvice(); });
-  document.body.addEventListener("davylamp-message", (event) => message(event.detail.text, event.detail.kind));
-  document.body.addEventListener("htmx:sendError", () => message(words.failed));
-  document.body.addEventListener("htmx:responseError", (event) => { if (!event.detail.xhr.getResponseHeader("HX-Trigger")) message(words.failed); });
   new Worker(document.querySelector("script[data-watchdog]").dataset.watchdog).addEventListener("message", watchdog);
   setInterval(tellTimes, 1000);
   setInterval(renewAdvice, ADVICE_MS);
