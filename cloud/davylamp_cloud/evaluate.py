@@ -19,6 +19,7 @@ from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.persons import actor_of
 from davylamp_alarms.transition import Command, Op, Refusal, Transition, Why
 from davylamp_alarms.warning import RULES
+from davylamp_wire.describe import DeviceDescription
 
 from davylamp_cloud import faultpoints
 from davylamp_cloud.acts import AUDITED, HIDING, Act, act_of, command_of, subject_of
@@ -93,6 +94,24 @@ class Evaluator:
                 for record in run:
                     self._one(kind, record, work)
         listen(self.performance, work.heard, work.steps)
+        return work
+
+    def remember(self, seq: int, at_ms: int) -> Work:
+        """Take on what the log's births say of tags the register does not know; return what that leads to."""
+        work = Work(seq, at_ms)
+        births = (self._log.births.get(number) for number in self._log.births.numbers())
+        said = ((birth, text) for birth in births if (text := _said(self._log.description(birth.id))) is not None)
+        new, changes = self.register.remember(said, len(self._log.births), seq, at_ms)
+        if not new:
+            return work
+        answer = self._redefined(seq, changes)
+        if isinstance(answer, Refusal):
+            raise HalfDone(f"births: {answer.en}")
+        work.steps += [Step(step, at_ms) for step in answer]
+        for device in dict.fromkeys((tag.node, tag.device) for tag in new):
+            tags = [tag for tag in new if (tag.node, tag.device) == device]
+            work.introduced.append((seq, Introduced(at_ms, tags[0].birth, new=tags)))
+        self.live.grow(len(self.register))
         return work
 
     def _one(self, kind: RecordKind, record: Record, work: Work) -> None:
@@ -451,3 +470,11 @@ class Evaluator:
     @staticmethod
     def _steps(transitions: Sequence[Transition], record: Record) -> Iterator[Step]:
         return (Step(transition, record.time_ms) for transition in transitions)
+
+
+def _said(text: str) -> DeviceDescription | None:
+    """Return what a birth says of its device; None where it says nothing, or nothing that can be read."""
+    try:
+        return described(text) if text else None
+    except ValueError:
+        return None

@@ -12,7 +12,7 @@ belong to, so what an edge is told is never more than what a crash leaves behind
 import sqlite3
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +30,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS records(
   seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, node TEXT NOT NULL, device TEXT NOT NULL, birth INTEGER NOT NULL,
   time_ms INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS deliveries ON records(seq) WHERE kind = 'delivery';
 CREATE TABLE IF NOT EXISTS births(
   id INTEGER PRIMARY KEY, node TEXT NOT NULL, device TEXT NOT NULL, digest TEXT NOT NULL UNIQUE,
   payload BLOB NOT NULL, description TEXT NOT NULL, aliases BLOB NOT NULL, indices BLOB NOT NULL,
@@ -180,6 +181,15 @@ class Log:
             (after, limit),
         )
         return [_record(*row) for row in rows]
+
+    def deliveries(self, after: int) -> Iterator[Record]:
+        """Yield what came of notices, from the records after a cursor; they have an index of their own."""
+        rows = self._reader().execute(
+            "SELECT seq, kind, node, device, birth, time_ms, body, crc FROM records "
+            "WHERE seq > ? AND kind = 'delivery' ORDER BY seq",
+            (after,),
+        )
+        return (record for row in rows if (record := _record(*row)).kind is RecordKind.DELIVERY)
 
     def wait(self, after: int, timeout: float) -> bool:
         """Sleep until a record newer than `after` is on disk; False when the time ran out or somebody called `wake`."""

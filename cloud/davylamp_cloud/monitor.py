@@ -33,10 +33,11 @@ from davylamp_cloud.log import Log, NewRecord, Record, RecordKind
 from davylamp_cloud.notice import Notices
 from davylamp_cloud.notify.route import outbox_rows
 from davylamp_cloud.outcomes import Committed, Lag, Listener, NotStarted, Outcome, Outcomes
+from davylamp_cloud.receipts import as_settled, settled, standing_by_both, told_standing
 from davylamp_cloud.recent import Recent
 from davylamp_cloud.replay import Restored, restore, snapshot_of
 from davylamp_cloud.resumption import resumption
-from davylamp_cloud.settings import ASIDE, LISTENER, SNAPSHOT, system_alarm_id
+from davylamp_cloud.settings import ASIDE, LISTENER, LOG_LOST, SNAPSHOT, STATE_LOST, system_alarm_id
 from davylamp_cloud.site import site_change
 from davylamp_cloud.slices import slice_after
 from davylamp_cloud.snapshots import Snapshots
@@ -185,9 +186,14 @@ class Monitor:
     def start(self) -> None:
         """Restore, which takes a second at most, then start the thread."""
         began_s = time.monotonic()
+        cursor, newest = self._state.cursor(), self._log.newest_seq
         restored = self._restore()
         self._go_on_from(restored)
         self._remember_failures()
+        if newest < cursor:
+            self.tell(LOG_LOST, f"log.db: {newest} < {cursor}")
+        if restored.lost:
+            self.tell(STATE_LOST, f"state.db: {cursor}; log.db: {self._log.first_seq}–{newest}")
         LOG.info("monitor restored", cursor=restored.cursor, replayed=restored.replayed,
                  seconds=round(time.monotonic() - began_s, 3))  # fmt: skip
         self._thread.start()
@@ -223,7 +229,12 @@ class Monitor:
         self._snapshot_seq = restored.cursor - restored.replayed
         notices = Notices(restored.evaluator.register, self._sites)
         receivers = self._receivers
-        self._writer = Writer(restored.heads, notices, lambda data, at_ms: outbox_rows(data, receivers, at_ms))
+        sent = settled(self._log.deliveries(restored.cursor))
+        self._writer = Writer(
+            restored.heads,
+            notices,
+            lambda data, at_ms: [as_settled(row, sent) for row in outbox_rows(data, receivers, at_ms)],
+        )
         if restored.cold and not self._took_over(restored):
             self._go_on_from(replace(self._restore(), cold=False))
             return
@@ -244,19 +255,29 @@ class Monitor:
         After them, an alarm that one of them raises would have begun anew, and receivers never hear how the occurrence
         ended that they know (SAFETY S4). Where the engine fails on it, it goes on without, and an alarm says so (S14).
         """
-        standing = self._state.standing_alarms()
+        standing = standing_by_both(self._state.standing_alarms(), self._told(restored))
         LOG.warning("monitor started without snapshot or log: alarms are taken over", standing=len(standing))
         bodies = [json.dumps(said).encode() for said in (*self._beginning(), resumption(standing))]
         at = (restored.cursor, RecordKind.CHANGE, "", "", 0, self._now_ms())
         try:
+            known = restored.evaluator.remember(restored.cursor, self._now_ms()) if restored.lost else None
             work = restored.evaluator.take([Record(*at, body) for body in bodies])
         except Exception as error:
             LOG.exception("alarms cannot be taken over", standing=len(standing))
             self.tell(ASIDE, f"what stood could not be taken over: {error!r}"[:500])
+            nothing = Work(restored.cursor, self._now_ms())
+            self._store(nothing)
+            self._outcomes.publish(_committed(nothing, []), [])
             return False
+        if known is not None:
+            work.steps[:0], work.introduced[:0] = known.steps, known.introduced
         rows = self._store(work)
         self._outcomes.publish(_committed(work, rows), _outcomes(work, rows))
         return True
+
+    def _told(self, restored: Restored) -> list[dict[str, Any]]:
+        """Return what stands by what receivers were told, where state.db cannot say it."""
+        return told_standing(self._log.deliveries(0)) if restored.lost else []
 
     def _stands(self, alarm: str) -> bool:
         """Return whether an alarm of the system's own is active."""

@@ -139,6 +139,29 @@ class Register:
             found.changes = self._introduction(found.new, at_ms)
         return found
 
+    def remember(
+        self, births: Iterable[tuple[Birth, DeviceDescription]], tags: int, seq: int, at_ms: int
+    ) -> tuple[list[Tag], Changes]:
+        """Take on the tags up to a number whose births' records are gone, each as the newest of them says.
+
+        They come oldest first. Left to the next births, a device that is born before another would leave the other's
+        tags without limits, for a person to accept.
+        """
+        wanted: dict[int, Tag] = {}
+        for birth, said in births:
+            self.heard[_heard_from(birth)] = birth.id
+            for idx, name in zip(birth.indices, birth.names, strict=True):
+                if idx >= len(self.tags) and name in said.points:
+                    wanted[idx] = self._tag_of(idx, birth, name, said, birth.own, seq)
+        new: list[Tag] = []
+        for idx in range(len(self.tags), tags):
+            if idx in wanted:
+                self._add(wanted[idx])
+                new.append(self.tags[idx])
+            else:
+                new += self._fill_up_to(idx + 1, seq)
+        return new, self._introduction(new, at_ms)
+
     def take_on(self, tags: list[Tag], at_ms: int) -> Changes:
         """Take on tags that follow those there are; return what the engine must change for them."""
         for tag in tags:

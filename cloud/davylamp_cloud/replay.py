@@ -27,6 +27,7 @@ from davylamp_cloud.chain import Head, canonical
 from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record
+from davylamp_cloud.receipts import newest_told
 from davylamp_cloud.register import Register
 from davylamp_cloud.settings import tag_def
 from davylamp_cloud.store import schema
@@ -39,6 +40,9 @@ from davylamp_cloud.store.writes import load_heads, load_set_aside
 LOG = structlog.get_logger()
 
 SLICE = 2000
+LOOK_BACK_MS = 600_000
+"""So much of the log is evaluated anew where state.db is lost: longer than any living tag is silent."""
+
 BIRTHS = "births"
 """The snapshot's part with the birth each node and device said last."""
 
@@ -53,7 +57,8 @@ PERFORMANCE = "performance"
 class Restored:
     """Where the monitor goes on. `differences` is empty where the replay agreed with what is stored.
 
-    `cold` says that the engine knows nothing of what stood: neither a snapshot nor the log could tell it.
+    `cold` says that the engine knows nothing of what stood: neither a snapshot nor the log could tell it; `lost` that
+    the records between state.db and what the log still has are gone.
     """
 
     evaluator: Evaluator
@@ -62,6 +67,7 @@ class Restored:
     replayed: int
     differences: tuple[str, ...]
     cold: bool = False
+    lost: bool = False
 
 
 def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> Restored:
@@ -74,6 +80,8 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
     with state.reading() as connection, _without_gc():
         _number_tags_on(log, connection)
         heads = load_heads(connection)
+        if (at := _beyond(log, cursor)) is not None:
+            return _lost(connection, state, log, live, heads, at, shifts_ms)
         start, evaluator, cold = _begin(connection, state, log, live, cursor, shifts_ms)
         stored = _stored(connection, start, cursor)
         aside = load_set_aside(connection, start)
@@ -92,6 +100,37 @@ def restore(log: Log, state: State, live: Live, shifts_ms: tuple[int, ...]) -> R
             _number_on(evaluator.engine, heads, connection)
         log.births.number_on((), max(evaluator.register.heard.values(), default=0))
     return Restored(evaluator, heads, cursor, replayed, differences, cold)
+
+
+def _beyond(log: Log, cursor: int) -> int | None:
+    """Return from where to go on where state.db is gone or too old for the log; None where it is not.
+
+    The present is what counts, and in some minutes each tag that lives has said it: to evaluate days first would make
+    every alarm wait (SAFETY S1), and tell of alarms long over as if they began now. What receivers were told of is
+    behind: read again, a value from before an alarm would end it (S4).
+    """
+    first = log.first_seq
+    if cursor + 1 >= first:
+        return None
+    newest = log.read(log.newest_seq - 1, 1)
+    told = newest_told(log.deliveries(0))
+    return max(first - 1, log.seq_at(newest[0].time_ms - LOOK_BACK_MS), told)
+
+
+def _lost(
+    connection: Connection,
+    state: State,
+    log: Log,
+    live: Live,
+    heads: Mapping[str, Head],
+    at: int,
+    shifts_ms: tuple[int, ...],
+) -> Restored:
+    """Return where to go on with what state.db knows, if anything, and nothing of what came between."""
+    evaluator = _cold(connection, state, log, live, at, shifts_ms)
+    _number_on(evaluator.engine, heads, connection)
+    log.births.number_on((), max(evaluator.register.heard.values(), default=0))
+    return Restored(evaluator, heads, at, 0, (), cold=True, lost=True)
 
 
 def snapshot_of(evaluator: Evaluator) -> Snapshot:

@@ -56,7 +56,13 @@ HOST_CLOCK = "host-clock"
 RESTORED = "restored"
 """Name of the alarm that the cloud's files were put back from a backup."""
 
-LATCHED = frozenset({ASIDE, LISTENER, HOST_CLOCK, RESTORED})
+STATE_LOST = "state-lost"
+"""Name of the alarm that state.db is gone or too old: nobody knows any more what was edited, hidden, owed."""
+
+LOG_LOST = "log-lost"
+"""Name of the alarm that log.db is gone or older than state.db."""
+
+LATCHED = frozenset({ASIDE, LISTENER, HOST_CLOCK, RESTORED, STATE_LOST, LOG_LOST})
 """What happened and is over, and must still be seen."""
 
 

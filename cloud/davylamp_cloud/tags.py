@@ -166,9 +166,13 @@ class BirthBook:
         found = self._births.get(birth)
         return self._made(birth) if found is None else found
 
+    def numbers(self) -> list[int]:
+        """Return the number of every birth, oldest first."""
+        return sorted({*self._births, *self._unread})
+
     def latest(self) -> Mapping[tuple[str, str], Birth]:
         """Return the newest birth of each (node, device); a node's own birth has device ``""``."""
-        births = (self.get(number) for number in sorted({*self._births, *self._unread}))
+        births = (self.get(number) for number in self.numbers())
         return {(birth.node, birth.device): birth for birth in births}
 
     def indices(self, birth: int, aliases: Int64s) -> Int32s:

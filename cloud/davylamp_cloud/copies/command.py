@@ -31,12 +31,12 @@ BACK = {
   readings      edges send them again, as far as they keep them (72 h); red alarms among them are announced as late
   done by hand  acknowledgements, shelves, masks, edits of limits, reviews since then are lost: do them again
   notices       what was still to be sent at that time is sent, maybe once more, under the same webhook-id
-An alarm of the monitoring system says so to whoever is on duty, until it is acknowledged.""",
+An alarm of the monitoring system says so to whoever is on duty, until it is acknowledged and reset.""",
     "zh": """{folder}：已恢复 {made} 的备份，请启动云端。此后发生的：
   读数      由各边缘网关补传（最多 72 小时）；其中的红色报警按“迟到”播报
   人工操作  此后的确认、搁置、屏蔽、限值修改、复核均已丢失，须重做
   通知      备份时尚未发出的会发出，可能重复一次，webhook-id 不变
-启动后有一条监测系统自身的报警告知值班人员，确认后消失。""",
+启动后有一条监测系统自身的报警告知值班人员，确认并复位后消失。""",
 }
 
 

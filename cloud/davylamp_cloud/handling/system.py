@@ -96,4 +96,31 @@ SYSTEM: Mapping[str, Handling] = {
         ),
         respond_s=600,
     ),
+    "state-lost": handled(
+        cause=(
+            "state.db 丢失或过旧：报警状态与人工修改的记录不全",
+            "state.db is gone or too old: what stood and what persons changed is not known",
+        ),
+        consequence=(
+            "限值恢复为设备自报值；搁置、屏蔽、停用、复核均已失效；部分旧报警的结束不再通知",
+            "Limits are what devices say; shelves, masks, reviews are over; old alarms may not be told as ended",
+        ),
+        action=(
+            "核对现场、报警与限值；有备份则放回 state.db（见备份说明）",
+            "Compare alarms and limits with the field; put back state.db from a backup",
+        ),
+        respond_s=300,
+    ),
+    "log-lost": handled(
+        cause=("log.db 丢失或过旧", "log.db is gone or older than state.db"),
+        consequence=(
+            "尚未写入历史的读数由边缘网关补传；外来网关的不能补传",
+            "Edges send again what history lacks; foreign edges cannot",
+        ),
+        action=(
+            "核对历史数据有无缺失，检查磁盘，联系维护",
+            "Look for gaps in history; check the disk; call maintenance",
+        ),
+        respond_s=1800,
+    ),
 }

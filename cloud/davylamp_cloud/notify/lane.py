@@ -143,8 +143,8 @@ class Lane:
 
     async def _attempt(self, item: Item) -> None:
         try:
-            body = item.body or await self._body_of(item.row)
-            await self._notifier.send(Notice(item.transition, body, self._pace.now_ms()))
+            item.body = item.body or await self._body_of(item.row)
+            await self._notifier.send(Notice(item.transition, item.body, self._pace.now_ms()))
             faultpoints.hit("outbox.after_send")
         except ReceiverUnavailable as error:
             self._failed(item, str(error), error.retry_after_s)

@@ -40,6 +40,7 @@ from davylamp_cloud.notify.table import (
     pending_after,
     row_before_pending,
 )
+from davylamp_cloud.receipts import told_of
 from davylamp_cloud.store.state import State
 
 LOG = structlog.get_logger()
@@ -254,6 +255,7 @@ def _worth_a_record(attempt: Attempt) -> bool:
 
 
 def _record(attempt: Attempt) -> NewRecord:
+    delivered = attempt.state is DeliveryState.DELIVERED
     status = "unavailable" if attempt.state is DeliveryState.PENDING else attempt.state.value
     body = {
         "transition": attempt.item.transition,
@@ -263,6 +265,8 @@ def _record(attempt: Attempt) -> NewRecord:
         "attempts": attempt.attempts,
         "error": attempt.error,
     }
+    if delivered and attempt.item.body:
+        body["told"] = told_of(attempt.item.body)
     return NewRecord(RecordKind.DELIVERY, json.dumps(body, ensure_ascii=False).encode(), attempt.at_ms)
 
 
