@@ -178,7 +178,7 @@ def resealed(**more: Any) -> str:
         (changed(made_by="\ud800"), "does not match its own SHA-256"),
         ("[" * 100_000, "is not JSON"),
         (resealed(rows="many"), "cannot be used (rows: "),
-        (resealed(learnt=[{"watch": SHIFTS.model_dump(), "settings": {}, "tags": [], "columns": {}}]), "has columns"),
+        (resealed(learnt=[{"watch": SHIFTS.model_dump(), "settings": {}, "tags": [], "columns": {}}]), "is incomplete"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why_in_both_languages(text: str, said: str, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """A rule that names a training's file: the edge reads it beside the config, and its births say the numbers."""
 
+import asyncio
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,15 @@ from davylamp_cloud.training.profile_words import tables
 from davylamp_edge.__main__ import main
 from davylamp_edge.birth import description_of
 from davylamp_edge.check import load_edge
+from davylamp_edge.config import EdgeConfig
 from davylamp_edge.install import install
+from davylamp_edge.reload import Reloader
 from davylamp_edge.summary import summarise
 from davylamp_wire.config import ConfigError
 from davylamp_wire.describe import DeviceDescription
+from davylamp_wire.profile import Profile
+from davylamp_wire.training_file import sealed_table
+from support.cloud_process import until
 from support.trainings import ALL, together, training, written
 
 DEVICE = "davylamp/edge1/tank1"
@@ -191,3 +199,32 @@ def test_check_says_that_it_did_not_judge_settings_where_the_rules_are_not_insta
     described(folder, CONFIG + WRONG)
     assert main(["check", str(folder / "edge.toml")]) == 0
     assert "settings of statistical rules are judged by the cloud" in capsys.readouterr().out
+
+
+async def test_a_training_sealed_by_hand_is_refused_whole_by_a_reload_and_the_old_config_runs_on(folder: Path) -> None:
+    config = folder / "edge.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    followed: list[EdgeConfig] = []
+
+    async def follow(wanted: EdgeConfig, profiles: Mapping[str, Profile]) -> None:
+        followed.append(wanted)
+
+    reloader, stop = Reloader(lambda: load_edge(config), follow), asyncio.Event()
+    model = folder / "profiles" / "tanks" / "tank.json"
+    whole = model.read_text(encoding="utf-8")
+    table = json.loads(whole)
+    del table["sha256"], table["learnt"][0]["columns"]["limit"]
+    model.write_text(sealed_table(table), encoding="utf-8")
+    running = asyncio.create_task(reloader.run(stop))
+    reloader.asked.set()
+    async with asyncio.timeout(20):
+        await asyncio.to_thread(until, lambda: reloader.count.refused, "the refusal")
+        (mistake,) = reloader.count.mistakes
+        assert f"level.warnings.ewma.model: {model}: is incomplete: shifts (ewma): limit is missing; train" in mistake
+        assert not followed
+        model.write_text(whole, encoding="utf-8")
+        reloader.asked.set()
+        await asyncio.to_thread(until, lambda: reloader.count.taken, "the good one")
+    assert len(followed) == 1
+    stop.set()
+    await running

@@ -136,8 +136,20 @@ def taught(rule: str, warning: EarlyWarning, place: Place, training: Training) -
     said = {**lesson.settings, **_numbers(rule, place.tag, lesson), **warning.settings}
     inputs = tuple(map(place.short, lesson.tags)) if rule == UNIT else ()
     source = warning.source.model_copy(update={"clause": _clause(warning.source.clause, training)})
-    return EarlyWarning.model_validate(
-        {**dict(warning), "model": "", "settings": said, "inputs": inputs, "source": source}
+    whole = {**dict(warning), "model": "", "settings": said, "inputs": inputs, "source": source}
+    try:
+        return EarlyWarning.model_validate(whole)
+    except ValidationError as error:
+        return [_unfit(f"{key}.model", training, error)]
+
+
+def _unfit(key: str, training: Training, error: ValidationError) -> Finding:
+    """Return that a file says what no rule takes, as one written by hand may."""
+    places = list(dict.fromkeys(".".join(map(str, one["loc"][:2])) for one in error.errors()))
+    return Finding(
+        key,
+        f"{training.path} says what no rule can take ({_listed(places)}); train again",
+        f"{training.path} 中有规则无法接受的内容（{_listed(places)}）；请重新训练",
     )
 
 

@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from davylamp_wire.learnt_shapes import Words, unlearnt
+
 FORMAT = "davylamp-training"
 VERSION = 2
 """Of the file. It goes up with every change that an older program would misread."""
-
-Words = tuple[str, str]
 
 
 class ArtefactError(ValueError):
@@ -32,7 +32,7 @@ def read_table(path: Path) -> dict[str, Any]:
     """Return what a file holds, without its seal.
 
     Raises:
-        ArtefactError: It is not there, no training, of another version, or changed since.
+        ArtefactError: It is not there, no training, of another version, changed since, or incomplete.
     """
     table = _table(path)
     if table.get("format") != FORMAT:
@@ -50,6 +50,9 @@ def read_table(path: Path) -> dict[str, Any]:
             "内容与其校验值不符：生成后被改动或传输损坏；请重新取得原文件，或重新训练",
             "does not match its own SHA-256: it was changed or damaged since; fetch the original, or train again",
         )
+    if wrong := unlearnt(table.get("learnt")):
+        zh, en = wrong
+        raise unusable(path, f"不完整：{zh}；请重新训练", f"is incomplete: {en}; train again")
     return table
 
 
