@@ -25,8 +25,10 @@ class Installed:
     points: tuple[Point, ...]
 
     def reads_like(self, other: "Installed") -> bool:
-        """Return whether it is read in the same way; texts about a device are the births' business."""
-        return (self.config, self.names, self.points) == (other.config, other.names, other.points)
+        """Return whether it is read in the same way; what is only said of it is the births' business."""
+        if self.names != other.names or _connection(self.config) != _connection(other.config):
+            return False
+        return all(map(_read_alike, self.points, other.points))
 
     @property
     def name(self) -> str:
@@ -49,13 +51,32 @@ def any_local(devices: Sequence[Installed]) -> bool:
     return any(point.local for device in devices for point in device.points)
 
 
+SAID = ("zh", "en", "warnings", "states", "required", "plant_tag")
+"""What a birth says of a point and no reading of it hangs on."""
+
+
 def measured_alike(point: Point, before: Point) -> bool:
     """Return whether a value read under one definition says the same under the other.
 
-    All but limits and warnings must agree.
+    All but limits and what is only said of a point must agree.
     """
-    alike = {"limits": point.limits, "warnings": point.warnings}
-    return point == before or point == before.model_copy(update=alike)
+    return point == before or point == before.model_copy(update=_of(point, (*SAID, "limits")))
+
+
+def _read_alike(point: Point, other: Point) -> bool:
+    """Return whether both are read and reported alike: beside a deadband no limit is crossed in silence (SAFETY S8)."""
+    if point.deadband is not None and point.limits != other.limits:
+        return False
+    return measured_alike(point, other)
+
+
+def _of(point: Point, names: Sequence[str]) -> dict[str, object]:
+    return {name: getattr(point, name) for name in names}
+
+
+def _connection(config: DeviceConfig) -> DeviceConfig:
+    """Return a device's settings without those of its points, which are merged with its profile's."""
+    return config.model_copy(update={"points": {}})
 
 
 def address_of(point: Point, driver: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from davylamp_cloud.log import Log
 from davylamp_edge.agent import Agent
 from davylamp_edge.birth import Births
-from davylamp_edge.config import EdgeConfig
-from davylamp_edge.install import install
+from davylamp_edge.config import DeviceConfig, EdgeConfig
+from davylamp_edge.install import Installed, install, measured_alike
 from davylamp_edge.journal import Journal
 from davylamp_edge.records import Entry, JournalClass
 from davylamp_edge.reload import Reloader, fixed_mistakes, uplink_differs
@@ -20,7 +21,7 @@ from davylamp_wire.describe import DeviceDescription
 from davylamp_wire.intervals import Intervals
 from davylamp_wire.payload import DESCRIPTION
 from davylamp_wire.point import LimitKind, Point
-from davylamp_wire.profile import load_profile, load_profiles, shipped_profiles
+from davylamp_wire.profile import Profile, load_profile, load_profiles, shipped_profiles
 from davylamp_wire.topic import MessageType
 from support.cloud_process import CloudProcess, until
 from support.counted import counted
@@ -136,7 +137,7 @@ async def test_what_a_new_config_says_nothing_about_goes_on_without_a_gap(tmp_pa
             assert (metric(text, "config_reloads_total"), metric(text, "config_refused")) == (1, 0)
             assert await edge.terminate() == 0
             await all_came(host, tmp_path)
-            assert "lines_kept=1 lines_ended=2 lines_begun=2" in edge.log.read_text()
+            assert "lines_kept=2 lines_ended=1 lines_begun=1" in edge.log.read_text()
     limits = [DeviceDescription.decode(str(birth.value(DESCRIPTION))) for birth in births_of(host, "rig")]
     assert [said.points["count"].limits[LimitKind.H].value for said in limits] == [50, 60]
     assert len(host.of(MessageType.NBIRTH)) == len(births_of(host, "still")) == 1
@@ -150,6 +151,70 @@ async def test_what_a_new_config_says_nothing_about_goes_on_without_a_gap(tmp_pa
     assert story.index((MessageType.DBIRTH, "new")) < story.index((MessageType.DDATA, "new"))
     death = story.index((MessageType.DDEATH, "gone"))
     assert (MessageType.DDATA, "gone") not in story[death:]
+
+
+OTHERWISE: dict[str, Any] = {
+    "zh": "别的",
+    "en": "other",
+    "unit": "kPa",
+    "kind": "status",
+    "gas": "CH4",
+    "type": "uint16",
+    "range": (0, 50),
+    "scan_s": 2,
+    "address": {"modbus": "holding:9"},
+    "order": "CDAB",
+    "scale": 2,
+    "offset": 1,
+    "length": 2,
+    "loop": {"zero_ma": 3.9},
+    "bypass": ({"by": "key", "level": "bad", "reason": "INHIBIT"},),
+    "limits": {"H": {"value": 60, "source": {"standard": "x", "basis": "proposal"}}},
+    "warnings": {"rate": {"settings": {"limit": 2}, "source": {"standard": "x", "basis": "proposal"}}},
+    "deadband": 2,
+    "max_silence_s": 30,
+    "journal_class": "bulk",
+    "required": True,
+    "states": {"1": {"zh": "开", "en": "on"}},
+    "local": True,
+    "plant_tag": "LT-9",
+}
+PLAIN: dict[str, Any] = {
+    "zh": "液位",
+    "en": "level",
+    "unit": "m",
+    "range": (0, 100),
+    "address": {"modbus": "holding:0"},
+    "limits": {"H": {"value": 50, "source": {"standard": "x", "basis": "proposal"}}},
+}
+
+
+def installed(point: Mapping[str, Any], said: Mapping[str, Any]) -> Installed:
+    config = DeviceConfig.model_validate(
+        {"name": "d", "profile": "p", "driver": "modbus", "hazard_source": "s", "address": "h:502", "points": said}
+    )
+    return Installed(
+        config,
+        Profile.model_validate({"name": "p", "family": "f", "zh": "表", "en": "gauge", "points": {"level": PLAIN}}),
+        ("level",),
+        (Point.model_validate(point),),
+    )
+
+
+@pytest.mark.parametrize("name", list(Point.model_fields))
+def test_a_changed_rule_or_text_reconnected_its_device(name: str) -> None:
+    """Only what is read otherwise is read anew; of a new field of a point somebody has to say here which it is."""
+    before, after = installed(PLAIN, {}), installed({**PLAIN, name: OTHERWISE[name]}, {"level": {"tag": "LT-9"}})
+    assert before.points != after.points
+    said = {"zh", "en", "warnings", "states", "required", "plant_tag", "limits"}
+    assert after.reads_like(before) == (name in said)
+    assert measured_alike(after.points[0], before.points[0]) == (name in said)
+
+
+def test_s8_another_limit_beside_a_deadband_is_followed_by_the_line() -> None:
+    narrow = {**PLAIN, "deadband": 2}
+    before, after = installed(narrow, {}), installed({**narrow, "limits": OTHERWISE["limits"]}, {})
+    assert not after.reads_like(before)
 
 
 async def test_a_real_cloud_takes_a_new_point_and_a_new_device_from_births_in_the_middle(
