@@ -336,7 +336,10 @@ def _check(given: argparse.Namespace) -> int:
 def _run(given: argparse.Namespace) -> int:
     config, profiles = load_edge(given.file)
     _log_to(sys.stderr, given.log_level)
-    return asyncio.run(_until_signalled(config, profiles, given.file))
+    import uvloop  # late, as the agent's own parts are
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_until_signalled(config, profiles, given.file))
 
 
 async def _until_signalled(config: EdgeConfig, profiles: Mapping[str, Profile], file: Path) -> int:

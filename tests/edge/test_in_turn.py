@@ -2,10 +2,11 @@
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
+import uvloop
 from davylamp_edge.bypass import Bypasses
 from davylamp_edge.drivers import Answer, DeviceRefused, DeviceUnreachable
 from davylamp_edge.drivers.modbus import ModbusDriver, ModbusRequest
@@ -154,3 +155,23 @@ async def test_s08_who_decides_alarms_sees_a_reading_before_the_next_request_is_
         await poll.read(driver, post, 0.0, lambda: False)
         await driver.close()
     assert order == ["asked 0", "asked 200", "seen", "asked 400", "asked 600"]
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_a_question_goes_out_only_when_the_one_before_is_answered,
+        test_a_refusal_is_the_last_answer_and_behind_it_nothing_is_asked,
+        test_a_late_answer_to_what_was_silent_starts_no_question_that_was_left_over,
+        test_s08_who_decides_alarms_sees_a_reading_before_the_next_request_is_asked,
+    ],
+)
+def test_it_is_so_on_the_loop_that_run_has(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+
+
+@pytest.mark.parametrize("silence", [None, b""])
+def test_a_silence_ends_on_the_loop_that_run_has(silence: bytes | None) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test_what_came_before_a_silence_is_there_when_the_timeout_or_the_end_comes(silence))

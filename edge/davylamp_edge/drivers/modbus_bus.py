@@ -16,7 +16,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from davylamp_edge.drivers.modbus_address import Address, Port, SerialLine, numbers_answers
 from davylamp_edge.drivers.modbus_frames import (
@@ -71,7 +71,8 @@ class Bus(asyncio.Protocol):
         self._serial = address if isinstance(address, SerialLine) else None
         self._frames = frames or frames_of(address)
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.Transport | None = None
+        """Of a serial port, one that only reads."""
         self._port: BinaryIO | None = None
         self._buffer = bytearray()
         self._transaction = 0
@@ -101,12 +102,13 @@ class Bus(asyncio.Protocol):
         """Close; the socket or port is closed when this returns."""
         self.is_open = False
         self._patience.end()
-        if isinstance(self._transport, asyncio.Transport):
-            self._transport.abort()
-        elif self._transport is not None:
-            self._transport.close()
+        if self._transport is None:
+            if self._port is not None:
+                self._port.close()
         elif self._port is not None:
-            self._port.close()
+            self._transport.close()
+        else:
+            self._transport.abort()
         await asyncio.sleep(0)  # a transport closes in the loop's next round
 
     async def ask(self, question: Question, timeout_s: float) -> bytes:
@@ -206,12 +208,12 @@ class Bus(asyncio.Protocol):
     def _send(self, frame: bytes) -> None:
         if self._port is not None:
             os.write(self._port.fileno(), frame)
-        elif isinstance(self._transport, asyncio.WriteTransport):
+        elif self._transport is not None:
             self._transport.write(frame)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport that asyncio made."""
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, and does not say so
         self.is_open = True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -229,7 +231,7 @@ class Bus(asyncio.Protocol):
         if self._asked is not None or self._frames.numbered:
             self._buffer += data
             self._look()
-        if self._answer is None and len(self._buffer) > MOST_BYTES and isinstance(self._transport, asyncio.Transport):
+        if self._answer is None and len(self._buffer) > MOST_BYTES and self._port is None and self._transport:
             self._transport.abort()
 
     def _look(self) -> None:
