@@ -85,6 +85,8 @@ def test_s21_a_notice_names_the_monitoring_scheme_and_no_government_colour(tmp_p
         data = json.loads(rows[0]["body"])["data"]
         assert (data["scheme"], data["level"]) == ("monitoring", "red")
         assert "非事故报告" in data["notice"]
+        stored = {json.loads(row["body"])["scheme"] for row in running.state.transitions()}
+        assert stored == {"monitoring"}, "who reads them by the API reads the same"
 
 
 def test_s23_one_transition_is_one_row_one_id_and_one_outbox_row_a_receiver(tmp_path: Path) -> None:

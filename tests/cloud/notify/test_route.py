@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from davylamp_cloud.notify.heartbeat import SILENT_AFTER_S, beat
 from davylamp_cloud.notify.queue import RANKS
 from davylamp_cloud.notify.route import NOTICE, body_of, envelope, iso, outbox_rows, receivers_of
 from hypothesis import given
@@ -51,6 +52,12 @@ def test_s21_no_notice_borrows_a_government_colour(priority: str, event: str) ->
 def test_s21_the_scheme_cannot_be_overruled_by_what_is_sent_along() -> None:
     said = json.loads(body_of(step(1, scheme="government", level="I", notice="")))
     assert (said["data"]["scheme"], said["data"]["level"], said["data"]["notice"]) == ("monitoring", "red", NOTICE)
+
+
+@pytest.mark.parametrize("silent_s", [0.0, SILENT_AFTER_S])
+def test_s21_a_sign_of_life_is_no_accident_report_either(silent_s: float) -> None:
+    said = json.loads(beat("park", 1, 41, silent_s, 0).body)
+    assert said["data"]["notice"] == NOTICE
 
 
 VALUES = st.recursive(
