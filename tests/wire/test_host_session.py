@@ -202,6 +202,16 @@ def test_a_foreign_edges_data_wait_for_the_gap_to_close() -> None:
     assert edge.tick(1_000) == []
 
 
+def test_a_gap_closes_over_the_wrap_as_anywhere() -> None:
+    edge = Edge(own=False).born()
+    for number in range(2, 254):
+        edge.ddata(2, number)
+    assert [edge.ddata(3, number) for number in (255, 0, 1, 2)] == [[]] * 4
+    assert seqs(edge.ddata(4, 254)) == [254, 255, 0, 1, 2]
+    assert edge.tick(1_000) == []
+    assert edge.host.gaps == 0
+
+
 def test_a_reorder_buffer_gives_up_after_its_time_and_loses_nothing() -> None:
     edge = Edge(own=False).born()
     assert edge.ddata(2, 4) == []
