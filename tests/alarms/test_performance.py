@@ -379,6 +379,40 @@ def test_kpis_are_what_counting_by_hand_says(
     assert sum(found.priorities) == pytest.approx(1.0 if found.annunciated else 0.0)
 
 
+HOUR = range(START_MS - START_MS % 3_600_000, START_MS - START_MS % 3_600_000 + 3_600_000)
+"""An hour of the wall clock: six windows."""
+
+
+def at_ms(*seconds: float, what: str = "raised") -> list[tuple[int, int, str, bool]]:
+    return [(HOUR.start + round(1000 * second), 0, what, False) for second in seconds]
+
+
+@pytest.mark.parametrize(
+    ("rows", "figure", "wanted"),
+    [
+        (at_ms(*range(10)), "flooded", 0.0),
+        (at_ms(*range(11)), "flooded", 1 / 6),
+        (at_ms(*range(0, 3_600, 120)), "busy_hours", 0.0),
+        (at_ms(*range(0, 3_600, 120), 1), "busy_hours", 1.0),
+        (at_ms(0, 3_599.999), "annunciated", 2),
+        (at_ms(-0.001, 3_600), "annunciated", 0),
+        (at_ms(0, 30, 59.999), "chattering", (0,)),
+        (at_ms(0, 30, 60), "chattering", ()),
+        ([*at_ms(0), *at_ms(10, what="ended")], "fleeting", (0,)),
+        ([*at_ms(0), *at_ms(10.001, what="ended")], "fleeting", ()),
+        ([*at_ms(0), *at_ms(5, what="acted"), *at_ms(10, what="ended")], "fleeting", ()),
+        (at_ms(3_600 - 86_400), "stale", (0,)),
+        (at_ms(3_600 - 86_399.999), "stale", ()),
+        ([*at_ms(-100_000), *at_ms(0, what="ended")], "stale", ()),
+        ([*at_ms(-100_000), *at_ms(0.001, what="ended")], "stale", (0,)),
+    ],
+)
+def test_each_figure_begins_and_ends_where_its_definition_says(
+    rows: list[tuple[int, int, str, bool]], figure: str, wanted: object
+) -> None:
+    assert getattr(kpis(columns(rows), HOUR.start, HOUR.stop), figure) == wanted
+
+
 def test_empty_windows_count() -> None:
     found = kpis(columns([(START_MS, 0, "raised", False)]), START_MS, START_MS + DAY_MS)
     assert found.per_day == 1.0

@@ -194,6 +194,13 @@ def test_requests_without_an_answer_grow_rare() -> None:
     assert (gaps[0], gaps[-1]) == (5_000, 60_000)
 
 
+def test_a_hosts_clock_that_is_set_back_puts_no_request_off() -> None:
+    edge = Edge().born()
+    edge.ddata(2, 3)
+    assert kinds(edge.tick(502)) == [RequestRebirth]
+    assert kinds(edge.tick(-3_600_000)) == [RequestRebirth]
+
+
 def test_a_foreign_edges_data_wait_for_the_gap_to_close() -> None:
     edge = Edge(own=False).born()
     assert edge.ddata(2, 3) == []
@@ -429,6 +436,16 @@ def test_s03_a_host_that_stood_still_blames_no_edge() -> None:
     for at in range(301_000, 313_000, 1_000):
         assert edge.tick(at) == []
     assert kinds(edge.tick(315_000)) == [NodeDied]
+
+
+def test_s03_a_hosts_clock_that_is_set_back_puts_no_silence_off() -> None:
+    edge = Edge().born()
+    edge.tick(1_000)
+    back = -3_600_000
+    for at in range(back + 1_000, back + 14_000, 1_000):
+        assert edge.tick(at) == []
+    told = [effect for at in range(back + 14_000, back + 18_000, 1_000) for effect in edge.tick(at)]
+    assert kinds(told) == [NodeDied]
 
 
 def test_a_foreign_edges_silence_is_the_brokers_to_judge() -> None:
