@@ -9,6 +9,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from davylamp_cloud import ingest as ingest_module
 from davylamp_cloud.config import BrokerConfig, MonitorConfig
 from davylamp_cloud.ingest import Ingest
 from davylamp_cloud.intake import Pressure
@@ -241,6 +242,20 @@ def test_s13_a_receiving_thread_that_ends_ends_the_process(tmp_path: Path, mosqu
         wire.say(*Speaker(now_ms=utc_ms()).birth())
         until(lambda: host.failures, "the report of it")
         assert "receives from the broker" in str(host.failures.pop())
+
+
+def test_s12_a_broker_that_is_gone_takes_the_links_of_foreign_edges_with_it_too(
+    tmp_path: Path, mosquitto: Broker, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their silence alone says nothing: it was the broker's to tell."""
+    assert ingest_module.BROKER_LOST_MS < 60_000
+    monkeypatch.setattr(ingest_module, "BROKER_LOST_MS", 200)
+    with ingesting(tmp_path, mosquitto) as (_, ingest):
+        until(lambda: wire.states(), "STATE")
+        wire.say(*Speaker(epoch=None, now_ms=utc_ms()).birth())
+        until(lambda: ingest.status()["nodes"].get("park/edge-1", {}).get("online"), "its link")
+        mosquitto.kill()
+        until(lambda: not ingest.status()["nodes"]["park/edge-1"]["online"], "that it is lost")
 
 
 def test_s02_what_the_broker_has_kept_is_never_a_live_reading(tmp_path: Path, mosquitto: Broker, wire: Wire) -> None:

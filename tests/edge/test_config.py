@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from davylamp_edge.check import load_edge
+from davylamp_edge.config import JournalConfig
 from davylamp_edge.install import install
 from davylamp_edge.summary import summarise
 from davylamp_wire.config import ConfigError
@@ -194,6 +195,10 @@ def test_secrets_do_not_print(write: Path) -> None:
 
 
 SITES_OWN = 'value = 0.5, source = { standard = "site rule", basis = "proposal" }'
+
+
+def test_s27_what_is_confirmed_stays_for_72_hours_where_nothing_else_is_said() -> None:
+    assert JournalConfig(path=Path("journal.db")).confirmed_hours == 72
 
 
 def test_s24_a_site_that_changes_a_figure_keeps_the_profiles_texts(write: Path) -> None:
