@@ -112,6 +112,17 @@ async def test_s28_an_alarm_a_silence_a_new_occurrence_and_the_end_of_both(rtu: 
         assert await at.turn(0.1) == CALM
 
 
+async def test_s28_a_button_that_was_held_before_the_first_look_silences_nothing_until_it_is_pressed() -> None:
+    async with bench() as at:
+        at.module.press(SILENCE)
+        at.alarms.now = {"a": 3}
+        assert (await at.turns(1.0))[-1] == ON
+        at.module.press(SILENCE, held=False)
+        assert (await at.turns(0.5))[-1] == ON
+        at.module.press(SILENCE)
+        assert (await at.turns(0.5))[-1] == LAMP_ONLY
+
+
 async def test_s28_the_buttons_beside_it_silence_and_test() -> None:
     async with bench() as at:
         at.alarms.now = {"a": 3}

@@ -8,12 +8,14 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from davylamp_edge import salvage
 from davylamp_edge.journal import Journal
 from davylamp_edge.journal_file import JournalUnreadable
 from davylamp_edge.records import Entry, JournalClass, Record
+from davylamp_edge.rows import is_sound, row_of
 from davylamp_wire.intervals import Intervals
 from support.disk import disk_that_takes
 
@@ -356,6 +358,15 @@ def test_s26_a_rebuild_calls_nothing_lost_that_waits_in_memory(tmp_path: Path, c
         (hole,) = journal.holes
         assert hole.last < held[0].number
         assert len(kept) + hole.count == 203
+
+
+@pytest.mark.parametrize("column", range(6))
+def test_s26_no_column_of_a_record_changes_unseen(column: int) -> None:
+    row = row_of(Record(7, "d", JournalClass.LIVE, 5_000, b"\x07"), 3)
+    assert is_sound(row)
+    damaged = list[Any](row)
+    damaged[column] = b"\x06" if column == 5 else row[column] ^ 1
+    assert not is_sound(tuple(damaged))  # type: ignore[arg-type]  # a row whose columns are read one by one
 
 
 def test_holes_the_cloud_knows_are_not_held_in_memory(tmp_path: Path, clock: Clock) -> None:
