@@ -396,6 +396,27 @@ def test_s13_a_monitor_whose_disk_refuses_stands_still_in_plain_sight_and_goes_o
         assert running.monitor.lag().records == 0
 
 
+def test_s29_a_commit_that_fails_at_its_end_breaks_no_chain_and_skips_no_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cursor is what a commit writes last: chains had gone on in memory by then."""
+    with host(tmp_path) as running:
+        edge = born(running)
+        position = running.monitor.position
+        with running.state.writing() as connection:
+            connection.execute(text("ALTER TABLE cursors RENAME TO elsewhere"))
+        edge.now_ms += 1000
+        running.hear(edge.data([5.0]))
+        until(lambda: running.log.last_seq > position, "the record on disk")
+        until(lambda: "state.db refuses the monitor" in capsys.readouterr().out, "the refusal")
+        with running.state.writing() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO cursors"))
+        running.settle()
+        assert running.events() == ["L1 raised B", "L2 raised B"]
+        assert [row["source_no"] for row in running.state.transitions()] == [1, 2]
+        assert verify_chain(running.state) is None
+
+
 def test_listeners_hear_each_commit_after_it_is_stored(tmp_path: Path) -> None:
     with host(tmp_path) as running:
         heard: list[tuple[int, int]] = []
