@@ -418,6 +418,8 @@ def test_empty_windows_count() -> None:
     assert found.per_day == 1.0
     assert found.per_hour == pytest.approx(1 / 24)
     assert found.windows >= 144
+    across = kpis(columns(at_ms(1)), HOUR.start + 1, HOUR.start + 600_001)
+    assert (across.windows, across.per_10_min) == (2, 1.0)
     nothing = kpis(columns([]), START_MS, START_MS + DAY_MS)
     assert (nothing.annunciated, nothing.most_in_10_min, nothing.flooded, nothing.top) == (0, 0, 0.0, ())
 

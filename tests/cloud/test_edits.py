@@ -185,7 +185,10 @@ def test_s30_a_person_verifies_a_source_and_no_alarm_changes(tmp_path: Path) -> 
         source = running.state.limits(0)["settings"]["limits"]["L1"]["source"]  # type: ignore[index]
         assert (source["verified_by"], source["verified_on"]) == ("li", "2025-10-09")
         assert (engine_state(running), running.events()) == (before, ["L1 raised B"])
-        row = audit(running, "limit verified")[0]
+        running.change("verify", tag=TAG, base=2, kind="L1", by="wang", comment="read it too")
+        source = running.state.limits(0)["settings"]["limits"]["L1"]["source"]  # type: ignore[index]
+        assert source["verified_by"] == "li", "who read it first stays"
+        (row,) = audit(running, "limit verified")
         assert row["comment"] == "read GB/T 50493-2019, 5.5"
     with host(tmp_path, now_ms=edge.now_ms) as running:
         assert running.state.limits(0)["settings"]["limits"]["L1"]["source"]["verified_by"] == "li"  # type: ignore[index]

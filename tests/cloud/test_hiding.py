@@ -173,7 +173,8 @@ def test_s29_every_act_that_hides_is_in_the_audit_chain_with_all_that_was_said(t
         assert [(row["action"], row["subject"]) for row in rows] == [
             ("mask", "cleaning"), ("unmask", "cleaning"), ("take_out", GAS), ("return", GAS),
         ]  # fmt: skip
-        assert json.loads(rows[2]["after"])["permit"] == "HW-17"
+        said = json.loads(rows[2]["after"])
+        assert (said["permit"], said["second"]) == ("HW-17", "wang")
         assert json.loads(rows[3]["after"])["range"] == [0.0, 10.0]
         assert verify_chain(running.state) is None
 

@@ -16,6 +16,7 @@ from davylamp_cloud.log import Log, NewRecord, RecordKind
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
 from davylamp_wire import sparkplug_pb2
+from davylamp_wire.payload import device_death_payload
 from davylamp_wire.quality import Reason, bad, uncertain
 from davylamp_wire.topic import MessageType
 from sqlalchemy import select, text
@@ -347,6 +348,32 @@ def test_s29_any_change_of_a_stored_transition_is_found(tmp_path: Path, name: st
         assert (found.chain, found.number) == ("cl2-store", number)
         running.state.close()
         Path(tmp_path / "state.db").touch()
+
+
+def test_s29_a_hazard_source_whose_every_transition_was_deleted_is_named(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        say(running, born(running), 5.0)
+        with running.state.writing() as connection:
+            connection.execute(text("DELETE FROM transitions"))
+        found = verify_chain(running.state)
+        assert found is not None
+        assert (found.chain, found.number) == ("cl2-store", 1)
+
+
+def test_s29_a_device_that_its_edge_takes_out_is_in_the_chain_and_clears_nothing(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        edge = born(running)
+        say(running, edge, 5.0)
+        edge.seq += 1
+        running.hear((edge.topic(MessageType.DDEATH), device_death_payload(seq=edge.seq, sent_ms=edge.now_ms)))
+        running.settle()
+        (row,) = running.state.rows(select(schema.AUDIT).where(schema.AUDIT.c.action == "device removed by its edge"))
+        assert row["subject"] == "park/edge-1/store"
+        assert verify_chain(running.state) is None
+        standing = running.standing()
+        assert {name: standing[name]["condition"] for name in ("L1 live", "L2 live")} == {
+            "L1 live": "active", "L2 live": "active",
+        }  # fmt: skip
 
 
 def test_s29_an_inserted_transition_is_found(tmp_path: Path) -> None:

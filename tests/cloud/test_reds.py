@@ -1,12 +1,14 @@
 """Red alarms that stand are told to the edges of their hazard source, whatever is done in a console."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from davylamp_cloud import intake
 from davylamp_cloud.app import App
 from davylamp_cloud.config import BrokerConfig, CloudConfig, HttpConfig
 from davylamp_cloud.intake import WORD_MS
+from davylamp_cloud.outcomes import Committed
 from davylamp_cloud.reds import Reds
 from davylamp_wire.payload import RED, decode
 from davylamp_wire.red import decode_reds
@@ -56,6 +58,33 @@ def test_s28_a_red_is_told_to_the_edges_of_its_hazard_source_until_it_is_over_ac
         running.hear(first.data([0.1]))
         running.settle()
         assert told(running) == {"edge-1": {}, "edge-2": {}, "edge-3": {}}
+
+
+def row(letter: str = "B", alarm: str = f"{GAS}#L2", **more: str) -> dict[str, Any]:
+    said = {"alarm_id": alarm, "lane": "live", "hazard_source": "cl2-store", "priority": "red", "occurrence": "cl2-1"}
+    return {**said, "letter": letter, **more}
+
+
+def following(*rows: dict[str, Any], stood: tuple[dict[str, Any], ...] = ()) -> dict[str, str]:
+    """Return what an edge is told after a start beside what stood, and these rows."""
+    reds = Reds(lambda: stood, lambda: {"park/edge-1": frozenset({"cl2-store"})})
+    reds.heard(Committed(1))
+    reds.heard(Committed(2, rows))
+    return reds.of("park/edge-1")
+
+
+@pytest.mark.parametrize(("letter", "stands"), [(letter, letter in "BCE") for letter in "ABCDEFGHI"])
+def test_s28_a_red_stands_by_its_letter_and_at_a_start_too(letter: str, stands: bool) -> None:
+    here = {f"{GAS}#L2": "cl2-1"} if stands else {}
+    assert following(row(letter)) == here
+    assert following(stood=(row(letter),)) == here
+    assert following(row("B"), row(letter)) == here
+
+
+def test_s28_a_red_of_backlog_and_one_of_the_present_are_two_and_orange_is_none() -> None:
+    assert following(row(), row("E", lane="late", occurrence="cl2-0"), row("A")) == {f"{GAS}#L2 late": "cl2-0"}
+    assert following(row(priority="orange")) == {}
+    assert following(row(), row(priority="orange")) == {}
 
 
 def test_s28_a_real_edge_hears_from_the_real_cloud_of_a_red_that_it_does_not_decide(
