@@ -14,7 +14,7 @@ from davylamp_alarms.performance.firsts import Candidate, Firsts, earliest
 from davylamp_alarms.performance.heard import Heard
 from davylamp_alarms.performance.kpis import TARGETS, Columns, Kpis, kpis
 from davylamp_alarms.performance.watch import Found, Performance
-from davylamp_alarms.transition import Event, Transition
+from davylamp_alarms.transition import Condition, Event, Transition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.plant import NODE, START_MS, Plant, alarm, tag_def, warning
@@ -161,6 +161,19 @@ def test_a_flood_ends_when_ten_minutes_hold_fewer_than_five_and_names_its_worst(
     assert next(row["alarm_id"] for row in room.rows("advice", kind="flood")) == f"{room.tags[3].id}#H"
 
 
+def test_a_flood_lasts_while_ten_minutes_hold_five_and_not_a_moment_longer() -> None:
+    room = Room(levels=12)
+    for n in range(7):
+        room.read(85, tag=n)
+    room.wait(300)
+    for n in range(7, 12):
+        room.read(85, tag=n)
+    room.wait(338)
+    assert room.rows("floods")[-1]["ended_ms"] == 0, "the last five are less than ten minutes old"
+    room.wait(258)
+    assert room.rows("floods")[-1]["ended_ms"] == room.plant.now_ms, "and now the first of them is ten"
+
+
 def test_s25_a_flood_names_what_began_first_and_not_what_was_heard_first() -> None:
     room = Room(levels=12)
     room.plant.pass_time(60)
@@ -241,6 +254,17 @@ def test_s25_the_first_of_an_upset_is_named_and_later_ones_are_not() -> None:
     (upset,) = room.rows("upsets")
     assert [alarm_id for _, alarm_id, _ in upset["first"]] == [f"{room.tags[1].id}#H"]
     assert upset["tie_ms"] == 0
+
+
+def test_s25_a_warning_begins_no_upset_and_is_the_first_of_none() -> None:
+    room = Room(levels=2)
+    room.plant.edit(warning(room.tags[0], 0, Kind.EXPRESSION, {"text": "LT_0 > 10"}, inputs=["LT-0"]))
+    room.read(20)
+    room.wait(1)
+    assert [step.kind for step in room.plant.told] == [Kind.EXPRESSION]
+    assert room.rows("upsets") == []
+    room.read(85, tag=1)
+    assert [alarm_id for _, alarm_id, _ in room.rows("upsets")[-1]["first"]] == [f"{room.tags[1].id}#H"]
 
 
 def test_s25_within_one_scan_it_is_a_tie_and_nobody_guesses() -> None:
@@ -437,6 +461,26 @@ def test_a_repeat_sounds_and_an_acknowledgement_does_not() -> None:
     assert heard == {Event.RAISED: True, Event.RE_ALARMED: True}
     quiet: Transition = replace(step, event=Event.ACKNOWLEDGED, acknowledged=True)
     assert not Heard(0, quiet).annunciated
+
+
+@pytest.mark.parametrize(
+    ("condition", "latched", "acknowledged", "sounds"),
+    [
+        (Condition.ACTIVE, False, False, True),
+        (Condition.ACTIVE, False, True, False),
+        (Condition.NORMAL, True, False, True),
+        (Condition.NORMAL, True, True, False),
+        (Condition.NORMAL, False, False, False),
+    ],
+)
+def test_what_comes_back_from_being_hidden_sounds_where_nobody_knows_of_it_yet(
+    condition: Condition, latched: bool, acknowledged: bool, sounds: bool
+) -> None:
+    room = Room()
+    room.read(85)
+    back = replace(room.plant.told[-1], condition=condition, latched=latched, acknowledged=acknowledged)
+    for event in (Event.UNSHELVED, Event.UNSUPPRESSED, Event.RETURNED):
+        assert Heard(0, replace(back, event=event)).annunciated is sounds
 
 
 def test_s25_an_occurrence_that_sounded_again_within_its_scan_is_no_tie_with_itself() -> None:
