@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
 
 
+DESCRIBE = "INSERT OR REPLACE INTO devices(name, description) VALUES(?, ?)"
+
+
 class JournalBusy(Exception):
     """Another agent has this journal open; two would give the same record number twice."""
 

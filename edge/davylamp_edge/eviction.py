@@ -4,13 +4,14 @@ Confirmed records go without a word: the cloud has them, and their use is to fil
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from davylamp_wire.intervals import Intervals
 
 from davylamp_edge.database import PAGE, used_pages
 from davylamp_edge.records import STORED, JournalClass
-from davylamp_edge.spare import Loss
+from davylamp_edge.rows import DELETE, lowest_number
+from davylamp_edge.spare import Loss, count_lost
 
 Stored = tuple[int, int, int]
 """Number, time and size of a row, read without touching its body."""
@@ -26,7 +27,6 @@ STEP = 64
 
 OLDEST_CONFIRMED = "SELECT number, first_ms, length(body) FROM records WHERE number BETWEEN ? AND ? LIMIT ?"
 OLDEST_OF_CLASS = "SELECT number, first_ms, length(body) FROM records WHERE class = ? ORDER BY number LIMIT ?"
-DELETE = "DELETE FROM records WHERE number = ?"
 FOLLOWING = "SELECT number, first_ms FROM records WHERE number > ? ORDER BY number LIMIT ?"
 OLD_PREFIX = "SELECT number, first_ms FROM records WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
 
@@ -41,13 +41,14 @@ def make_room(db: sqlite3.Connection, confirmed: Intervals, target_pages: int) -
             rows = db.execute(OLDEST_OF_CLASS, (journal_class, STEP)).fetchall()
             if not rows:
                 break
-            _count(losses, journal_class, _delete(db, rows, excess))
+            for number, first_ms, _ in _delete(db, rows, excess):
+                count_lost(losses, journal_class, number, first_ms)
     return list(losses.values())
 
 
 def _make_room_among_confirmed(db: sqlite3.Connection, confirmed: Intervals, target_pages: int) -> bool:
     """Delete confirmed rows from the oldest on; return whether that was enough."""
-    lowest = db.execute("SELECT min(number) FROM records").fetchone()[0]
+    lowest = lowest_number(db)
     for first, last in confirmed:
         while lowest is not None and last >= lowest and (excess := used_pages(db) - target_pages) > 0:
             rows = db.execute(OLDEST_CONFIRMED, (first, last, STEP)).fetchall()
@@ -65,15 +66,6 @@ def _delete(db: sqlite3.Connection, rows: Sequence[Stored], excess_pages: int) -
         count += 1
     db.executemany(DELETE, [(number,) for number, _, _ in rows[:count]])
     return rows[:count]
-
-
-def _count(losses: dict[JournalClass, Loss], journal_class: JournalClass, gone: Iterable[Stored]) -> None:
-    for number, first_ms, _ in gone:
-        loss = losses.get(journal_class)
-        if loss is None:
-            losses[journal_class] = Loss(journal_class, number, number, first_ms, first_ms)
-        else:
-            loss.add(number, first_ms)
 
 
 def purge_confirmed(db: sqlite3.Connection, confirmed: Intervals, older_than_ms: int, known_ms: Known) -> int:

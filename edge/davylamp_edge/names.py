@@ -39,6 +39,7 @@ def new_names() -> Names:
     return Names(secrets.token_hex(8), 1, 255, Intervals())
 
 
+NAME = "INSERT INTO aliases(alias, name, datatype) VALUES(?, ?, ?)"
 IN_ORDER = "SELECT alias, name, datatype FROM aliases ORDER BY alias"
 
 
@@ -60,7 +61,7 @@ def write_names(db: sqlite3.Connection, names: Names) -> None:
     write_meta(db, "bd_seq", names.bd_seq)
     write_meta(db, "confirmed", str(names.confirmed))
     rows = [(alias, name, datatype) for (name, datatype), alias in names.aliases.items()]
-    db.executemany("INSERT INTO aliases(alias, name, datatype) VALUES(?, ?, ?)", rows)
+    db.executemany(NAME, rows)
 
 
 def name_of(device: str, metric: str) -> str:

@@ -7,7 +7,10 @@ from davylamp_wire.intervals import Intervals
 
 from davylamp_edge.records import JournalClass, Record, Row, checksum
 
-INSERT = "INSERT INTO records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
+_RECORD = "records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
+INSERT = f"INSERT INTO {_RECORD}"
+REPLACE = f"INSERT OR REPLACE INTO {_RECORD}"
+"""Where a damaged index may give a row twice."""
 DELETE = "DELETE FROM records WHERE number = ?"
 COLUMNS = "SELECT number, class, device, first_ms, crc, body FROM records"
 OF_CLASS = f"{COLUMNS} WHERE class = ? ORDER BY number"
@@ -15,6 +18,7 @@ IN_CLASS = f"{COLUMNS} WHERE class = ? AND number BETWEEN ? AND ? ORDER BY numbe
 NEWEST = "SELECT number, first_ms FROM records ORDER BY number DESC LIMIT ?"
 OLDEST_FROM = "SELECT number, first_ms FROM records WHERE number >= ? ORDER BY number LIMIT 1"
 NEXT = f"{COLUMNS} WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
+BACKWARDS = f"{COLUMNS} WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT ?"
 BY_NUMBER = f"{COLUMNS} WHERE number = ?"
 SET_ASIDE = "INSERT OR REPLACE INTO damaged(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
 FORGET = "DELETE FROM meta WHERE name = ?"
@@ -30,6 +34,12 @@ def row_of(record: Record, device: int) -> Row:
 def is_sound(row: Row) -> bool:
     """Return whether a row is what was written."""
     return row[4] == checksum(row[0], row[1], row[2], row[3], row[5])
+
+
+def lowest_number(db: sqlite3.Connection) -> int | None:
+    """Return the lowest record number on disk; None where there is no record."""
+    found: int | None = db.execute("SELECT min(number) FROM records").fetchone()[0]
+    return found
 
 
 def rows_in_class(

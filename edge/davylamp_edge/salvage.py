@@ -20,19 +20,13 @@ from typing import TypeVar
 
 from davylamp_wire.intervals import Intervals
 
-from davylamp_edge.database import Budget, connect, read_meta, write_meta
+from davylamp_edge.database import DESCRIBE, Budget, connect, read_meta, write_meta
 from davylamp_edge.names import Names, new_names, read_names, write_names
-from davylamp_edge.records import JournalClass, Row, checksum
+from davylamp_edge.records import JournalClass, Row
+from davylamp_edge.rows import BACKWARDS, REPLACE, is_sound, lowest_number
 from davylamp_edge.spare import Loss
 
-INSERT = "INSERT OR REPLACE INTO records(number, class, device, first_ms, crc, body) VALUES(?, ?, ?, ?, ?, ?)"
-ROWS_BELOW = (
-    "SELECT number, class, device, first_ms, crc, body FROM records"
-    " WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT ?"
-)
-OLDEST = "SELECT min(number) FROM records"
 DESCRIBED = "SELECT name, description FROM devices"
-DESCRIBE = "INSERT INTO devices(name, description) VALUES(?, ?)"
 
 T = TypeVar("T")
 
@@ -188,8 +182,8 @@ def _copied(
     """Copy the sound rows between two numbers, the newest first; return their numbers."""
     saved = Intervals()
     for rows in _strides(old, low, high):
-        sound = [row for row in rows if checksum(*row[:4], row[5]) == row[4]]
-        _in_transaction(new, partial(new.executemany, INSERT, sound))
+        sound = [row for row in rows if is_sound(row)]
+        _in_transaction(new, partial(new.executemany, REPLACE, sound))
         saved |= Intervals((row[0], row[0]) for row in sound)
         moved()
         if time.monotonic() >= until_s:
@@ -212,7 +206,7 @@ def _strides(db: sqlite3.Connection, low: int, high: int) -> Iterator[list[Row]]
 
 
 def _rows_below(db: sqlite3.Connection, low: int, high: int, limit: int) -> list[Row]:
-    return _read(lambda: db.execute(ROWS_BELOW, (low, high, limit)).fetchall(), [])
+    return _read(lambda: db.execute(BACKWARDS, (low, high, limit)).fetchall(), [])
 
 
 def _read(what: Callable[[], T], otherwise: T) -> T:
@@ -232,7 +226,7 @@ def _lost(
     """
     if names is None:
         return Loss(JournalClass.LIVE, 0, 0, 0, now_ms, count=0)
-    oldest = _read(lambda: old.execute(OLDEST).fetchone()[0], None) or new.execute(OLDEST).fetchone()[0] or 1
+    oldest = _read(lambda: lowest_number(old), None) or lowest_number(new) or 1
     gone = names.confirmed.union(saved).missing(oldest, names.next_record - 1)
     if not gone:
         return None

@@ -30,6 +30,14 @@ class Loss:
         self.count += 1
 
 
+def count_lost(losses: dict[JournalClass, Loss], journal_class: JournalClass, number: int, first_ms: int) -> None:
+    """Add a record that is gone to the losses by class."""
+    if journal_class in losses:
+        losses[journal_class].add(number, first_ms)
+    else:
+        losses[journal_class] = Loss(journal_class, number, number, first_ms, first_ms)
+
+
 class Spare:
     """A bounded store of records by class; the oldest of the lowest class goes first."""
 
@@ -58,13 +66,7 @@ class Spare:
         queue = next(queue for queue in self._held.values() if queue)
         gone = queue.popleft()
         self._bytes -= gone.size
-        loss = self._losses.get(gone.journal_class)
-        if loss is None:
-            self._losses[gone.journal_class] = Loss(
-                gone.journal_class, gone.number, gone.number, gone.first_ms, gone.first_ms
-            )
-        else:
-            loss.add(gone.number, gone.first_ms)
+        count_lost(self._losses, gone.journal_class, gone.number, gone.first_ms)
 
     @property
     def losses(self) -> list[Loss]:

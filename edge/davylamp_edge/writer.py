@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from davylamp_edge.journal import NOTHING_KEPT, Journal
+from davylamp_edge.journal import Journal
+from davylamp_edge.journal_writing import NOTHING_KEPT
 from davylamp_edge.records import Entry, JournalClass, LossReason, Record
 from davylamp_edge.spare import Loss, Spare
 

@@ -242,7 +242,7 @@ def killed_while_reading(path: Path, module: str, function: str, call: int) -> N
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == -9
 
 
-@pytest.mark.parametrize(("function", "call"), [("checksum", 70), ("write_meta", 1), ("finish", 1), ("_settle", 2)])
+@pytest.mark.parametrize(("function", "call"), [("is_sound", 70), ("write_meta", 1), ("finish", 1), ("_settle", 2)])
 def test_s26_a_kill_in_the_middle_of_a_rebuild_loses_nothing_more(
     tmp_path: Path, clock: Clock, function: str, call: int
 ) -> None:
@@ -325,7 +325,7 @@ def test_s26_an_error_nobody_foresaw_in_a_rebuild_leaves_the_journal_open(
     with opened(tmp_path, clock) as journal:
         break_page_of(tmp_path / "journal.db", body_of(100))
         with monkeypatch.context() as broken:
-            broken.setattr(salvage, "checksum", lambda *_: 1 // 0)
+            broken.setattr(salvage, "is_sound", lambda *_: 1 // 0)
             with pytest.raises(JournalUnreadable):
                 journal.unconfirmed(0, 1_000)
             assert journal.append([entry(b"goes on")])
