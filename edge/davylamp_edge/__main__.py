@@ -202,6 +202,8 @@ def _asked_of_server(
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
+    except BrokenPipeError:
+        raise  # whoever read our output has gone: no file of ours
     except OSError as error:
         return _unwritable(error)
 

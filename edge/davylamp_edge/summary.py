@@ -24,6 +24,7 @@ from davylamp_edge.expiry import DAY_MS, WARN_DAYS, end_in
 from davylamp_edge.install import SELF_PROFILE, Installed, groups_of, install, install_self
 from davylamp_edge.notes import SHOWN, by_number, notes, over_ceiling, trained_rules
 from davylamp_edge.opcua_settings import DEPRECATED
+from davylamp_edge.overlap import read_twice
 from davylamp_edge.report import utc_ms
 from davylamp_edge.rule_settings import setting_mistakes, unjudged_settings
 from davylamp_edge.tls import files_of as broker_files
@@ -51,6 +52,7 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
         yield from _of_line(line)
     for device in devices:
         yield from _of_device(device)
+    yield from read_twice(devices)
     yield from _of_beacon(config, devices)
     own = install_self(config, profiles)
     if own is not None:

@@ -1,6 +1,8 @@
 """What a real server has, listed and drafted as a profile."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from davylamp_edge.browse import browsed, drafted, listed
 from davylamp_edge.drivers import opcua_browse
 from davylamp_edge.drivers.opcua_browse import Variable
 from davylamp_edge.opcua_settings import OpcuaSettings
+from davylamp_wire.piping import UNREAD
 from davylamp_wire.profile import load_profile
 from support import services
 from support.field import PLANT_URI, OpcuaPlant, opcua_plant
@@ -141,3 +144,14 @@ def test_a_variable_without_a_latin_letter_gets_a_number() -> None:
     found = [Variable(("罐", "液位"), "nsu=urn:x;i=1", "float32")]
     assert "[points.point_1]" in drafted(found, "opc.tcp://plc")
     assert list(listed(found)) == ["罐/液位  float32  =   nsu=urn:x;i=1"]
+
+
+@in_one_loop
+async def test_a_list_that_is_read_no_further_ends_in_silence(plant: OpcuaPlant) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = (sys.executable, "-u", "-m", "davylamp_edge", "browse", plant.address)
+    asked = await asyncio.create_subprocess_exec(*command, stdout=writes, stderr=asyncio.subprocess.PIPE)
+    os.close(writes)
+    _, complaint = await asked.communicate()
+    assert (asked.returncode, complaint.decode()) == (UNREAD, "")
