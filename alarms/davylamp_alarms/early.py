@@ -93,6 +93,8 @@ class Early:
     def failures(self) -> dict[str, str]:
         """Return what each rule that is left out somewhere failed by."""
         found: dict[str, str] = {}
+        if not any(warner.failure for warner in self.warners.values()):
+            return found
         for warner in self:
             if warner.failure:
                 found[warner.rule] = "; ".join(filter(None, (found.get(warner.rule), warner.failure)))

@@ -16,7 +16,7 @@ from davylamp_alarms.sight import look_where
 from davylamp_alarms.warner import Fed, FedBySeveral, Warner
 from davylamp_alarms.warning import Samples
 from davylamp_alarms.warning.masks import every, some
-from davylamp_alarms.warning.rule import Levels, Places, among, indices, together
+from davylamp_alarms.warning.rule import Levels, Places, among, indices
 from davylamp_alarms.warning.thin import Stretches
 
 SET_BACK_MS = 1_000
@@ -42,7 +42,7 @@ def news_of(memory: Memory) -> News | None:
     fed, tags = memory.early.watched.fed, memory.layout.tags
     if not fed.n:
         return None
-    where = together(fed.tag[: fed.n].astype(np.intp))
+    where = memory.early.watched.where()
     quality = tags.quality[where]
     level = (quality >> 8).astype(np.uint8) if some(quality) else np.zeros(fed.n, np.uint8)
     calm = _calm(memory, where)

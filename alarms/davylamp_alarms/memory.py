@@ -65,7 +65,8 @@ class Memory:
     """Columns of tags, rows, slots and nodes; the book of occurrences; alarms without a tag; statistical rules.
 
     `heard` is what an edge said last of each alarm it decides, `edge_runs` in which run each device was born. `quiet`
-    says that nothing was taken or moved since the last tick; it saves work, decides nothing, and is never kept.
+    says that nothing was taken or moved since the last tick, `waiting` that an on-delay ran at the last look: both save
+    work, decide nothing, and are never kept.
     """
 
     def __init__(self, shifts_ms: Sequence[int] = ()) -> None:
@@ -82,7 +83,7 @@ class Memory:
         self.edge_runs: dict[str, tuple[str, int]] = {}
         self.seq, self.register_version = -1, 0
         self.ahead_ms = 0
-        self.quiet = False
+        self.quiet, self.waiting = False, True
 
     def hear(self, seq: int) -> None:
         """Begin a record that is no tick."""

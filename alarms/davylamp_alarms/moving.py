@@ -22,18 +22,17 @@ from davylamp_alarms.transition import Lane
 from davylamp_alarms.warner import Warner
 from davylamp_alarms.warning import Verdict
 from davylamp_alarms.warning.masks import every, some
-from davylamp_alarms.warning.rule import indices
 
 
 def move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) -> Iterator[Step]:
     """Lead the warnings that are met, or not at rest, through their delays."""
-    busy = warner.seen.busy
+    busy, places = warner.seen.busy, fed.places
     if not (some(verdict.met) or some(busy)):
         return
-    chosen = np.flatnonzero(verdict.met | busy[fed.places])
+    chosen = np.flatnonzero(verdict.met | busy[places])
     if not chosen.size:
         return
-    at = indices(fed.places)[chosen]
+    at = chosen + places.start if isinstance(places, slice) else places[chosen]
     rows = _rows_at(memory, warner, at)
     moving = _moving(memory, warner, at, rows, verdict.met[chosen], verdict.back[chosen])
     if not moving.size:

@@ -22,6 +22,8 @@ LIMITS = frozenset(KIND_NUMBER[kind] for kind in LIMIT_KINDS)
 def settle(memory: Memory, steps: list[Step]) -> Told:
     """Return the transitions of the steps, ordered by (seq, tag, alarm); after each record those of its groups."""
     told: Told = []
+    if not steps:  # as on most ticks
+        return told
     for _, of_record in groupby(sorted(steps, key=lambda step: step.order), key=lambda step: step.seq):
         moved: dict[str, Step] = {}
         for step in of_record:

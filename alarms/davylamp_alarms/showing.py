@@ -24,6 +24,8 @@ def show(memory: Memory, seq: int, command: Command) -> list[Transition] | Refus
 def fall_due(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """End what is over by now, and masks whose switch was turned off."""
     book = memory.book
+    if not (book.shelves or book.masks or book.out):
+        return []
     shelves = [(name, shelf.until_ms) for name, shelf in book.shelves.items() if shelf.until_ms <= now_ms]
     masks = [(name, mask.until_ms) for name, mask in book.masks.items() if mask.until_ms <= now_ms]
     tags = [(name, out.until_ms) for name, out in book.out.items() if out.until_ms <= now_ms]

@@ -240,9 +240,12 @@ def _restart(memory: Memory, now_ms: int) -> None:
 def raise_pending(memory: Memory, seq: int, now_ms: int) -> list[Step]:
     """Raise rows whose on-delay is over by their edge's clock, without waiting for a sample (S1, S3)."""
     layout, slots = memory.layout, memory.slots
+    if memory.quiet and not memory.waiting:
+        return []
     excited = slots.row[: slots.n]
     waiting = layout.rows.phase[excited] == PENDING
-    if not some(waiting):
+    memory.waiting = some(waiting)
+    if not memory.waiting:
         return []
     rows = np.sort(excited[waiting]).astype(np.int64)
     tags, shared = layout.tags_of(rows), layout.rows.shared[rows]
@@ -324,6 +327,8 @@ def _links(memory: Memory, seq: int, now_ms: int) -> list[Step]:
 
 def _repeats(memory: Memory, seq: int, before_ms: int, now_ms: int) -> Iterator[Step]:
     """Let standing acknowledged reds announce themselves again, every 30 min and at shift change (S7)."""
+    if not memory.book.repeats:
+        return
     shift_ms = _shift_change(memory.shifts_ms, before_ms, now_ms)
     for (name, _), due_ms in list(memory.book.repeats.items()):
         if due_ms <= now_ms or shift_ms is not None:

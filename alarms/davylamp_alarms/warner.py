@@ -14,6 +14,7 @@ from davylamp_alarms.definition import Kind
 from davylamp_alarms.untried import Untried
 from davylamp_alarms.wanted import Wanted, rule_name, settings_of
 from davylamp_alarms.warning import Bank, load
+from davylamp_alarms.warning.rule import Places, together
 from davylamp_alarms.warning.thin import Stretches
 
 
@@ -203,9 +204,11 @@ class Watched:
 
     def __init__(self) -> None:
         self.fed, self.stretches = Fed(), dict[float, Stretches]()
+        self._together: slice | None = None
 
     def add(self, tags: Indices, every_s: float) -> None:
         """Watch tags, too, thinned by a period; 0: as they come."""
+        self._together = None
         fresh = tags[~self.fed.among(tags)]
         order = self.fed.insert(fresh)
         for stretches in self.stretches.values():
@@ -215,6 +218,14 @@ class Watched:
         if every_s and every_s not in self.stretches:
             self.stretches[every_s] = Stretches()
             self.stretches[every_s].extend(self.fed.n)
+
+    def where(self) -> Places:
+        """Return the tags, there being any, as a slice where they follow each other."""
+        if self._together is not None:
+            return self._together
+        places = together(self.fed.tag[: self.fed.n].astype(np.intp))
+        self._together = places if isinstance(places, slice) else None
+        return places
 
     @property
     def nbytes(self) -> int:
@@ -230,6 +241,7 @@ class Watched:
 
     def load(self, periods: Iterable[float], dumped: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
+        self._together = None
         self.fed.load("early/fed", dumped)
         for every_s in periods:
             self.stretches[every_s] = Stretches()

@@ -232,15 +232,14 @@ class Evaluator:
         work.links.append(LinkChange(record.seq, node, up, str(said.get("reason", "")), record.time_ms))
 
     def _tick(self, record: Record, work: Work) -> None:
-        said = json.loads(record.body)
+        said = json.loads(record.body.decode())
         now_ms, monotonic_ms, boot_id = int(said["utc_ms"]), int(said["monotonic_ms"]), str(said["boot_id"])
         with whole():
-            work.steps += self._steps(
-                self.engine.tick(record.seq, now_ms, monotonic_ms, boot_id, said["offsets"]), record
-            )
-            work.steps += self._steps(self._overdue(record, now_ms), record)
-            work.steps += self._steps(self._host_clock(record), record)
-            work.steps += self._steps(self._failing(record), record)
+            told = self.engine.tick(record.seq, now_ms, monotonic_ms, boot_id, said["offsets"])
+            told += self._overdue(record, now_ms)
+            told += self._host_clock(record)
+            told += self._failing(record)
+        work.steps += self._steps(told, record)
         work.clock_ms = now_ms
         work.heard.tick(len(work.steps), now_ms)
 

@@ -69,8 +69,9 @@ class Pattern:
     def rows(self, payloads: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return payloads of this size as rows of bytes, and which of them are of this kind."""
         rows = np.frombuffer(b"".join(payloads), np.uint8).reshape(len(payloads), -1)
-        fits: NDArray[np.bool_] = ((rows & self.mask) == np.frombuffer(self.want, np.uint8)).all(axis=1)
-        return rows, fits
+        masked, size = (rows & self.mask).tobytes(), len(self.want)
+        fits = [masked[start : start + size] == self.want for start in range(0, len(masked), size)]
+        return rows, np.array(fits, np.bool_)
 
 
 _SEEN: dict[tuple[int, int, int], Pattern] = {}

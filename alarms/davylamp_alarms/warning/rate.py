@@ -19,6 +19,7 @@ from davylamp_alarms.warning.rule import (
     StatisticalRule,
     Verdict,
     among,
+    indices,
     judge_usable,
     size,
 )
@@ -98,8 +99,8 @@ def _judge(settings: RateSettings, state: RateState, places: Places, samples: Sa
 
 def _judge_closely(settings: RateSettings, state: RateState, places: Places, samples: Samples, calm: Bools) -> Verdict:
     """Judge the rates of rows that may be too fast, or have no past to compare with."""
-    where = ~calm
-    at, now_ms = among(places, where), samples.clock_ms[where]
+    where = np.flatnonzero(~calm)
+    at, now_ms = indices(places)[where], samples.clock_ms[where]
     span_ms = now_ms - state.past_ms[at]
     rate = (samples.value[where] - state.past[at]) * (1000.0 * settings.per_s) / span_ms
     state.rate[at], state.rate_ms[at] = rate, now_ms
