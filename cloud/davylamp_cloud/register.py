@@ -36,7 +36,7 @@ from davylamp_cloud.settings import (
     templates_of,
 )
 from davylamp_cloud.stored_tags import Group, Stored, Tags
-from davylamp_cloud.tags import Birth
+from davylamp_cloud.tags import Birth, lost_tag
 
 Key = tuple[str, ...]
 WANTED = 1 << 13
@@ -328,8 +328,9 @@ class Register:
         """Keep indices dense where the record of a birth was lost on disk: its tags stand in without alarms."""
         before = len(self.tags)
         for missing in range(before, idx):
-            name = f"lost/lost/lost/{missing}"
-            self._add(Tag(missing, name, "lost/lost", "lost", str(missing), LOST, LOST, NONE, born_seq=seq))
+            self._add(
+                Tag(missing, lost_tag(missing), "lost/lost", "lost", str(missing), LOST, LOST, NONE, born_seq=seq)
+            )
         return self.tags[before:]
 
     def _add(self, tag: Tag) -> None:

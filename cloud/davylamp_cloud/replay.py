@@ -19,6 +19,7 @@ from davylamp_alarms.definition import Register as EngineRegister
 from davylamp_alarms.engine import Engine
 from davylamp_alarms.performance.watch import Performance
 from davylamp_alarms.transition import Transition
+from davylamp_wire.config import ConfigError
 from davylamp_wire.point import COMM_OK
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +37,7 @@ from davylamp_cloud.store.register import described_by, load_register
 from davylamp_cloud.store.snapshots import Snapshot, load_snapshot, oldest_between
 from davylamp_cloud.store.state import State
 from davylamp_cloud.store.writes import load_heads, load_set_aside
+from davylamp_cloud.tags import lost_tag
 
 LOG = structlog.get_logger()
 
@@ -296,10 +298,31 @@ def _number_tags_on(log: Log, connection: Connection) -> None:
     Otherwise the first device to be born again would take the numbers of others, and its readings end their alarms.
     """
     table = schema.TAGS
+    _check_numbers(log, connection)
     unknown = select(table.c.tag_id).where(table.c.idx >= len(log.births)).order_by(table.c.idx)
     if names := connection.execute(unknown).scalars().all():
         LOG.warning("the log does not know tags of state.db; it numbers on from them", tags=len(names))
         log.number_on(names, 0)
+
+
+def _check_numbers(log: Log, connection: Connection) -> None:
+    """Refuse files that mean different tags by one number: each reading would raise and end another tag's alarms.
+
+    Both only grow, so the last number they share tells.
+    """
+    table, shared = schema.TAGS, len(log.births) - 1
+    row = connection.execute(select(table.c.idx, table.c.tag_id).where(table.c.idx <= shared)
+                             .order_by(table.c.idx.desc()).limit(1)).first()  # fmt: skip
+    if row is None or lost_tag(row.idx) in (row.tag_id, log.births.tag_ids[row.idx]):
+        return
+    if log.births.tag_ids[row.idx] != row.tag_id:
+        raise ConfigError(
+            [
+                f"{log.path.parent}: log.db and state.db are not of one cloud: tag {row.idx} is "
+                f"{log.births.tag_ids[row.idx]} in one and {row.tag_id} in the other. Put back both of one backup "
+                "(davylamp-cloud restore); nothing was changed"
+            ]
+        )
 
 
 def _number_on(engine: Engine, heads: Mapping[str, Head], connection: Connection) -> None:

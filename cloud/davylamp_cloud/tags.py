@@ -7,7 +7,7 @@ transaction of the birth's record. A birth is immutable: every later data record
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -147,7 +147,7 @@ class BirthBook:
     def load(cls, connection: sqlite3.Connection, read: Callable[[int], Sequence[object]]) -> "BirthBook":
         """Return the book as the log's file has it; `read` gives the row of a birth, on any thread."""
         book = cls(_read=read)
-        book.tag_ids = [tag for (tag,) in connection.execute("SELECT tag_id FROM tags ORDER BY idx")]
+        book.tag_ids = _numbered(connection.execute("SELECT idx, tag_id FROM tags ORDER BY idx"))
         book._index = {tag: place for place, tag in enumerate(book.tag_ids)}
         book._by_digest = dict(connection.execute("SELECT digest, id FROM births"))
         book._unread = set(book._by_digest.values())
@@ -259,6 +259,20 @@ class BirthBook:
             self._keep(birth, *_lookups_of(birth))
             self._unread.discard(number)
         return self._births[number]
+
+
+def lost_tag(number: int) -> str:
+    """Return the name that stands in for a tag nobody knows the name of."""
+    return f"lost/lost/lost/{number}"
+
+
+def _numbered(rows: Iterable[tuple[int, str]]) -> list[str]:
+    """Return tags, each at its number. One whose birth was never written leaves its number to nobody else."""
+    names: list[str] = []
+    for number, name in rows:
+        names.extend(lost_tag(missing) for missing in range(len(names), number))
+        names.append(name)
+    return names
 
 
 def _lookups_of(birth: Birth) -> tuple[Lookup, Lookup]:

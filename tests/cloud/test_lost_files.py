@@ -1,6 +1,7 @@
 """state.db or log.db is lost: what the log and the receivers know goes on, and persons are told (SAFETY S4, S23)."""
 
 import json
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from davylamp_cloud.copies.database import number
 from davylamp_cloud.log import Record, RecordKind
 from davylamp_cloud.receipts import newest_told, told_standing
 from davylamp_cloud.settings import LOG_LOST, STATE_LOST, system_alarm_id
+from davylamp_cloud.tags import Named, Said
+from davylamp_wire.config import ConfigError
 from support.cloud_process import CloudProcess, JournalingEdge, until
 from support.host import Host, host
 from support.regulator import Regulator, regulator
@@ -168,6 +171,35 @@ def test_s26_a_lost_log_is_an_alarm_until_somebody_has_seen_it(tmp_path: Path) -
     with host(tmp_path, now_ms=edge.now_ms) as running:
         running.settle()
         assert running.standing()["SYSTEM live"]["alarm_id"] == system_alarm_id(LOG_LOST)
+
+
+def test_s01_a_log_whose_numbers_have_a_gap_means_the_same_tags_after_a_start(tmp_path: Path) -> None:
+    """A birth that was never written (an odd foreign one) had taken numbers: the next start moved all later tags."""
+    store, tank = Speaker(), Speaker(node="edge-2", device="tank")
+    with host(tmp_path) as running:
+        running.hear(*store.birth())
+        said = Said("park/odd", "x", False, "", (Named(1, 10, "gas", "park/odd/x/gas"),), "odd")
+        running.log.births.introduce(said, b"", 0)  # takes a number, as it did, and is written nowhere
+        running.hear(*tank.birth())
+        say(running, tank, 0.1)
+    with host(tmp_path, now_ms=tank.now_ms) as running:
+        assert running.log.births.tag_ids[1:] == ["lost/lost/lost/1", "park/edge-2/tank/gas"]
+        running.hear(*tank.birth())
+        say(running, tank, 5.0)
+        assert running.standing()["L2 live"]["tag_id"] == "park/edge-2/tank/gas"
+
+
+def test_s01_files_that_mean_different_tags_by_a_number_are_refused_by_name(tmp_path: Path) -> None:
+    for name, edge in (("one", Speaker()), ("other", Speaker(node="edge-2", device="tank"))):
+        with host(tmp_path / name) as running:
+            running.hear(*edge.birth())
+            say(running, edge, 0.1)
+    lose(tmp_path / "one", "log.db")
+    shutil.copy(tmp_path / "other" / "log.db", tmp_path / "one" / "log.db")
+    mixed = Host(tmp_path / "one")
+    with pytest.raises(ConfigError, match="not of one cloud: tag 0 is park/edge-2/tank/gas in one"):
+        mixed.monitor.start()
+    mixed.close()
 
 
 def receipt(seq: int, **told: Any) -> Record:

@@ -145,7 +145,7 @@ class Historian(Protocol):
         """Return the log number up to which everything is stored; 0 for a new store."""
 
     def doubt(self, after: int, tags: int) -> None:
-        """Prepare for a log that was restored from a backup and lost everything after a number (SAFETY S27).
+        """Hear at the start up to which number the log goes: one restored from a backup has lost the rest (SAFETY S27).
 
         The edges send those readings again, under new numbers: they must not be stored twice, and what does not come
         again must stay. The log knows `tags` tags; indices from there on may now be given to others.

@@ -71,6 +71,8 @@ class DuckDbHistorian:
         self._files = DayFiles(folder, memory_mb)
         self._writing = threading.Lock()
         self._progress: dict[int, Progress] = {}
+        self._met: set[int] = set()
+        self._reach: tuple[int, int] | None = None
         self._cursor = self._stored_cursor()
 
     @classmethod
@@ -134,26 +136,45 @@ class DuckDbHistorian:
     def _progress_of(self, day: int, schema: str, connection: duckdb.DuckDBPyConnection) -> Progress:
         if day not in self._progress:
             self._progress[day] = _progress(connection, schema)
+        if day not in self._met:
+            self._doubt(day, schema, connection)
+            self._met.add(day)
         return self._progress[day]
 
     def doubt(self, after: int, tags: int) -> None:
         """Expect everything after a log number again. What comes again takes the place of what is here.
 
-        Indices from `tags` on will be given to other tags: their rows are put aside under negative numbers.
+        Indices from `tags` on will be given to other tags: their rows are put aside under negative numbers. A file
+        that cannot be opened now is looked at when it is written to.
         """
-        with self._writing, _answering():
-            files = self._files
-            for day in files.present():
-                with files.attached([day]) as (schema,), closing(files.connection()) as connection:
-                    was = _progress(connection, schema)
-                    if was.through <= after:
-                        continue
-                    first = min(was.doubt_from or after + 1, after + 1)
-                    self._progress[day] = replace(was, doubt_from=first, doubt_to=was.through)
-                    aside = f"UPDATE {schema}.readings SET tag = -1 - tag WHERE seq > ? AND tag >= ?"
-                    with _committing(connection):
-                        connection.execute(aside, [after, tags])
-                        _store(connection, schema, self._progress[day])
+        self._reach = after, tags
+        self._met.clear()
+        if after >= self._cursor:
+            return  # no file that could be opened has more
+        with self._writing:
+            for day in self._files.present():
+                try:
+                    self._look_at(day)
+                except HistorianUnavailable as error:
+                    LOG.warning("a file is doubted later", error=str(error))
+
+    def _look_at(self, day: int) -> None:
+        files = self._files
+        with _answering(), files.attached([day]) as (schema,), closing(files.connection()) as connection:
+            self._progress_of(day, schema, connection)
+
+    def _doubt(self, day: int, schema: str, connection: duckdb.DuckDBPyConnection) -> None:
+        """Doubt what a file has beyond what the log had at the start; its numbers may be given again."""
+        was = self._progress[day]
+        if self._reach is None or was.through <= self._reach[0]:
+            return
+        after, tags = self._reach
+        first, last = min(was.doubt_from or after + 1, after + 1), max(was.doubt_to, was.through)
+        now = replace(was, through=after, doubt_from=first, doubt_to=last)
+        with _committing(connection):
+            connection.execute(f"UPDATE {schema}.readings SET tag = -1 - tag WHERE seq > ? AND tag >= ?", [after, tags])
+            _store(connection, schema, now)
+        self._progress[day] = now
 
     def read(self, tag: int, from_ms: int, to_ms: int, limit: int | None = None) -> Series:
         """Return a tag's readings, day after day until the limit."""

@@ -109,11 +109,14 @@ class Feed:
         }
 
     def _recognise(self) -> None:
-        """Notice a log that was restored from a backup: the record the store stands at is not in it."""
+        """Notice a log that was restored from a backup: the record the store stands at is not in it.
+
+        A file that cannot be opened may know of more than the store does: what the log has is said at each start.
+        """
         newest = self._log.newest_seq
         if newest < self._position:
             LOG.warning("log is older than history", log=newest, history=self._position)
-            self._historian.doubt(newest, len(self._log.births))
+        self._historian.doubt(newest, len(self._log.births))
 
     def _run(self) -> None:
         use_all()

@@ -121,6 +121,42 @@ def test_case_a_day_that_cannot_be_opened_keeps_no_older_one_and_no_other_open(t
         assert historian._files._attached.keys() == {historian._files.present()[-1]}
 
 
+def test_s27_a_restored_log_meets_a_newest_day_that_could_not_be_opened_at_the_start(tmp_path: Path) -> None:
+    """The day before gave the cursor, and nothing was doubted: numbers given again were passed over as known."""
+    with closing(DuckDbHistorian(tmp_path)) as historian:
+        historian.write(rows([(n, 0, T + n, float(n), 0) for n in range(1, 4)]), 3)
+        historian.write(rows([(n, 0, T + DAY + n, float(n), 0) for n in range(4, 11)]), 10)
+    newest = tmp_path / files(tmp_path)[-1]
+    whole = newest.read_bytes()
+    newest.write_bytes(b"no day" * 5_000)
+    with closing(DuckDbHistorian(tmp_path)) as historian:
+        assert historian.cursor() == 3
+        historian.doubt(5, tags=8)  # the log was restored and goes up to 5
+        again = [(n, 0, T + DAY + n - 1, float(n - 1), 0) for n in range(7, 10)]  # 6 to 8, under new numbers
+        with pytest.raises(HistorianUnavailable):
+            historian.write(rows([*again, (10, 0, T + DAY + 99, 99.0, 0)]), 10)
+        newest.write_bytes(whole)
+        historian.write(rows([*again, (10, 0, T + DAY + 99, 99.0, 0)]), 10)
+        historian.write(rows([(11, 0, T + DAY + 100, 100.0, 0)]), 11)
+        assert everything(historian, 0).values.tolist() == [*map(float, range(1, 11)), 99.0, 100.0]
+    with closing(DuckDbHistorian(tmp_path)) as historian:
+        historian.doubt(11, tags=8)
+        historian.write(rows([(12, 0, T + DAY + 101, 101.0, 0)]), 12)
+        assert len(everything(historian, 0)) == 13
+
+
+def test_s26_a_file_that_cannot_be_opened_does_not_keep_a_restored_log_from_being_noticed(tmp_path: Path) -> None:
+    with closing(DuckDbHistorian(tmp_path)) as historian:
+        historian.write(rows([(n, 0, T + n * DAY, float(n), 0) for n in range(1, 4)]), 3)
+    (tmp_path / files(tmp_path)[0]).write_bytes(b"no day" * 5_000)
+    with closing(DuckDbHistorian(tmp_path)) as historian:
+        historian.doubt(1, tags=8)
+        historian.write(rows([(4, 0, T + 3 * DAY, 9.0, 0)]), 4)
+        assert historian.read(0, T + 2 * DAY, T + 4 * DAY).values.tolist() == [2.0, 9.0], (
+            "what comes again takes its place"
+        )
+
+
 def test_a_day_is_folded_in_while_it_is_read(historian: DuckDbHistorian) -> None:
     historian.write(rows([(1, 0, T, 1.0, 0), (1, 0, T + DAY, 2.0, 0)]), 1)
     day, _ = historian._files.present()
