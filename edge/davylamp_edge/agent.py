@@ -213,8 +213,11 @@ class Agent:
     async def _watch_clock(self, stop: asyncio.Event) -> None:
         """Compare the wall clock with the steady one, and see that the journal is where it was, each second."""
         while not await _waited(stop, CLOCK_EVERY_S):
-            await asyncio.to_thread(self.look_at_clock)
-            await asyncio.to_thread(self.journal.look)
+            await asyncio.to_thread(self._look_around)
+
+    def _look_around(self) -> None:
+        self.look_at_clock()
+        self.journal.look()
 
     def look_at_clock(self) -> None:
         """Notice a clock that is wrong, or that was set; what was stamped before must have its number by then."""
@@ -238,14 +241,15 @@ class Agent:
     def _take(self, result: ScanResult) -> None:
         """Encode a scan and queue it for the disk. An error here is this scan's loss and nobody else's silence."""
         tags = self._births.tags[result.device]
-        aliases = tags.aliases_of(result.points)
+        together = tags.together(result.points)
         qualities = result.qualities
         if result.arrived_ms < self.boot_clock.right_from_ms:
             qualities = [quality or uncertain(Reason.CLOCK) for quality in qualities]
         tags.remember(result.points, result.values, qualities, result.times_ms)
-        readings = Readings(aliases, result.times_ms, result.values, qualities)
+        readings = Readings(together.aliases, result.times_ms, result.values, qualities)
         journal_class = JournalClass[result.journal_class.upper()]
-        self.writer.submit(Entry(result.device, journal_class, self._body(readings, tags), min(result.times_ms)))
+        entry = Entry(result.device, journal_class, self._body(readings, tags, together.only), min(result.times_ms))
+        self.writer.submit(entry, more_comes=self.scanner.reads_several)
 
     # Alarms decided here
 
@@ -288,9 +292,9 @@ class Agent:
             if self.local_alarms is not None:
                 self.local_alarms.tick()
 
-    def _body(self, readings: Readings, tags: Tags) -> bytes:
+    def _body(self, readings: Readings, tags: Tags, only: int | None) -> bytes:
         try:
-            return metrics_body(readings, tags.types)
+            return metrics_body(readings, tags.types, only)
         except ValueError:
             return b"".join(self._metric(readings, position, tags) for position in range(len(readings)))
 
@@ -362,8 +366,7 @@ def _fingerprint(config: EdgeConfig) -> str:
 
 async def _waited(stop: asyncio.Event, seconds: float) -> bool:
     """Wait; return True as soon as `stop` is set."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):  # `wait_for` makes a task each time
+            await stop.wait()
+    return stop.is_set()

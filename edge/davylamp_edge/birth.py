@@ -55,21 +55,17 @@ class Tags:
     times_ms: list[int | None]
     seen: Together | None = None
 
-    def aliases_of(self, points: Sequence[int]) -> Sequence[int]:
-        """Return the aliases of a scan's points."""
-        return self._seen(points).aliases
-
-    def _seen(self, points: Sequence[int]) -> Together:
+    def together(self, points: Sequence[int]) -> Together:
         """Return what is known of a scan's points: it mostly has the same ones as the scan before."""
         if self.seen is None or self.seen.points != points:
-            self.seen = Together.of(points, self.aliases)
+            self.seen = Together.of(points, self.aliases, self.types)
         return self.seen
 
     def remember(
         self, points: Sequence[int], values: Sequence[Value], qualities: Sequence[int], times_ms: Sequence[int]
     ) -> None:
         """Keep what a scan said, for the next birth."""
-        run = self._seen(points).run
+        run = self.together(points).run
         if run is not None:
             self.values[run] = values
             self.qualities[run] = qualities

@@ -57,7 +57,7 @@ class Conversion:
             numbers[i] = numbers[i] * scale + offset
         values: list[Value] = [*numbers]
         doubts: dict[int, int] = {}
-        if self._any_finite and all(map(math.isfinite, numbers)):
+        if self._any_finite and math.isfinite(sum(numbers)):  # no sum with an infinity or a NaN in it is finite
             return values, doubts
         columns = zip(self._numbers, numbers, self._lows, self._highs, strict=True)
         suspects = [i for i, value, low, high in columns if not low <= value <= high]

@@ -123,16 +123,17 @@ class Poll:
         while asked and not scan.stopping():
             answers = await _answers([track.request for track in asked], scan)
             scan.requests += len(answers)
+            heard_s = asyncio.get_running_loop().time()
             for track, answer in zip(asked, answers, strict=False):
-                tracks += await self._hear(track, answer, scan)
+                arrived_ms = scan.post.arrival(heard_s - answer.at_s)
+                tracks += await self._hear(track, answer.said, arrived_ms, scan)
             asked = asked[len(answers) :]
         return [*tracks, *asked]
 
-    async def _hear(self, track: Track, answer: Answer, scan: _Scan) -> list[Track]:
+    async def _hear(self, track: Track, said: Any, arrived_ms: int, scan: _Scan) -> list[Track]:
         """Take what a request was answered."""
-        arrived_ms = scan.post.arrival(asyncio.get_running_loop().time() - answer.at_s)
         try:
-            decoded = _decoded(track.request, answer.said, arrived_ms)
+            decoded = _decoded(track.request, said, arrived_ms)
         except DeviceRefused as refusal:
             halves = track.request.halves() if refusal.narrower else None
             if halves is not None:

@@ -111,6 +111,12 @@ class Scanner:
             longest_s = max(device.config.timeout_s for device in run.sharing)
             yield run.line.statuses[0].name, run.line.steps, run.line.busy, longest_s
 
+    @property
+    def reads_several(self) -> bool:
+        """Whether more than one line is in the middle of a scan."""
+        reading = (run for run in self._lines if run.line.busy and isinstance(run.line, Line))
+        return next(reading, None) is not None and next(reading, None) is not None
+
     async def run(self, stop: asyncio.Event) -> None:
         """Scan until ``stop`` is set; then close every connection and return."""
         async with asyncio.TaskGroup() as group:

@@ -46,7 +46,7 @@ class Writer:
         """Batches taken from the queue, and those of them that are dealt with."""
         self._stopping = False
         self._began_s = 0.0
-        self._lingers = False
+        self._lingers = self._more_comes = False
         self._thread = threading.Thread(target=self._run, name="journal-writer")
         self.appended = 0
         self.batches = 0
@@ -58,13 +58,17 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, entry: Entry, kept: Mapping[str, str] = NOTHING_KEPT) -> None:
-        """Queue an entry, and texts for the next start that follow from it; never waits for the disk."""
+    def submit(self, entry: Entry, kept: Mapping[str, str] = NOTHING_KEPT, *, more_comes: bool = False) -> None:
+        """Queue an entry, and texts for the next start that follow from it; never waits for the disk.
+
+        Where `more_comes`, another line is just being read, and the entry waits `APART_S` for it at most.
+        """
         record = Record(UNNUMBERED, entry.device, entry.journal_class, entry.first_ms, entry.body)
         with self._changed:
             self._waiting.hold(record)
             self._kept.update(kept)
-            if not self._lingers or self._hurries():
+            self._more_comes = more_comes
+            if not self._lingers or self._hurries() or not more_comes:
                 self._changed.notify()
 
     def keep(self, kept: Mapping[str, str]) -> None:
@@ -125,11 +129,13 @@ class Writer:
 
     def _linger(self) -> None:
         """Wait for what comes just behind; a lone scan is written at once."""
+        self._lingers = True
+        if self._more_comes:
+            self._changed.wait_for(lambda: self._hurries() or not self._more_comes, APART_S)
         rest_s = self._began_s + APART_S - time.monotonic()
         if rest_s > 0:
-            self._lingers = True
             self._changed.wait_for(self._hurries, rest_s)
-            self._lingers = False
+        self._lingers = self._more_comes = False
         self._began_s = time.monotonic()
 
     def _hurries(self) -> bool:

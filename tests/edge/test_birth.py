@@ -142,5 +142,5 @@ def test_what_a_scan_said_is_remembered_wherever_its_points_lie(tmp_path: Path) 
         tags.remember([2, 1], [True, 3.0], [0, 0], [20, 20])
         tags.remember([0, 0], [4.0, 5.0], [0, 0], [20, 30])
         assert (tags.values, tags.times_ms) == ([5.0, 3.0, True], [30, 20, 20])
-        assert list(tags.aliases_of([0, 1])) == list(tags.aliases[:2])
-        assert list(tags.aliases_of([2, 0])) == [tags.aliases[2], tags.aliases[0]]
+        assert list(tags.together([0, 1]).aliases) == list(tags.aliases[:2])
+        assert list(tags.together([2, 0]).aliases) == [tags.aliases[2], tags.aliases[0]]

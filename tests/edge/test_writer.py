@@ -113,6 +113,30 @@ def test_s01_a_lone_reading_is_written_at_once_and_an_alarm_or_the_end_awaits_no
     ]
 
 
+@pytest.mark.parametrize("last", [JournalClass.LIVE, JournalClass.ALARM])
+def test_s01_what_another_line_is_just_reading_goes_with_it_in_one_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: JournalClass
+) -> None:
+    monkeypatch.setattr(writer_module, "APART_S", 0.0)
+    collected = Collected()
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal, writing(journal, collected) as writer:
+        writer.submit(entry())
+        collected.wait(lambda: len(collected.records) == 1)
+        monkeypatch.setattr(writer_module, "APART_S", 3600.0)
+        writer._began_s = -3600.0
+        writer.submit(entry(), more_comes=True)
+        writer.submit(entry(last), more_comes=last is JournalClass.ALARM)
+        collected.wait(lambda: len(collected.records) == 3)
+        assert writer.batches == 2 + (last is JournalClass.ALARM)
+
+
+def test_what_no_other_line_brings_after_all_is_written_without_it(tmp_path: Path) -> None:
+    collected = Collected()
+    with Journal.open(tmp_path / "j.db", 1 << 24) as journal, writing(journal, collected) as writer:
+        writer.submit(entry(), more_comes=True)
+        collected.wait(lambda: len(collected.records) == 1)
+
+
 def test_a_stop_writes_what_is_queued(tmp_path: Path) -> None:
     collected = Collected()
     with Journal.open(tmp_path / "j.db", 1 << 24) as journal:

@@ -87,7 +87,8 @@ def test_a_scan_has_the_bytes_of_its_readings_one_by_one(
         metrics_body(Readings([alias], [time_ms], [value], [GOOD]), types)
         for alias, time_ms, value in zip(aliases, times_ms, values, strict=True)
     ]
-    assert metrics_body(Readings(aliases, times_ms, values, [GOOD] * 70), types) == b"".join(each)
+    readings = Readings(aliases, times_ms, values, [GOOD] * 70)
+    assert metrics_body(readings, types) == metrics_body(readings, types, int(datatype)) == b"".join(each)
 
 
 def test_a_regular_double_takes_twenty_two_bytes() -> None:

@@ -18,15 +18,16 @@ _TRANSIENT, _NULL, _PROPERTIES = b"\x30\x01", b"\x38\x01", b"\x4a"
 _INT, _LONG, _BOOL, _TEXT = b"\x50", b"\x58", b"\x70", b"\x7a"
 
 
-def metrics_body(readings: Readings, types: Mapping[int, int]) -> bytes:
+def metrics_body(readings: Readings, types: Mapping[int, int], only: int | None = None) -> bytes:
     """Return readings as concatenated ``metrics`` fields: alias, timestamp, value, and quality where it is not good.
 
-    `types` gives the Sparkplug datatype of each alias; the data themselves carry none. A missing value is a null with
+    `types` gives the Sparkplug datatype of each alias, `only` that of all of them where it is known (`only_type`); the
+    data themselves carry none. A missing value is a null with
     a bad quality, whatever quality came with it. A bad value that is there is sent along.
 
     Raises: ValueError where a value does not fit its datatype or an alias has none: nothing is sent half.
     """
-    return strides(readings, types) or b"".join(_metrics(readings, types))
+    return strides(readings, types, only) or b"".join(_metrics(readings, types))
 
 
 def _metrics(readings: Readings, types: Mapping[int, int]) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ from davylamp_wire.names import (
     SparkplugType,
     is_own,
 )
+from davylamp_wire.strides import only_type
 
 __all__ = [
     "BD_SEQ",
@@ -67,6 +68,7 @@ __all__ = [
     "is_own",
     "mark_historical",
     "metrics_body",
+    "only_type",
     "record_metric",
     "restamped",
 ]

@@ -9,7 +9,7 @@ payload as an array. Doubles take 22 bytes, floats 18::
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 
@@ -40,16 +40,24 @@ class Irregular(Exception):
     """An alias or a time whose varint has another length than in a regular metric."""
 
 
-def strides(readings: Readings, types: Mapping[int, int]) -> bytes | None:
+def only_type(aliases: Iterable[int], types: Mapping[int, int]) -> int | None:
+    """Return the datatype that all of them have; None where they have several, or one has none."""
+    kinds = set(map(types.get, aliases))
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def strides(readings: Readings, types: Mapping[int, int], only: int | None = None) -> bytes | None:
     """Return good doubles, or good floats, as metrics of one length; None where they are anything else.
+
+    `only` is the datatype of all of them, where that is known already.
 
     All metrics are made at once and then filled, byte by byte of a metric: nothing is looked up for each reading.
     """
     aliases, count = readings.aliases, len(readings)
-    kinds = set(map(types.get, aliases))
-    if any(readings.qualities) or len(kinds) != 1 or not kinds <= KINDS.keys():
+    kind = KINDS.get(only or only_type(aliases, types))
+    if any(readings.qualities) or kind is None:
         return None
-    size, tag, letter = KINDS[kinds.pop()]
+    size, tag, letter = kind
     try:
         values = _packer(count, letter)(*readings.values)
         empty = [_empty(time_ms, tag, size) * len(list(same)) for time_ms, same in groupby(readings.times_ms)]
