@@ -16,11 +16,11 @@ from davylamp_alarms.layout import KIND_NUMBER, NO_SLOT
 from davylamp_alarms.memory import Memory
 from davylamp_alarms.samples import NOT_CURRENT, before_of, write_moves
 from davylamp_alarms.shown import evidence_now
-from davylamp_alarms.sight import ahead_of, rows_of
+from davylamp_alarms.sight import ahead_of, rows_of, wanted
 from davylamp_alarms.steps import Step, What
 from davylamp_alarms.transition import Lane
 from davylamp_alarms.warner import Warner
-from davylamp_alarms.warning import Verdict
+from davylamp_alarms.warning import Samples, Verdict
 from davylamp_alarms.warning.masks import every, some
 
 
@@ -34,6 +34,8 @@ def move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) 
         return
     at = chosen + places.start if isinstance(places, slice) else places[chosen]
     rows = _rows_at(memory, warner, at)
+    if not fed.samples.plain:
+        _distrust(memory, warner, at, fed.samples.part(chosen))
     moving = _moving(memory, warner, at, rows, verdict.met[chosen], verdict.back[chosen])
     if not moving.size:
         return
@@ -61,6 +63,13 @@ def move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) 
         warner.bank.state.anew[at[stands]] = False
         for index in stands[~moves.raised[stands]].tolist():
             yield from _tell_further(memory, seq, int(tags[index]), int(seen.time_ms[index]))
+
+
+def _distrust(memory: Memory, warner: Warner, at: NDArray[np.intp], samples: Samples) -> None:
+    """Note of which alarms that are not at rest an uncertain value was judged: a rule remembers it (SAFETY S4)."""
+    doubtful = warner.seen.busy[at] & samples.usable() & ~samples.good()
+    for tag in warner.members.tag[at[doubtful]].tolist():
+        warner.distrust(tag, wanted(memory, tag, warner.kind))
 
 
 def _rows_at(memory: Memory, warner: Warner, at: NDArray[np.intp]) -> Ints:

@@ -1,7 +1,9 @@
-"""Rules whose memory began anew under a standing alarm: they show nothing gone until they have looked for long enough.
+"""Rules whose memory is none to go by under a standing alarm: they show nothing gone until they have looked again.
 
 A mean that begins at what is usual, or a sum that begins at 0, is inside its limit whatever the value does. An edit, a
-failure or a restart would so clear what stands (SAFETY S4). Only good values are a look; silence is none.
+failure or a restart would so clear what stands (SAFETY S4). So would uncertain values, by what a rule remembers of
+them: the first good one after them counts for little, and may be as unusual as ever. Only good values are a look;
+silence is none.
 """
 
 from collections.abc import Iterable
@@ -45,6 +47,13 @@ class Untried:
         """Let a tag's row begin to look."""
         if span_ms:
             self._rows[tag] = _Look(span_ms, most_ms)
+
+    def again(self, tag: int) -> bool:
+        """Let a row that looks begin anew to look; return whether there is one."""
+        look = self._rows.get(tag)
+        if look is not None:
+            look.looked_ms, look.last_ms = 0, UNSEEN
+        return look is not None
 
     def forget(self, tag: int) -> None:
         """Take a tag out."""

@@ -163,6 +163,13 @@ class Warner:
             state = self.bank.state
             self.untried.begin(tag, round(state.settles_s(settings) * 1000), round(state.counts_s(settings) * 1000))
 
+    def distrust(self, tag: int, wanted: Wanted) -> None:
+        """Believe a tag's row nothing gone, which an uncertain value was judged for, until good ones outweigh it."""
+        if self.bank is not None and not self.untried.again(tag):
+            settings = settings_of(self.rule, wanted.settings, wanted.inputs)
+            state = self.bank.state
+            self.untried.begin(tag, round(state.doubts_s(settings) * 1000), round(state.counts_s(settings) * 1000))
+
     def give(self, tags: Indices, wanted: Wanted) -> None:
         """Write what a definition gives the rows of tags: their limits, said or not."""
         if self.bank is None:

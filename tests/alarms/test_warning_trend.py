@@ -194,3 +194,21 @@ def test_an_odd_window_is_refused_with_the_reason() -> None:
         ValueError, match="samples is 13: the window is cut into halves and groups, so give an even number"
     ):
         bank("trend", {"high": 1, "samples": 13, "horizon_s": 60}, 1)
+
+
+@pytest.mark.parametrize("absurd", [2_147_483_647.0, 3.4e38, -1e300, 1.7e308])
+@pytest.mark.parametrize("samples", [12, 30])
+def test_an_absurd_first_value_made_a_trend_deaf_for_hours(absurd: float, samples: int) -> None:
+    """What a device says as it starts became the anchor: beside it nothing moved, and the trend called it calm."""
+    trend = bank("trend", {"samples": samples, "horizon_s": 60, "high": 100}, 1)
+    assert feed(trend, 0, absurd) == ([False], [False])
+    met = [feed(trend, 1 + second, 20 + second / 4)[0][0] for second in range(300)]
+    assert met.index(True) == pytest.approx((80 - 15) * 4, abs=8)
+
+
+def test_an_absurd_value_as_the_window_is_set_anew_made_a_trend_deaf() -> None:
+    trend = bank("trend", {"samples": 12, "horizon_s": 60, "high": 100}, 1)
+    values = [50 + max(0, second - 70) / 2 for second in range(180)]
+    values[47] = 1e30  # the window is round for the fourth time
+    met = [feed(trend, second, value)[0][0] for second, value in enumerate(values)]
+    assert met.index(True) == pytest.approx(70 + (50 - 30) * 2, abs=8)

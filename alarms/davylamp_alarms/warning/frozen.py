@@ -1,6 +1,6 @@
 """Frozen: a value that does not move at all. A live instrument shows at least its own noise."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,16 @@ class FrozenState(State):
     checked_ms: Floats
     moved: Bools
     said: NDArray[np.uint8]
+
+    @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a value counts for at most: the time between two checks."""
+        return float(settings.still_s) / CHECKS
+
+    @classmethod
+    def doubts_s(cls, settings: Any) -> float:
+        """Return how long it takes until good values alone would be called frozen."""
+        return float(settings.still_s) * (1 + 2 / CHECKS)
 
 
 def step(settings: FrozenSettings, state: FrozenState, places: Places, samples: Samples) -> Verdict:

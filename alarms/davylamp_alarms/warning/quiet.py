@@ -1,6 +1,6 @@
 """Low variance: a value whose noise has gone, window by window. It moves, but less than a live instrument does."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,16 @@ class QuietState(State):
     squares: Floats
     deviation: Floats
     said: NDArray[np.uint8]
+
+    @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a value counts for at most: a window, for silence has no noise."""
+        return float(settings.window_s)
+
+    @classmethod
+    def doubts_s(cls, settings: Any) -> float:
+        """Return how long it takes until a window that began behind the last uncertain value is over."""
+        return 2 * float(settings.window_s)
 
 
 def step(settings: QuietSettings, state: QuietState, places: Places, samples: Samples) -> Verdict:

@@ -1,6 +1,6 @@
 """Rate of change over a window: the value against what it was at least a window ago."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,16 @@ class RateState(State):
 
     def leading(self, name: str) -> tuple[int, ...]:
         return (PARTS + 1,) if name in ("values", "times_ms") else ()
+
+    @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a value counts for at most: behind a window of silence it is compared with what was before."""
+        return float(settings.window_s) + float(settings.every_s)
+
+    @classmethod
+    def doubts_s(cls, settings: Any) -> float:
+        """Return how long it takes until a value is compared with a good one."""
+        return float(settings.window_s) * (1 + 1 / PARTS) + 2 * float(settings.every_s)
 
 
 def step(settings: RateSettings, state: RateState, places: Places, samples: Samples) -> Verdict:

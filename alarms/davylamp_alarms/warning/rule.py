@@ -148,6 +148,11 @@ class State(Timed):
         return 0.0
 
     @classmethod
+    def doubts_s(cls, settings: Any) -> float:
+        """Return for how long good values have to be seen until no uncertain one before them counts any more."""
+        return cls.settles_s(settings)
+
+    @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
         """Return what is said of a row's training, ready for `learn`; None: nothing.
 

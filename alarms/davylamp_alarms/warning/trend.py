@@ -7,7 +7,7 @@ it is whatever a few odd samples say.
 
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,9 @@ FARTHEST = np.float32(1e18)
 
 DROWNED = 1e-9
 """Where a group that leaves was so much larger than what stays, its rounding drowns the sums: they are made anew."""
+
+ONE_S = 1.0
+"""Rules are fed once a second at most: a sample stands for so long where it is not thinned."""
 
 GROUP, MANY = 3, 30
 """From so many samples on, the quick look takes them three by three."""
@@ -151,6 +154,16 @@ class TrendState(State):
     def leading(self, name: str) -> tuple[int, ...]:
         return (self.settings.samples,) if name in ("y", "t") else ()
 
+    @classmethod
+    def counts_s(cls, settings: Any) -> float:
+        """Return what a sample counts for at most: one of the window, whose length in time nobody knows."""
+        return float(settings.every_s) or ONE_S
+
+    @classmethod
+    def doubts_s(cls, settings: Any) -> float:
+        """Return how long it takes until the window holds good samples alone, and was looked at since."""
+        return float(settings.samples + settings.group) * cls.counts_s(settings)
+
     def aim(self, places: NDArray[np.intp], high: Floats, low: Floats) -> None:
         """Hold rows against these limits from now on; where they are others, the window is judged by them at once."""
         other = (high != self.high[places]) | (low != self.low[places])
@@ -187,15 +200,15 @@ def _judge(settings: TrendSettings, state: TrendState, places: Places, samples: 
     if shared is None or shared % settings.group == 0:
         whole = cursor % settings.group == 0
         if some(whole):
-            _look_at(settings, state, among(places, whole))
+            _look_at(settings, state, among(places, whole), chosen_of(samples.value, whole))
     said = state.said[places]
     return Verdict(said == MET, said == BACK)
 
 
-def _look_at(settings: TrendSettings, state: TrendState, places: Places) -> None:
+def _look_at(settings: TrendSettings, state: TrendState, places: Places, value: Floats) -> None:
     """Take in the group that is complete, and judge the windows that are full."""
     _take_group(settings, state, places)
-    _turn(settings, state, places)
+    _turn(settings, state, places, value)
     full = state.full[places]
     if some(full):
         at = among(places, full)
@@ -273,12 +286,25 @@ def _add(state: TrendState, places: Places, new_y: Floats, new_t: Floats, old_y:
     fold(np.add, state.sum_ty, places, new_y)
 
 
-def _turn(settings: TrendSettings, state: TrendState, places: Places) -> None:
-    """Count the windows that are round once more: they are full, and every fourth time they are set anew."""
+LOST = 2.0**20
+"""So many times its value is a sample away from the anchor where single precision has lost how the value moves."""
+
+
+def _turn(settings: TrendSettings, state: TrendState, places: Places, value: Floats) -> None:
+    """Count the windows that are round once more: they are full, and every fourth time they are set anew.
+
+    One whose anchor was an absurd number (a device's largest, as it starts) shows nothing, and begins anew.
+    """
     round_ = state.next[places] == 0
     if not some(round_):
         return
-    places = among(places, round_)
+    places, value = among(places, round_), chosen_of(value, round_)
+    away = np.minimum(np.abs(state.y[-1, places]), np.abs(state.y[-2, places]))
+    lost = away > np.abs(value) * LOST
+    if some(lost):
+        at = indices(places)[lost]
+        _begin(state, at, state.last_ms[at], value[lost])
+        places = indices(places)[~lost]
     turn = after(state.turn[places], TURNS)
     state.full[places], state.turn[places] = True, turn
     if not every(turn > 0):
@@ -286,8 +312,11 @@ def _turn(settings: TrendSettings, state: TrendState, places: Places) -> None:
 
 
 def _renew(settings: TrendSettings, state: TrendState, places: Places) -> None:
-    """Set anchor and origin to the newest sample, the last in the window, and make the sums anew, in order."""
-    shift_y, shift_t = state.y[-1, places].copy(), state.t[-1, places].copy()
+    """Set anchor and origin to the newest samples, the last in the window, and make the sums anew, in order.
+
+    The anchor is the middle one of three: the newest alone may be absurd.
+    """
+    shift_y, shift_t = median3(*(state.y[-at, places] for at in (1, 2, 3))), state.t[-1, places].copy()
     state.anchor[places] += shift_y
     state.origin_ms[places] += shift_t * 1000.0
     for ring, shift in ((state.y, shift_y), (state.t, shift_t)):
