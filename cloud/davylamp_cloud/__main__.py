@@ -151,19 +151,34 @@ def load(file: Path) -> CloudConfig:
     return load_config(file, HISTORIANS, NOTIFIERS)
 
 
+def _without_mistakes(file: Path) -> CloudConfig:
+    """Return a config in which, and in whose files, there is nothing wrong; else every mistake in one go."""
+    from davylamp_cloud.named_files import file_mistakes
+
+    mistakes = list[str]()
+    try:
+        config = load(file)
+    except ConfigError as error:
+        mistakes = error.mistakes
+    mistakes += file_mistakes(file)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return config
+
+
 def _check(given: argparse.Namespace) -> int:
     # Imported late: a refused config needs no database.
     from davylamp_cloud.register_page import register_lines
 
-    config = load(given.file)
-    print(f"{given.file}: good")
-    print(f"  data      {config.data_dir}")
-    print(f"  broker    {config.broker.host}:{config.broker.port}, as host {config.host_id}")
-    print(f"  console   {config.http.host}:{config.http.port}, {len(config.tokens)} tokens")
-    print(f"  historian {config.historian.kind}")
+    config = _without_mistakes(given.file)
+    print(f"{given.file}: good (正确)")
+    print(f"  data      (数据) {config.data_dir}")
+    print(f"  broker    (消息服务器) {config.broker.host}:{config.broker.port}, host id (主机名) {config.host_id}")
+    print(f"  console   (值班界面) {config.http.host}:{config.http.port}, tokens (令牌) {len(config.tokens)}")
+    print(f"  historian (历史库) {config.historian.kind}")
     for receiver in config.receivers:
-        sources = ", ".join(receiver.hazard_sources) or "all hazard sources"
-        print(f"  receiver  {receiver.name}: {', '.join(receiver.priorities)} of {sources}")
+        sources = ", ".join(receiver.hazard_sources) or "all hazard sources (全部重大危险源)"
+        print(f"  receiver  (接收方) {receiver.name}: {', '.join(receiver.priorities)} <- {sources}")
     for line in register_lines(config.data_dir, config.language):
         print(line)
     return OK
@@ -264,7 +279,7 @@ def _verify(given: argparse.Namespace) -> int:
     finally:
         state.close()
     if found is None:
-        print(f"{path}: every chain holds")
+        print(f"{path}: every chain holds (哈希链完整)")
         return OK
     print(f"{path}: chain {found.chain}, row {found.number}: {found.reason}", file=sys.stderr)
     return FAILED
@@ -291,6 +306,7 @@ def _token(given: argparse.Namespace) -> int:
     print(f"token {token}")
     print(f'hash = "{PasswordHasher().hash(token)}"')
     print("Give the token to its bearer now; only the hash goes into the config.", file=sys.stderr)
+    print("请现在把令牌交给使用者；配置中只写哈希值。", file=sys.stderr)
     return OK
 
 

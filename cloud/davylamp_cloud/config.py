@@ -272,16 +272,18 @@ def load_config(
         raise ConfigError([*error.mistakes, *mistakes]) from None
     if mistakes:
         raise ConfigError(mistakes)
-    return _anchored(config, path.parent.resolve())
+    return anchored(config, path.parent.resolve())
 
 
 def _across(table: dict[str, Any], folder: Path, historians: Collection[str], notifiers: Collection[str]) -> list[str]:
     """Return the mistakes that lie between keys. The table may be wrong in any way: nothing is taken for granted."""
-    found = [line for key in ("receivers", "tokens", "sites", "masks") for line in _repeated(key, _tables(table, key))]
+    found = [
+        line for key in ("receivers", "tokens", "sites", "masks") for line in _repeated(key, tables_in(table, key))
+    ]
     found += _unreachable(table)
-    found += _unknown_kind("historian.kind", [_table(table, "historian")], historians)
-    found += _unknown_kind("receivers.kind", _tables(table, "receivers"), notifiers)
-    found += _missing_files(table, folder)
+    found += _unknown_kind("historian.kind", [table_in(table, "historian")], historians)
+    found += _unknown_kind("receivers.kind", tables_in(table, "receivers"), notifiers)
+    found += missing_files(table, folder)
     return found
 
 
@@ -291,8 +293,8 @@ def _repeated(key: str, entries: list[dict[str, Any]]) -> list[str]:
 
 
 def _unreachable(table: dict[str, Any]) -> list[str]:
-    host = _table(table, "http").get("host", "127.0.0.1")
-    if _tables(table, "tokens") or not isinstance(host, str) or HttpConfig(host=host).loopback:
+    host = table_in(table, "http").get("host", "127.0.0.1")
+    if tables_in(table, "tokens") or not isinstance(host, str) or HttpConfig(host=host).loopback:
         return []
     way_out = "name at least one of tokens, or listen on 127.0.0.1"
     return [f"http.host: {host} can be reached from other machines, and there is no token: {way_out}"]
@@ -303,7 +305,7 @@ def _unknown_kind(key: str, entries: list[dict[str, Any]], known: Collection[str
     return [f"{key}: there is no {kind!r}; choose one of {', '.join(sorted(known))}" for kind in kinds]
 
 
-def _missing_files(table: dict[str, Any], folder: Path, key: str = "") -> list[str]:
+def missing_files(table: dict[str, Any], folder: Path, key: str = "") -> list[str]:
     """Return a line for each key ending in ``_file`` that names nothing readable."""
     found = []
     for name, value in table.items():
@@ -312,16 +314,18 @@ def _missing_files(table: dict[str, Any], folder: Path, key: str = "") -> list[s
             found.append(f"{here}: the file {value} is not there")
         for number, entry in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(entry, dict):
-                found += _missing_files(entry, folder, f"{here}.{number}" if isinstance(value, list) else here)
+                found += missing_files(entry, folder, f"{here}.{number}" if isinstance(value, list) else here)
     return found
 
 
-def _table(table: dict[str, Any], key: str) -> dict[str, Any]:
+def table_in(table: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the table under a key; an empty one where there is none."""
     entry = table.get(key)
     return entry if isinstance(entry, dict) else {}
 
 
-def _tables(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def tables_in(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the tables of an array, of whatever else stands there only those."""
     entries = table.get(key)
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
@@ -329,7 +333,7 @@ def _tables(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
 Part = TypeVar("Part", bound=Section)
 
 
-def _anchored(section: Part, folder: Path) -> Part:
+def anchored(section: Part, folder: Path) -> Part:
     """Return a section with every relative path put below `folder`."""
     return section.model_copy(update={name: _below(value, folder) for name, value in section})
 
@@ -338,7 +342,7 @@ def _below(value: Any, folder: Path) -> Any:
     if isinstance(value, Path):
         return folder / value
     if isinstance(value, Section):
-        return _anchored(value, folder)
+        return anchored(value, folder)
     if isinstance(value, tuple):
         return tuple(_below(entry, folder) for entry in value)
     return value

@@ -326,9 +326,13 @@ def _probe_registers(given: argparse.Namespace, written: str) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
+    from davylamp_edge.further import further_mistakes
     from davylamp_edge.summary import refuse_unworkable, summarise
 
-    config, profiles = load_edge(given.file)
+    try:
+        config, profiles = load_edge(given.file)
+    except ConfigError as error:
+        raise ConfigError([*error.mistakes, *further_mistakes(given.file)]) from None
     for line in summarise(config, profiles):
         print(line)
     refuse_unworkable(config, profiles)

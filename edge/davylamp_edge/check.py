@@ -35,9 +35,9 @@ def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
 
     Paths in the file are taken from the file's folder. Raises one `ConfigError` that names every mistake.
     """
-    table = _rooted(read_toml(path), path.parent)
+    table = rooted(read_toml(path), path.parent)
     mistakes: list[str] = []
-    profiles = _profiles(table, mistakes)
+    profiles = profiles_of(table, mistakes)
     config = _config(table, path, mistakes)
     models = models_of(table, profiles)
     mistakes.extend(mistakes_in(table, profiles, path, models))
@@ -51,7 +51,7 @@ def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
 
 def journal_in(path: Path) -> Path:
     """Return where the journal of a config lies, whatever else is wrong with it. Raises: ConfigError."""
-    found = _inner(_rooted(read_toml(path), path.parent), ("journal",)).get("path")
+    found = _inner(rooted(read_toml(path), path.parent), ("journal",)).get("path")
     if not isinstance(found, str):
         raise ConfigError([f"{path}: journal.path: names no file; a running agent is found by it"])
     return Path(found)
@@ -65,7 +65,7 @@ def _config(table: dict[str, Any], path: Path, mistakes: list[str]) -> EdgeConfi
         return None
 
 
-def _profiles(table: dict[str, Any], mistakes: list[str]) -> dict[str, Profile]:
+def profiles_of(table: dict[str, Any], mistakes: list[str]) -> dict[str, Profile]:
     folders = [shipped_profiles()]
     given = table.get("profiles")
     if isinstance(given, str):
@@ -101,7 +101,7 @@ def _inner(table: dict[str, Any], sections: Sequence[str]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else {}
 
 
-def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+def rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a table whose relative paths start at the config file's folder, wherever the process was started."""
     for *sections, key in _PATHS:
         _root(_inner(table, sections), key, folder)
@@ -127,7 +127,7 @@ def mistakes_in(
     seen: dict[str, str] = {}
     for device in devices if isinstance(devices, list) else ():
         if isinstance(device, dict):
-            yield from (f"{path}: {line}" for line in _device_mistakes(device, profiles, seen, models))
+            yield from (f"{path}: {line}" for line in device_mistakes(device, profiles, seen, models))
     own = table.get("self_monitoring")
     if isinstance(own, dict):
         yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen, models))
@@ -163,7 +163,7 @@ def _line_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{where}: {address!r} is the line of {leader}, which says {spelled!r}; write both the same"
 
 
-def _device_mistakes(
+def device_mistakes(
     device: Mapping[str, Any], profiles: Mapping[str, Profile], seen: dict[str, str], models: Models
 ) -> Iterator[str]:
     """Yield one device's mistakes; `seen` are the names before it, found by their small letters."""
@@ -180,7 +180,7 @@ def _device_mistakes(
         yield f"{where}.driver: {driver}"
     elif driver is not None:
         yield from _address_mistakes(device, driver, where)
-        yield from (f"{where}.{line}" for line in driver.wrong_settings(_settings(device)))
+        yield from (f"{where}.{line}" for line in driver.wrong_settings(settings_of(device)))
     profile = device.get("profile")
     if not isinstance(profile, str):
         return
@@ -233,11 +233,11 @@ def _point_mistakes(
             yield f"{where}.points.{name}: profile {profile.name!r} has no such point; it has {_listed(profile.points)}"
     if COMM_OK in profile.points:
         yield f"{where}.profile: {profile.name!r} has a point {COMM_OK!r}, which every device has already; rename it"
-    settings = _settings(device)
+    settings = settings_of(device)
     found = 0
     for name, point in profile.points.items():
         key = f"{where}.points.{name}"
-        merged = _merged(point, overrides.get(name, {}), str(device.get("driver")), key)
+        merged = merged_point(point, overrides.get(name, {}), str(device.get("driver")), key)
         if not isinstance(merged, Point):
             yield from merged
             continue
@@ -277,7 +277,7 @@ def _place_mistakes(
         yield f"{key}.address: the profile requires this point and leaves its address to the site; give one"
 
 
-def _merged(point: Point, override: object, driver: str, key: str) -> Point | list[str]:
+def merged_point(point: Point, override: object, driver: str, key: str) -> Point | list[str]:
     """Return the point as this site has it, or what does not fit; a bad shape has been named already."""
     if override == {}:
         return point  # the profile's own, checked with it: of ten thousand points few are overridden
@@ -291,7 +291,7 @@ def _merged(point: Point, override: object, driver: str, key: str) -> Point | li
         return [line.removeprefix(": ") for line in mistakes_of(error, key)]
 
 
-def _settings(device: Mapping[str, Any]) -> DeviceConfig:
+def settings_of(device: Mapping[str, Any]) -> DeviceConfig:
     """Return the device's settings for its driver; defaults where they are themselves mistaken."""
     settings = {"name": "x", "profile": "x", "driver": "x", "hazard_source": "x", "address": "x"}
     for key in _OF_DRIVERS:

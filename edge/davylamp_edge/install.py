@@ -127,7 +127,7 @@ def install(config: EdgeConfig, profiles: Mapping[str, Profile]) -> tuple[Instal
 
     A profile's point that no one gave an address is not installed; `check` has refused it where it is required.
     """
-    return tuple(_installed(device, profiles[device.profile]) for device in config.devices)
+    return tuple(install_device(device, profiles[device.profile]) for device in config.devices)
 
 
 def by_line(devices: Sequence[Installed]) -> list[list[Installed]]:
@@ -155,13 +155,14 @@ def install_self(config: EdgeConfig, profiles: Mapping[str, Profile], silent: Co
         address=SELF,
         points=own.points,
     )
-    whole = _installed(device, profiles[SELF_PROFILE])
+    whole = install_device(device, profiles[SELF_PROFILE])
     pairs = zip(whole.names, whole.points, strict=True)
     kept = [(name, point) for name, point in pairs if address_of(point, SELF) not in silent]
     return Installed(device, whole.profile, tuple(name for name, _ in kept), tuple(point for _, point in kept))
 
 
-def _installed(device: DeviceConfig, profile: Profile) -> Installed:
+def install_device(device: DeviceConfig, profile: Profile) -> Installed:
+    """Return one device with the points that have an address, its own or the profile's."""
     merged = {name: _as_installed(point, device.points.get(name), device) for name, point in profile.points.items()}
     found = {name: point for name, point in merged.items() if address_of(point, device.driver)}
     return Installed(device, profile, (*found, COMM_OK), (*found.values(), comm_ok_point()))

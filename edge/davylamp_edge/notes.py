@@ -39,7 +39,8 @@ def trained_rules(device: Installed) -> Iterator[str]:
     }
     if found:
         names = [*list(found)[:SHOWN], *([f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])]
-        yield f"    trained: {', '.join(names)} ({sum(found.values()) / 1000:.1f} kB of the birth) 已训练的规则"
+        size = f"{sum(found.values()) / 1000:.1f} kB"
+        yield f"    trained: {', '.join(names)} ({size} of the birth) (已训练的规则，占诞生消息 {size})"
 
 
 def notes(devices: Sequence[Installed]) -> Iterator[str]:

@@ -23,6 +23,8 @@ def setting_mistakes(devices: Sequence[Installed]) -> Iterator[str]:
     for device in devices:
         for name, point in zip(device.names, device.points, strict=True):
             for rule, warning in point.warnings.items():
+                if warning.model:  # of a training that is named as a mistake itself
+                    continue
                 yield from _mistakes(f"devices.{device.name}.points.{name}.warnings.{rule}.settings", rule, warning)
 
 

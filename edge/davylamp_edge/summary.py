@@ -65,15 +65,16 @@ def summarise(config: EdgeConfig, profiles: Mapping[str, Profile]) -> Iterator[s
 
 def refuse_unworkable(config: EdgeConfig, profiles: Mapping[str, Profile]) -> None:
     """Raise a ConfigError that names every line that cannot carry what is asked of it, and every rule set wrongly."""
-    devices = install(config, profiles)
-    mistakes = [
-        f"{line}; scan less often, leave points out, or split it; where answers take less than round_trip_ms, say so"
-        for line in loads(devices)
-        if line.too_much
-    ]
-    mistakes += setting_mistakes(devices)
+    devices, own = install(config, profiles), install_self(config, profiles)
+    mistakes = [*unworkable_lines(devices), *setting_mistakes(devices if own is None else [*devices, own])]
     if mistakes:
         raise ConfigError(mistakes)
+
+
+def unworkable_lines(devices: Sequence[Installed]) -> Iterator[str]:
+    """Yield every line that cannot carry what is asked of it."""
+    way = "scan less often, leave points out, or split it; where answers take less than round_trip_ms, say so"
+    yield from (f"{line}; {way}" for line in loads(devices) if line.too_much)
 
 
 def _of_line(line: Load) -> Iterator[str]:

@@ -42,6 +42,35 @@ def test_five_mistakes_come_in_one_message_and_exit_code_2(tmp_path: Path, capsy
     assert main(["run", str(path)]) == BAD_INPUT
 
 
+def test_check_called_good_what_run_refused_for_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every mistake in one go: those of keys and certificates beside those of the config."""
+    path = tmp_path / "cloud.toml"
+    for name in ("short", "pem", "binary"):
+        (tmp_path / name).write_bytes(b"whsec_c2hvcnQ=" if name == "short" else b"\xff\xfe")
+    receiver = '[[receivers]]\nname = "{name}"\nurl = "https://r.example/{name}"\n{more}\n'
+    good = (
+        'data_dir = "var"\n[broker]\n[broker.tls]\nca_file = "pem"\n'
+        + receiver.format(name="one", more='secret_file = "short"')
+        + receiver.format(name="two", more='ed25519_key_file = "pem"')
+        + '[[tokens]]\nname = "desk"\nrole = "viewer"\ntoken_file = "binary"\n'
+    )
+    for text, count in ((good, 4), (good.replace('data_dir = "var"', 'data_dir = "var"\nlanguage = "fr"'), 5)):
+        path.write_text(text)
+        assert main(["check", str(path)]) == BAD_INPUT
+        said = capsys.readouterr().err
+        assert f"{count} mistakes:" in said
+        for words in (
+            "short: needs whsec_ and 24",
+            "pem: is no Ed25519 key",
+            "binary: token desk is not UTF-8",
+            "tls: ",
+        ):
+            assert words in said
+    path.write_text(good.replace("short", "none"))
+    assert main(["check", str(path)]) == BAD_INPUT
+    assert capsys.readouterr().err.count("none") == 1
+
+
 def test_a_file_that_is_not_there_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "none.toml")]) == BAD_INPUT
     assert "none.toml" in capsys.readouterr().err

@@ -201,6 +201,36 @@ def test_check_says_that_it_did_not_judge_settings_where_the_rules_are_not_insta
     assert "settings of statistical rules are judged by the cloud" in capsys.readouterr().out
 
 
+def test_check_named_full_lines_and_settings_of_rules_only_once_nothing_else_was_wrong(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = folder / "profiles" / "tanks" / "tank.toml"
+    rate = f"[points.flow.warnings.rate]\nsettings = {{ window_s = 10, limitt = 5 }}\n{SOURCE}\n{ACTION}\n"
+    profile.write_text(PROFILE + rate, encoding="utf-8")
+    plain = 'zh = "表"\nen = "gauge"\n' + PROFILE[PROFILE.index("[points.flow]") :] + rate
+    (profile.parent / "plain.toml").write_text(plain, encoding="utf-8")
+    full = CONFIG[CONFIG.index("[[devices]]") :].replace("tank1", "full").replace('"tank"', '"plain"')
+    device = CONFIG + "[devices.points.levell]\ntag = 'LT-1'\n"
+    whole = (
+        device.replace('node = "edge1"', 'node = "edge1"\nspeed = 3')
+        + full.replace("10.0.0.5", "10.0.0.6")
+        + "round_trip_ms = 3000\n"
+    )
+    config = folder / "edge.toml"
+    config.write_text(whole, encoding="utf-8")
+    assert main(["check", str(config)]) == 2
+    said = capsys.readouterr().err
+    assert "speed: is not a known key" in said
+    assert "devices.tank1.points.levell: profile 'tank' has no such point" in said
+    for name in ("tank1", "full"):
+        assert f"devices.{name}.points.flow.warnings.rate.settings: limit: is missing; write it" in said
+    assert "modbus 10.0.0.6:502: " in said
+    assert "scan less often, leave points out, or split it" in said
+    assert "处）" in said
+    config.write_text("[" + whole, encoding="utf-8")
+    assert main(["check", str(config)]) == 2
+
+
 async def test_a_training_sealed_by_hand_is_refused_whole_by_a_reload_and_the_old_config_runs_on(folder: Path) -> None:
     config = folder / "edge.toml"
     config.write_text(CONFIG, encoding="utf-8")
