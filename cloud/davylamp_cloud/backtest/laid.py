@@ -12,8 +12,9 @@ from davylamp_alarms.engine import Engine
 from davylamp_alarms.transition import Refusal
 from davylamp_wire.config import ConfigError, Mistake, mistaken
 
-from davylamp_cloud.backtest.overlay import Guards, guards_under, sound_point
+from davylamp_cloud.backtest.overlay import Guards, Taught, guards_under, sound_point
 from davylamp_cloud.backtest.rules import FIXED, Rule, Rules
+from davylamp_cloud.backtest.trainings import place_of
 from davylamp_cloud.register import Register
 from davylamp_cloud.registered import Tag
 from davylamp_cloud.settings import Settings
@@ -74,9 +75,14 @@ class Laid:
             raise mistaken(f"{self._rules.origin}: {answer.en}", f"{self._rules.origin}：{answer.zh}")
         return [Said(step, changes.at_ms) for step in answer]
 
+    def _taught(self, tag: Tag) -> Taught:
+        trainings = self._rules.trainings
+        tags = {one.tag_id for one in self._register.tags} if trainings else ()
+        return Taught(trainings, place_of(tag.tag_id, tags))
+
     def _put(self, tag: Tag, rules: Sequence[Rule], at_ms: int) -> list[Changes]:
         """Put a tag's settings under rules in force in the register; return what the engine must change for it."""
-        settings = settings_under(rules, tag, f"{self._rules.origin}: {tag.tag_id}")
+        settings = settings_under(rules, tag, f"{self._rules.origin}: {tag.tag_id}", self._taught(tag))
         register = self._register
         self.before.update((alarm.id, alarm) for alarm in register.alarms_of(tag))
         self.after.update((alarm.id, alarm) for alarm in register.alarms_of(replace(tag, settings=settings)))
@@ -113,7 +119,7 @@ def names_of(tag_id: str, plant_tag: str) -> tuple[str, ...]:
     return (plant_tag, tag_id) if plant_tag else (tag_id,)
 
 
-def settings_under(rules: Sequence[Rule], tag: Tag, where: str) -> Settings:
+def settings_under(rules: Sequence[Rule], tag: Tag, where: str, taught: Taught) -> Settings:
     """Return a tag's settings under some rules.
 
     Raises:
@@ -132,7 +138,7 @@ def settings_under(rules: Sequence[Rule], tag: Tag, where: str) -> Settings:
         )
     settings = tag.settings
     had = Guards(settings.limits, settings.warnings)
-    guards = guards_under(had, rules, where)
+    guards = guards_under(had, rules, where, taught)
     if guards == had:
         return settings
     said = {"zh": tag.text.zh, "en": tag.text.en, "unit": settings.unit, "kind": settings.kind, "range": settings.range}

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from davylamp_alarms.wanted import judge_settings
-from davylamp_wire.config import ConfigError, Mistake, Section, mistakes_of, parse
+from davylamp_wire.config import ConfigError, Mistake, Section, mistaken, mistakes_of, parse
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.lint_warnings import unwarning
 from davylamp_wire.point import EarlyWarning, Limit, LimitKind, Point, Text, limit_problems
+from davylamp_wire.trained import LEARNT, Place, Training
 from pydantic import ValidationError
 
 from davylamp_cloud.backtest.rules import Rule
+from davylamp_cloud.backtest.trainings import untaught, with_training
 
 TRIED: Mapping[str, str] = {"standard": "backtest", "basis": "proposal"}
 """The source of what is only tried. What goes into force needs its own (SAFETY S30)."""
@@ -31,11 +33,34 @@ class Guards:
     warnings: Mapping[str, EarlyWarning] = field(default_factory=dict)
 
 
-def guards_under(guards: Guards, rules: Sequence[Rule], where: str) -> Guards:
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What trainings say at a place."""
+
+    trainings: Mapping[str, Training]
+    place: Place
+
+    def by(self, rule: str, warning: EarlyWarning, where: str) -> EarlyWarning:
+        """Return a rule with what the training it names says of its tag.
+
+        Raises:
+            ConfigError: They do not fit each other, or the rule learns nothing.
+        """
+        if rule not in LEARNT:
+            known = ", ".join(LEARNT)
+            raise mistaken(
+                f"{where}.warnings.{rule}.model: this rule learns nothing, {known} do; leave it out",
+                f"{where}.warnings.{rule}.model：该规则不需要训练，只有 {known} 需要；请删去",
+            )
+        return with_training(rule, warning, self.place, self.trainings[warning.model], where)
+
+
+def guards_under(guards: Guards, rules: Sequence[Rule], where: str, taught: Taught) -> Guards:
     """Return what guards a tag with some rules laid over it.
 
     Raises:
-        ConfigError: What is not there is taken away, or a new limit has no value; `where` names the tag.
+        ConfigError: What is not there is taken away, a new limit has no value, or a training does not fit; `where`
+            names the tag.
     """
     limits: Table = {str(kind): limit.model_dump() for kind, limit in guards.limits.items()}
     warnings: Table = {name: warning.model_dump() for name, warning in guards.warnings.items()}
@@ -43,9 +68,10 @@ def guards_under(guards: Guards, rules: Sequence[Rule], where: str) -> Guards:
     mistakes += [_valueless(f"{where}.limits.{kind}.value") for kind, limit in limits.items() if "value" not in limit]
     if mistakes:
         raise ConfigError(mistakes)
+    parsed = {name: parse(EarlyWarning, said, f"{where}.warnings.{name}") for name, said in warnings.items()}
     return Guards(
         {LimitKind(kind): parse(Limit, limit, f"{where}.limits.{kind}") for kind, limit in limits.items()},
-        {name: parse(EarlyWarning, said, f"{where}.warnings.{name}") for name, said in warnings.items()},
+        {name: taught.by(name, one, where) if one.model else one for name, one in parsed.items()},
     )
 
 
@@ -99,8 +125,10 @@ def _laid(rule: Rule, limits: Table, warnings: Table, where: str) -> Iterator[st
         limits[kind] = _over(limits.get(kind, {"source": TRIED}), limit, ("value",))
     for name, warning in rule.warnings.items():
         known = warnings.get(name, {"source": TRIED, "action": ACTION})
-        settings = {**known.get("settings", {}), **(warning.settings or {})}
-        warnings[name] = {**_over(known, warning, ("settings", "towards")), "settings": settings}
+        before = known.get("settings", {})
+        settings = {**(untaught(name, before) if warning.model else before), **(warning.settings or {})}
+        kept = {key: value for key, value in known.items() if key != "inputs"} if warning.model else known
+        warnings[name] = {**_over(kept, warning, ("settings", "towards", "model")), "settings": settings}
 
 
 def _over(known: Mapping[str, Any], tried: Section, vouched: Iterable[str]) -> dict[str, Any]:

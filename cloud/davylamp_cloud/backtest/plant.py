@@ -1,14 +1,15 @@
 """From the columns of a CSV and a person's rules to what the engine starts from: the way a profile's point goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from davylamp_alarms.definition import AlarmDef, Register, TagDef
 from davylamp_wire.config import ConfigError
 
-from davylamp_cloud.backtest.overlay import Guards, guards_under, sound_point
+from davylamp_cloud.backtest.overlay import Guards, Taught, guards_under, sound_point
 from davylamp_cloud.backtest.rules import FIXED, Rule, Rules
+from davylamp_cloud.backtest.trainings import Column as CsvPlace
 from davylamp_cloud.settings import Settings, alarm_defs, settings_of, tag_def, templates_of
 
 POSITION = "csv"
@@ -47,11 +48,12 @@ def register_of(columns: Sequence[Column], rules: Rules) -> Register:
         ConfigError: Every limit that cannot be, or could never work.
     """
     mistakes: list[str] = []
+    names = {column.name for column in columns}
     tags: list[TagDef] = []
     alarms: list[AlarmDef] = []
     for place, column in enumerate(columns):
         try:
-            settings = _settings(column, rules)
+            settings = _settings(column, rules, names)
         except ConfigError as error:
             mistakes += error.mistakes
             continue
@@ -68,12 +70,12 @@ def units_of(columns: Sequence[Column], rules: Rules) -> dict[str, str]:
     return {tag_id: str(fixed["unit"]) for tag_id, fixed in said.items() if "unit" in fixed}
 
 
-def _settings(column: Column, rules: Rules) -> Settings:
+def _settings(column: Column, rules: Rules, names: Collection[str]) -> Settings:
     """Return what a tag's rules make of it. It falls silent by its kind, or as slowly as the file itself reports."""
     said = _said(column, rules)
     where = f"{rules.origin}: {column.name}"
     fixed = _fixed(said)
-    guards = guards_under(Guards(), said, where)
+    guards = guards_under(Guards(), said, where, Taught(rules.trainings, CsvPlace("", column.name, "", names)))
     point = sound_point({"zh": column.name, "en": column.name, "unit": "", **fixed}, guards, where)
     settings = settings_of(point, SOURCE)
     if point.max_silence_s is not None or settings.silence_s >= column.period_s:

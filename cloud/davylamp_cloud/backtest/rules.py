@@ -6,6 +6,7 @@ kind = "process"               # what a profile's point says: kind, unit, gas, r
 range = [0.0, 20.0]
 limits.H = { value = 16.0, deadband = 0.2, on_delay_s = 5 }
 warnings.rate.settings = { window_s = 60, limit = 2.0 }
+warnings.ewma.model = "tank-1.json"   # a training, beside this file
 without = ["HH", "trend"]      # limits and statistical rules that go
 ```
 
@@ -15,14 +16,17 @@ the order of the file, the last one last.
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from davylamp_wire.config import ConfigError, Mistake, Section, parse, read_toml
+from davylamp_wire.config import ConfigError, Mistake, Section, in_chinese, parse, read_toml
 from davylamp_wire.point import LimitKind, Priority, Source, Text
-from pydantic import Field, model_validator
+from davylamp_wire.trained import Training
+from pydantic import Field
+
+from davylamp_cloud.backtest.trainings import Reads, beside, inputs_of, none_at_all
 
 FIXED = ("kind", "unit", "gas", "range", "max_silence_s")
 """What a tag keeps for life: only a CSV, which knows nothing of its tags, is told."""
@@ -50,21 +54,12 @@ class TriedLimit(TriedAlarm):
 
 
 class TriedWarning(TriedAlarm):
-    """A profile's statistical rule, of which nothing needs to be said but what is different."""
+    """A profile's statistical rule, of which nothing needs to be said but what is different; `model` is a training."""
 
+    model: str | None = Field(default=None, min_length=1, max_length=300)
     settings: dict[str, float | str] | None = None
     inputs: tuple[str, ...] | None = None
     towards: tuple[LimitKind, ...] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_training(cls, said: Any) -> Any:
-        if isinstance(said, dict) and "model" in said:
-            raise ValueError(
-                "a rules file names no training (model); a tag that has one in force keeps it: leave model out, "
-                "or write mean, deviation and limit of `davylamp-cloud trained FILE --profile` among the settings"
-            )
-        return said
 
 
 class Rule(Section):
@@ -82,16 +77,18 @@ class Rule(Section):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A rules file. `origin` names it in messages."""
+    """A rules file. `origin` names it in messages; `trainings` are those it names, read."""
 
     origin: str
     by_pattern: Mapping[str, Rule]
+    trainings: Mapping[str, Training] = field(default_factory=dict)
 
     @property
     def inputs(self) -> frozenset[str]:
         """The tags that statistical rules look at beside their own."""
-        rules = self.by_pattern.values()
-        return frozenset(name for rule in rules for one in rule.warnings.values() for name in one.inputs or ())
+        said = [(name, one) for rule in self.by_pattern.values() for name, one in rule.warnings.items()]
+        named = {name for _, one in said for name in one.inputs or ()}
+        return frozenset(named.union(*(inputs_of(name, self.trainings[one.model]) for name, one in said if one.model)))
 
     def of(self, *names: str) -> list[tuple[str, Rule]]:
         """Return what is said of a tag by any of its names, in order, each with its pattern."""
@@ -103,8 +100,12 @@ class Rules:
 NO_RULES = Rules("", {})
 
 
-def rules_of(table: Mapping[str, Any], origin: str) -> Rules:
-    """Return rules from a table as a file or a request holds it; every mistake in one `ConfigError`."""
+def rules_of(table: Mapping[str, Any], origin: str, read: Reads = none_at_all) -> Rules:
+    """Return rules from a table as a file or a request holds it; every mistake in one `ConfigError`.
+
+    Args:
+        read: Reads the trainings that they name.
+    """
     mistakes: list[str] = []
     found: dict[str, Rule] = {}
     for pattern, said in table.items():
@@ -129,14 +130,35 @@ def rules_of(table: Mapping[str, Any], origin: str) -> Rules:
                 f'{origin}：没有内容；请写 ["位号或通配"]，下面写 limits.H = {{ value = 80.0 }}',
             )
         )
-    if mistakes:
-        raise ConfigError(mistakes)
-    return Rules(origin, found)
+    trainings, unread = _trainings(found, origin, read)
+    if mistakes or unread:
+        raise ConfigError([*mistakes, *unread])
+    return Rules(origin, found, trainings)
+
+
+def _trainings(rules: Mapping[str, Rule], origin: str, read: Reads) -> tuple[dict[str, Training], list[str]]:
+    """Return the trainings that rules name, and one line for each that cannot be read."""
+    found: dict[str, Training] = {}
+    mistakes: list[str] = []
+    named = [
+        (f'"{pattern}".warnings.{name}.model', one.model)
+        for pattern, rule in rules.items()
+        for name, one in rule.warnings.items()
+        if one.model
+    ]
+    for key, model in named:
+        try:
+            found[model] = found.get(model) or read(model)
+        except ConfigError as error:
+            mistakes += [
+                Mistake(f"{origin}: {key}: {line}", f"{origin}：{key}：{in_chinese(line)}") for line in error.mistakes
+            ]
+    return found, mistakes
 
 
 def load_rules(path: Path) -> Rules:
     """Return a rules file; every mistake in one `ConfigError`, with file and key."""
-    return rules_of(read_toml(path), str(path))
+    return rules_of(read_toml(path), str(path), beside(path.parent))
 
 
 def unmatched(rules: Rules, tags: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from davylamp_cloud.backtest.jobs import MOST_DRAWN
 from davylamp_cloud.backtest.over_cloud import over_cloud
 from davylamp_cloud.backtest.plot import Look, draw, ready
 from davylamp_cloud.backtest.rules import NO_RULES, rules_of
+from davylamp_cloud.backtest.trainings import kept_in
 from davylamp_cloud.config import HistorianConfig
 from davylamp_cloud.replay import TooOld
 
@@ -48,8 +49,9 @@ def answered(request: dict[str, Any], told: Progress) -> dict[str, Any]:
         return not sources or hazard_source in sources
 
     try:
-        rules = rules_of(request["rules"], "rules")
-        against = rules_of(request["against"], "against") if request["against"] else NO_RULES
+        read = kept_in(Path(request["data_dir"]))
+        rules = rules_of(request["rules"], "rules", read)
+        against = rules_of(request["against"], "against", read) if request["against"] else NO_RULES
         over = Source(request["over"]) if request["over"] else None
         historian = HistorianConfig.model_validate(request["historian"])
         pictures = wanted(request)

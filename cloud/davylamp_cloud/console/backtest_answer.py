@@ -15,7 +15,7 @@ from davylamp_cloud.api.words import number
 from davylamp_cloud.backtest.jobs import Job
 from davylamp_cloud.backtest.laid import names_of
 from davylamp_cloud.backtest.page import FIGURES, length
-from davylamp_cloud.backtest.rules import rules_of
+from davylamp_cloud.backtest.rules import Rule, Rules
 from davylamp_cloud.console.render import Reader
 from davylamp_cloud.console.tried import ORIGIN
 
@@ -102,7 +102,7 @@ def _cards(reader: Reader, parts: Parts, job: Job) -> list[Card]:
     moves = list(_moves(reader, answer))
     tags = dict.fromkeys([*(_tag(one["alarm"]) for one in changed), *(tag for tag, _ in moves), *pictures])
     known = parts.catalogue.some(tags).by_tag
-    rules = rules_of(job.request["rules"], ORIGIN)
+    rules = _named(job)
     cards = {}
     for tag in tags:
         entry = known.get(tag)
@@ -120,6 +120,11 @@ def _cards(reader: Reader, parts: Parts, job: Job) -> list[Card]:
         else:
             card.more += 1
     return list(cards.values())
+
+
+def _named(job: Job) -> Rules:
+    """Return what was tried, as it was asked; trainings are not looked at."""
+    return Rules(ORIGIN, {pattern: Rule.model_validate(said) for pattern, said in job.request["rules"].items()})
 
 
 def _row(reader: Reader, one: Json) -> Row:

@@ -18,11 +18,10 @@ from davylamp_cloud.api.catalogue import Entry
 from davylamp_cloud.api.language import Bilingual, both, mark
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.backtest.jobs import MOST_DRAWN, Job
-from davylamp_cloud.backtest.rules import rules_of
 from davylamp_cloud.backtest.rules_text import rules_text
 from davylamp_cloud.console.answers import Form
 from davylamp_cloud.console.render import Reader
-from davylamp_cloud.console.tried import ORIGIN, meant_by, said_of, seen_by, unknown, unworkable
+from davylamp_cloud.console.tried import ORIGIN, meant_by, rules_in, said_of, seen_by, unknown, unworkable
 
 NUMBERS = ("value", "deadband", "on_delay_s", "off_delay_s")
 SPANS = {"1": 1, "7": 7, "30": 30}
@@ -198,7 +197,7 @@ def _judge(entries: Sequence[Entry], parts: Parts, said: tuple[Json, Json], wron
         if one:
             _judge_part(entries, parts, one, wrong, field, names)
     if not wrong and drawn:
-        count = len(meant_by(rules_of({**typed, **written}, ORIGIN), entries))
+        count = len(meant_by(rules_in(parts, {**typed, **written}), entries))
         if count > MOST_DRAWN:
             text = mark("{count} tags are meant, and {most} can be drawn: leave this out.")
             wrong["plots"] = [both(text, count=count, most=MOST_DRAWN)]
@@ -206,7 +205,7 @@ def _judge(entries: Sequence[Entry], parts: Parts, said: tuple[Json, Json], wron
 
 def _judge_part(entries: Sequence[Entry], parts: Parts, said: Json, wrong: Wrong, field: str, names: str) -> None:
     try:
-        rules = rules_of(said, ORIGIN)
+        rules = rules_in(parts, said)
     except ConfigError as error:
         wrong[field] = said_of(error, ORIGIN)[:SHOWN]
         return

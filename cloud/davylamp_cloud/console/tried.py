@@ -1,6 +1,7 @@
 """What tried rules mean of the tags there are: which ones, and what of it could never work on them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from davylamp_wire.config import ConfigError, in_chinese
 from davylamp_wire.point import Limit, LimitKind, Text
@@ -12,8 +13,9 @@ from davylamp_cloud.api.language import Bilingual
 from davylamp_cloud.api.limits import settings_in_force
 from davylamp_cloud.api.parts import Parts
 from davylamp_cloud.backtest.laid import names_of, settings_under
-from davylamp_cloud.backtest.overlay import TRIED
+from davylamp_cloud.backtest.overlay import TRIED, Taught
 from davylamp_cloud.backtest.rules import Rules, rules_of, unmatched
+from davylamp_cloud.backtest.trainings import kept_in, place_of
 from davylamp_cloud.registered import Tag
 from davylamp_cloud.settings import Settings
 
@@ -22,6 +24,15 @@ ORIGIN = "rules"
 
 JUDGED = 200
 """So many tags are judged while somebody waits; the backtest itself judges all."""
+
+
+def rules_in(parts: Parts, said: Mapping[str, Any]) -> Rules:
+    """Return rules from what was asked, with the trainings they name.
+
+    Raises:
+        ConfigError: They are mistaken.
+    """
+    return rules_of(said, ORIGIN, kept_in(parts.cloud.config.data_dir))
 
 
 def seen_by(parts: Parts, actor: Actor) -> list[Entry]:
@@ -47,13 +58,13 @@ def unworkable(parts: Parts, rules: Rules, entries: Sequence[Entry]) -> list[Bil
     for entry in some:
         if entry.index in live:
             try:
-                under(rules, entry, live[entry.index])
+                under(parts, rules, entry, live[entry.index])
             except ConfigError as error:
                 found += _said(error.mistakes, rules.origin)
     return found
 
 
-def under(rules: Rules, entry: Entry, live: Settings) -> Settings:
+def under(parts: Parts, rules: Rules, entry: Entry, live: Settings) -> Settings:
     """Return a tag's settings with rules laid over those in force.
 
     Raises:
@@ -63,15 +74,17 @@ def under(rules: Rules, entry: Entry, live: Settings) -> Settings:
     name, device = (Text(zh=one.zh, en=one.en) for one in (entry.name, entry.device_name))
     where = f"{rules.origin}: {entry.plant_tag or entry.tag}"
     tag = Tag(entry.index, entry.tag, entry.node, entry.device, entry.point, name, device, live, entry.plant_tag)
-    return settings_under(said, tag, where)
+    taught = Taught(rules.trainings, place_of(entry.tag, parts.catalogue.register().by_tag))
+    return settings_under(said, tag, where, taught)
 
 
 def tried_limits(parts: Parts, actor: Actor, entry: Entry, job: str) -> Mapping[LimitKind, Limit]:
     """Return a tag's limits with what a backtest tried of them; a figure that moved has no source yet (SAFETY S30)."""
     live = settings_in_force(parts.cloud.state, [entry.index])[entry.index]
-    rules = rules_of(job_of(parts, actor, job).request["rules"], ORIGIN)
+    said = job_of(parts, actor, job).request["rules"]
     try:
-        return {kind: _bare(limit) for kind, limit in under(rules, entry, live).limits.items()}
+        rules = rules_in(parts, said)
+        return {kind: _bare(limit) for kind, limit in under(parts, rules, entry, live).limits.items()}
     except ConfigError:  # they were edited since, so that it no longer fits
         return live.limits
 

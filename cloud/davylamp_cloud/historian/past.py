@@ -22,7 +22,7 @@ WANTED = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Readings of many tags by source time, as parallel columns; of one time in the order they were stored."""
+    """Readings of many tags by source time, as parallel columns; of one tag and time in the order they were stored."""
 
     tags: Int32s
     times_ms: Int64s
