@@ -26,7 +26,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run from `from_ms` to `to_ms`."""
+    """What came of a run from `from_ms` to `to_ms`; `acts` is how often persons did something about an alarm."""
 
     from_ms: int
     to_ms: int
@@ -34,6 +34,7 @@ class Outcome:
     floods: tuple[Flood, ...]
     figures: tuple[Figures, ...]
     transitions: int = 0
+    acts: int = 0
 
 
 @dataclass(slots=True)
@@ -70,6 +71,7 @@ class Listener:
             tuple(self.begun.values()),
             tuple(_figures(position, mine, from_ms, to_ms) for position, mine in self._by_position()),
             len(self.heard),
+            sum(one.step.event in ACTS for one in self.heard),
         )
 
     def _transitions(self) -> Iterator[Transition]:

@@ -14,6 +14,7 @@ from davylamp_alarms.backtest.outcome import Listener, Outcome
 from davylamp_alarms.backtest.run import Said
 from davylamp_alarms.backtest.trial import beside
 from davylamp_wire.config import ConfigError, Mistake, mistaken
+from davylamp_wire.point import Text
 
 from davylamp_cloud.backtest.answer import Answer, Source
 from davylamp_cloud.backtest.asked import Asked, meant
@@ -68,8 +69,20 @@ def over_log(log: Log, state: State, asked: Asked, told: Progress) -> Answer:
         units=about.units,
         before=tried.laid.before if was is None else was.laid.after,
         after=tried.laid.after,
+        notes=tuple(_unmet(before, after)),
         courses=about.courses,
     )
+
+
+def _unmet(before: Outcome, after: Outcome) -> Iterator[Text]:
+    """Say of what persons did that it found no alarm under the tried rules, for the figures are higher by it."""
+    if (count := before.acts - after.acts) > 0:
+        yield Text(
+            zh=f"当时有 {count} 次确认、搁置等操作在新规则下找不到同一次报警："
+            "这些报警按无人处理计，会再次响起，并计入报警数",
+            en=f"{count} acknowledgement(s), shelvings and the like met no such occurrence under the tried rules: those"
+            " alarms count as if nobody had acted, sound again, and are counted again",
+        )
 
 
 def _stretch(log: Log, state: State, from_ms: int, to_ms: int) -> Stretch:

@@ -177,7 +177,7 @@ def test_both_languages_say_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ('["LT-1101"]\nwithout = ["trend"]\n', "LT-1101.without: there is no statistical rule trend"),
         ('["LT-1101"]\nwarnings.trned.settings = {}\n', "there is no such rule"),
         ('["LT-1101"]\nwarnings.trend.towards = ["HH"]\n', "the point has no limit HH"),
-        ('["LT-1101"]\nwarnings.ewma.model = "x.json"\n', "warnings.ewma: a rules file names no training (model)"),
+        ('["LT-1101"]\nwarnings.ewma.model = "x.json"\n', "x.json"),
         ('["LT-1101"]\nwarnings.rate.settings = { windw_s = 5 }\n', "windw_s"),
         ('["LT-1101"]\nlimits = { L = { value = 9 }, H = { value = 8 } }\n', "lies above limits.H"),
         ('["LT-1101"]\nlimit.H.value = 9\n', "limit: is not a known key"),

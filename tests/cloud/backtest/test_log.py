@@ -113,6 +113,19 @@ def test_a_higher_limit_comes_later_and_another_never(told: Told, capsys: pytest
     assert said["readings"] == len(LEAK)
 
 
+def test_what_persons_did_and_no_longer_fits_is_noted(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in (0.2, 1.2, 1.2, 1.2):
+        say(told, value)
+    one = told[0].standing()["L1 live"]
+    told[0].act("acknowledge", occurrence=one["occurrence"], version=one["version"])
+    for value in (1.7, 1.7, 1.7, 0.2):
+        say(told, value)
+    (note,) = answered(told, capsys, f'["{GAS}"]\nlimits.L1.value = 1.5\n')["notes"]
+    assert note["en"].startswith("1 acknowledgement")
+    assert "1 次确认" in note["zh"]
+    assert answered(told, capsys, f'["{GAS}"]\nlimits.L1.value = 1.0\n')["notes"] == []
+
+
 def test_a_statistical_rule_is_tried_over_the_log(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     leak(told)
     rate = "warnings.rate = { settings = { window_s = 20, limit = 1.0, per_s = 60 } }"
