@@ -14,7 +14,7 @@ from davylamp_alarms.performance.firsts import Candidate, Firsts, earliest
 from davylamp_alarms.performance.heard import Heard
 from davylamp_alarms.performance.kpis import TARGETS, Columns, Kpis, kpis
 from davylamp_alarms.performance.watch import Found, Performance
-from davylamp_alarms.transition import Condition, Event, Transition
+from davylamp_alarms.transition import Condition, Event, Lane, Transition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.plant import NODE, START_MS, Plant, alarm, tag_def, warning
@@ -115,6 +115,30 @@ def test_an_alarm_somebody_acted_on_is_not_fleeting() -> None:
         room.listen()
         room.read(70, after_s=4)
     assert room.rows("advice", kind="fleeting") == []
+
+
+def test_an_act_counts_for_its_occurrence_alone() -> None:
+    room = Room()
+    room.read(85, after_s=300)
+    room.plant.acknowledge(room.plant.told[-1])
+    room.listen()
+    room.read(70, after_s=4)
+    for _ in range(3):
+        room.read(85, after_s=300)
+        room.read(70, after_s=4)
+    assert len(room.rows("advice", kind="fleeting")) == 1
+
+
+def test_advice_on_what_goes_on_for_days_stays_open() -> None:
+    room = Room()
+    for value in (85, 77) * 3:
+        room.read(value, after_s=5)
+    for _ in range(3):
+        room.wait(40_000)
+        for value in (85, 77) * 3:
+            room.read(value, after_s=5)
+    room.wait(10)
+    assert {row["closed"] for row in room.rows("advice", kind="chatter")} == {""}
 
 
 def test_a_person_dismisses_advice_and_it_may_come_again() -> None:
@@ -459,6 +483,11 @@ def test_a_repeat_sounds_and_an_acknowledgement_does_not() -> None:
     step = room.plant.told[-1]
     heard = {event: Heard(0, replace(step, event=event)).annunciated for event in (Event.RAISED, Event.RE_ALARMED)}
     assert heard == {Event.RAISED: True, Event.RE_ALARMED: True}
+    again = Heard(step.raised_ms + 99, replace(step, event=Event.RE_ALARMED))
+    assert again.candidate.raised_ms == step.raised_ms + 99, "it was no cause before it sounded again"
+    assert Heard(step.raised_ms + 99, step).candidate.raised_ms == step.raised_ms
+    late = Heard(0, replace(step, lane=Lane.LATE))
+    assert not late.live_raise, "what backlog told was heard by nobody in its time"
     quiet: Transition = replace(step, event=Event.ACKNOWLEDGED, acknowledged=True)
     assert not Heard(0, quiet).annunciated
 
