@@ -155,3 +155,10 @@ def test_s30_a_person_verifies_a_rule_and_its_settings_stay_verified_until_they_
         stored = running.state.limits(0)
         assert stored is not None
         assert stored["settings"]["warnings"]["trend"]["source"]["verified_by"] == "li"
+        running.pass_time(1)
+        slower = {**TREND, "settings": {"samples": 24, "horizon_s": 120}}
+        born(running, tank(level(warnings={"trend": slower})))
+        (proposal,) = running.state.rows(select(schema.PROPOSALS))
+        assert running.change("accept", proposal=proposal["id"]).refusal is None
+        found = running.state.limits(0)["settings"]["warnings"]["trend"]  # type: ignore[index]
+        assert (found["settings"]["samples"], found["source"]["verified_by"]) == (24, "")

@@ -204,6 +204,17 @@ def test_s30_another_value_is_unverified_again_and_the_other_limit_stays_verifie
         assert (found["L1"]["source"]["verified_by"], found["L2"]["source"]["verified_by"]) == ("", "li")
 
 
+def test_s30_the_same_value_by_another_source_is_unverified_again(tmp_path: Path) -> None:
+    with host(tmp_path) as running:
+        born(running, Speaker())
+        running.change("verify", tag=TAG, base=1, kind="L1")
+        other = limits()
+        other["L1"]["source"]["clause"] = "another"
+        running.change("limits", tag=TAG, base=2, limits=other)
+        source = running.state.limits(0)["settings"]["limits"]["L1"]["source"]  # type: ignore[index]
+        assert (source["clause"], source["verified_by"]) == ("another", "")
+
+
 def test_s30_an_edit_that_says_it_is_verified_is_not(tmp_path: Path) -> None:
     with host(tmp_path) as running:
         born(running, Speaker())

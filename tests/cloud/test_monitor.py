@@ -360,6 +360,28 @@ def test_s29_a_hazard_source_whose_every_transition_was_deleted_is_named(tmp_pat
         assert (found.chain, found.number) == ("cl2-store", 1)
 
 
+@pytest.mark.parametrize(
+    ("tampering", "chain", "number"),
+    [
+        ("UPDATE audit SET actor = 'nobody' WHERE number = 1", "#audit", 1),
+        ("DELETE FROM audit", "#audit", 1),
+        ("DELETE FROM chain_heads WHERE chain = '#audit'", "#audit", 1),
+        ("DELETE FROM chain_heads WHERE chain = 'cl2-store'", "cl2-store", 2),
+    ],
+)
+def test_s29_any_change_of_an_audit_row_and_a_head_that_was_taken_away_are_found(
+    tmp_path: Path, tampering: str, chain: str, number: int
+) -> None:
+    with host(tmp_path) as running:
+        say(running, born(running), 5.0)
+        assert verify_chain(running.state) is None
+        with running.state.writing() as connection:
+            connection.execute(text(tampering))
+        found = verify_chain(running.state)
+        assert found is not None
+        assert (found.chain, found.number) == (chain, number)
+
+
 def test_s29_a_device_that_its_edge_takes_out_is_in_the_chain_and_clears_nothing(tmp_path: Path) -> None:
     with host(tmp_path) as running:
         edge = born(running)
