@@ -170,6 +170,12 @@ def test_s02_a_wall_clock_that_is_set_back_delays_nothing() -> None:
     assert edge.read(81, after_ms=3_000) == ["H raised 1"]
 
 
+def test_s04_what_stood_when_it_was_left_says_of_no_return() -> None:
+    """The return that is kept beside it was that of the occurrence before."""
+    assert Kept(3, active=True, raised_ms=9_000, returned_ms=5_000).left() == Kept(3)
+    assert Kept(3, active=False, raised_ms=2_000, returned_ms=5_000).left() == Kept(3, returned_ms=5_000)
+
+
 def test_s04_a_return_is_told_of_an_alarm_that_was_left_to_the_cloud_only_where_it_was_seen() -> None:
     edge = Edge(HIGH)
     for value in (50, 81):

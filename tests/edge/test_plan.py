@@ -134,3 +134,16 @@ def test_an_address_that_is_none_says_how_it_should_look(address: str) -> None:
 def test_a_string_takes_its_length_and_a_bit_takes_one() -> None:
     assert span_of(0, parse_place("holding:5"), point(type="string", length=8)).end == 13
     assert span_of(0, parse_place("coil:5"), point(type="bool")).end == 6
+
+
+def test_a_value_within_another_shortens_no_block() -> None:
+    """Two points may read the same registers differently; the gap to the next begins behind the longer of them."""
+    spans = [Span(0, Area.HOLDING, 0, 4), Span(1, Area.HOLDING, 1, 1), Span(2, Area.HOLDING, 5, 1)]
+    (block,) = plan_requests(spans, gap=1, max_registers=MAX_REGISTERS)
+    assert (block.start, block.count) == (0, 6)
+
+
+@pytest.mark.parametrize(("apart", "blocks"), [(33, 1), (34, 2)])
+def test_a_gap_of_registers_is_sixteen_times_as_many_bits(apart: int, blocks: int) -> None:
+    spans = [Span(0, Area.COIL, 0, 1), Span(1, Area.COIL, apart, 1)]
+    assert len(plan_requests(spans, gap=2, max_registers=MAX_REGISTERS)) == blocks
