@@ -3,12 +3,18 @@
 import json
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from davylamp_cloud.config import ReceiverConfig
+from davylamp_alarms.definition import Kind
+from davylamp_cloud.config import ReceiverConfig, SiteConfig
+from davylamp_cloud.notice import Notices
+from davylamp_cloud.register import Register
 from davylamp_cloud.store import schema
+from davylamp_cloud.telling import clock
 from davylamp_wire.point import Point, Text
 from sqlalchemy import select
 from support.host import Host, host
+from support.plant import Plant, alarm, tag_def
 from support.speaker import Speaker, gas_point, limit
 
 REGULATOR = ReceiverConfig(name="park-bureau", url="https://regulator.example/", secret_env="NOT_READ_HERE")
@@ -21,6 +27,16 @@ def leak(running: Host, point: Point) -> None:
     edge.now_ms = running.now_ms = edge.now_ms + 1000
     running.hear(edge.data([5.0]))
     running.settle()
+
+
+def test_s24_since_when_is_said_by_the_clock_of_the_alarms_own_site() -> None:
+    tag = tag_def("gas")
+    (raised,) = Plant([tag], [alarm(tag, 0, Kind.H, 80)]).read(85)
+    first = SiteConfig(name="first", zh="一厂", en="first plant", groups=("elsewhere",))
+    for zone in ("Asia/Shanghai", "America/Halifax"):
+        own = SiteConfig(name="own", zh="二厂", en="second plant", groups=("park",), timezone=zone)
+        told = Notices(Register(), [first, own]).data(raised)["text"]
+        assert f"since {clock(raised.raised_ms, ZoneInfo(zone))}" in told["en"]
 
 
 HANDLED: dict[str, Any] = {
