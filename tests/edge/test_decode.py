@@ -179,9 +179,10 @@ def test_bit_zero_of_a_register_is_its_lowest() -> None:
     assert decode(payload, *cells) == {bit: bit in (0, 15) for bit in range(16)}
 
 
-def test_bits_of_a_register_with_swapped_bytes_are_counted_after_the_swap() -> None:
-    cells = [Cell(bit, 0, point(type="bool", order="BADC"), bits=(bit, bit)) for bit in range(16)]
-    assert decode(bytes.fromhex("0180"), *cells) == {bit: bit in (0, 15) for bit in range(16)}
+@pytest.mark.parametrize(("order", "raw"), [("ABCD", "0200"), ("CDAB", "0200"), ("BADC", "0002"), ("DCBA", "0002")])
+def test_a_bit_is_counted_in_its_register_as_the_device_orders_it(order: Order, raw: str) -> None:
+    cells = [Cell(bit, 0, point(type="bool", order=order), (bit, bit)) for bit in range(16)]
+    assert decode(bytes.fromhex(raw), *cells) == {bit: bit == 9 for bit in range(16)}
 
 
 def test_a_bool_register_is_true_when_any_bit_is_set() -> None:
