@@ -66,8 +66,13 @@ def move(memory: Memory, warner: Warner, seq: int, fed: News, verdict: Verdict) 
 
 
 def _distrust(memory: Memory, warner: Warner, at: NDArray[np.intp], samples: Samples) -> None:
-    """Note of which alarms that are not at rest an uncertain value was judged: a rule remembers it (SAFETY S4)."""
-    doubtful = warner.seen.busy[at] & samples.usable() & ~samples.good()
+    """Note of which alarms that are not at rest an uncertain value was judged: a rule remembers it (SAFETY S4).
+
+    One over several goes on without a bad input, and remembers what stood in for it.
+    """
+    doubtful = warner.seen.busy[at] & ~samples.good()
+    if warner.own is None:
+        doubtful &= samples.usable()  # a bad one leaves no trace
     for tag in warner.members.tag[at[doubtful]].tolist():
         warner.distrust(tag, wanted(memory, tag, warner.kind))
 

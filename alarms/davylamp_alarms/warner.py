@@ -17,6 +17,9 @@ from davylamp_alarms.warning import Bank, load
 from davylamp_alarms.warning.rule import Places, together
 from davylamp_alarms.warning.thin import Stretches
 
+ONE_S = 1.0
+"""What a sample counts for where no time does: rules are fed once a second at most."""
+
 
 class Tagged(Columns):
     """One place per row: its tag. Rows lie in the order of their tags."""
@@ -168,7 +171,8 @@ class Warner:
         if self.bank is not None and not self.untried.again(tag):
             settings = settings_of(self.rule, wanted.settings, wanted.inputs)
             state = self.bank.state
-            self.untried.begin(tag, round(state.doubts_s(settings) * 1000), round(state.counts_s(settings) * 1000))
+            counts_s = state.counts_s(settings) or ONE_S
+            self.untried.begin(tag, round(state.doubts_s(settings) * 1000), round(counts_s * 1000))
 
     def give(self, tags: Indices, wanted: Wanted) -> None:
         """Write what a definition gives the rows of tags: their limits, said or not."""

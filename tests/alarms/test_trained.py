@@ -12,7 +12,7 @@ from davylamp_alarms.warning import RULES, load
 from davylamp_alarms.watching.watch import Watch
 from davylamp_wire.lint_warnings import LEARN
 from davylamp_wire.point import EarlyWarning
-from davylamp_wire.quality import Reason, bad
+from davylamp_wire.quality import Reason, bad, uncertain
 from davylamp_wire.trained import BY_HAND, LEARNT, Place, read_training, taught
 from support.plant import NODE, Plant, events, tag_def, warning
 from support.trainings import NORMAL, SHIFTS, SUMS, UNIT, together, training, written
@@ -74,6 +74,27 @@ def test_a_unit_that_leaves_its_ways_is_warned_of_with_what_each_tag_adds(tmp_pa
     assert share > max(part for _, part in others)
     assert sum(part for _, part in evidence["contributions"]) == pytest.approx(1)
     assert feed(site, together(rows=3, seed=3)) == ["UNIT cleared D"]
+
+
+@pytest.mark.parametrize("quality", [uncertain(Reason.LOOP_HIGH), bad(Reason.COMM)])
+@pytest.mark.parametrize("watched", [{"tau_s": 20}, {"tau_s": 20, "lags": 2}])
+def test_s4_a_unit_was_cleared_by_what_stood_in_for_an_input_that_was_not_good(
+    watched: dict[str, Any], quality: int, tmp_path: Path
+) -> None:
+    watch = UNIT.model_copy(update={"settings": {**UNIT.settings, **watched}})
+    site = Plant(TAGS, [alarm_of("unit", model(tmp_path, "unit", together(), watch))])
+    feed(site, together(rows=60, seed=3))
+    odd = together(rows=60, seed=5)
+    odd[:, 2] += 3
+    assert feed(site, odd) == ["UNIT raised B"]
+    for row in together(rows=120, seed=3).tolist():  # as usual, but for what is not good
+        site.pass_time(1)
+        for tag, one in enumerate(row):
+            site.read(one, after_s=0, tag=tag, quality=quality if tag == 2 else 0)
+        site.tick()
+    assert site.letters() == {"UNIT": "B"}
+    assert feed(site, odd) == []
+    assert feed(site, together(rows=200, seed=3))[:1] == ["UNIT cleared D"]
 
 
 def test_a_unit_judges_after_the_file_as_it_was_trained(tmp_path: Path) -> None:

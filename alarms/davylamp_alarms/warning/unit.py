@@ -119,6 +119,11 @@ class UnitState(BaselineState):
         return float(settings.tau_s) + float(settings.every_s)
 
     @classmethod
+    def doubts_s(cls, settings: Any) -> float:
+        """Return how long it takes until means, and the earlier samples they are looked at with, are of good values."""
+        return cls.settles_s(settings) + float(settings.lags) * (cls.counts_s(settings) or 1.0)
+
+    @classmethod
     def lesson(cls, settings: Any, said: Mapping[str, Any]) -> Any:
         """Return the model."""
         model = said.get("model")
