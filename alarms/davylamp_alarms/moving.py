@@ -74,7 +74,8 @@ def _distrust(memory: Memory, warner: Warner, at: NDArray[np.intp], samples: Sam
     if warner.own is None:
         doubtful &= samples.usable()  # a bad one leaves no trace
     for tag in warner.members.tag[at[doubtful]].tolist():
-        warner.distrust(tag, wanted(memory, tag, warner.kind))
+        if not warner.untried.again(tag):
+            warner.distrust(tag, wanted(memory, tag, warner.kind))
 
 
 def _rows_at(memory: Memory, warner: Warner, at: NDArray[np.intp]) -> Ints:

@@ -168,7 +168,7 @@ class Warner:
 
     def distrust(self, tag: int, wanted: Wanted) -> None:
         """Believe a tag's row nothing gone, which an uncertain value was judged for, until good ones outweigh it."""
-        if self.bank is not None and not self.untried.again(tag):
+        if self.bank is not None:
             settings = settings_of(self.rule, wanted.settings, wanted.inputs)
             state = self.bank.state
             counts_s = state.counts_s(settings) or ONE_S
