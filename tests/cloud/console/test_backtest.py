@@ -1,5 +1,6 @@
 """The page of backtests: from what a person types to what would have been different, in the real browser."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,20 @@ def test_what_is_wrong_is_said_at_its_field_before_anything_runs(
         html = client.post("/console/backtests", data=form).text
         assert says in html.partition(f'id="wrong-{field}"')[2].partition("</span>")[0]
         assert client.get("/api/v1/backtests").json() == []
+
+
+def test_s30_the_limits_open_with_what_was_tried_and_without_a_source_for_it(room: DutyRoom) -> None:
+    with httpx.Client(base_url=room.url, headers={"authorization": "Bearer secret-of-li"}) as client:
+        rules = {"GT-101": {"limits": {"L1": {"deadband": 0.2}, "HH": {"value": 9}}, "without": ["L2"]}}
+        job = client.post("/api/v1/backtests", json={"rules": rules, "from_ms": 0, "to_ms": 1}).json()["id"]
+        client.delete(f"/api/v1/backtests/{job}")
+        html = client.get(f"/console/tags/0/limits?tried={job}").text
+        assert client.get("/console/tags/0/limits?tried=backtest-9").status_code == 404
+    shown = dict(re.findall(r'<input name="([^"]+)"[^>]* value="([^"]*)"', html))
+    assert (shown["L1.value"], shown["L1.deadband"], shown["L1.standard"]) == ("1.0", "0.2", "GB/T 50493")
+    assert shown["L2.value"] == ""
+    assert (shown["new.value"], shown["new.standard"]) == ("9.0", "")
+    assert '<option value="HH" selected>' in html
 
 
 def test_a_backtest_that_runs_can_be_cancelled_and_another_waits_for_it(room: DutyRoom, chromium: Browser) -> None:
