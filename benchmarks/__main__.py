@@ -34,7 +34,7 @@ it takes any."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was named; return 0, or 2 when the command line is wrong."""
+    """Run what was named; return 0, 1 when something was left out, or 2 when nothing could be done."""
     return as_long_as_read(lambda: _act(arguments))
 
 
@@ -45,11 +45,13 @@ def _act(arguments: list[str] | None) -> int:
     chosen, rest = parser.parse_known_args(arguments)
     if chosen.name == "all" and rest:
         parser.error(f"{rest[0]}: options belong to one benchmark; name it")
+    code = 0
     for name in BENCHMARKS if chosen.name == "all" else [chosen.name]:
         report = _run(importlib.import_module(BENCHMARKS[name]), name, rest)
         print(report.table(), flush=True)
         print(report.json() if chosen.json else "", flush=True)
-    return 0
+        code = max(code, report.code)
+    return code
 
 
 def _run(module: ModuleType, name: str, rest: list[str]) -> Report:

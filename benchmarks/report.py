@@ -33,11 +33,16 @@ def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
 
 @dataclass(slots=True)
 class Report:
-    """What one benchmark measured, and what stops the figures that miss."""
+    """What one benchmark measured, and what stops the figures that miss.
+
+    Args:
+        code: What the command returns: 0, 1 where something was left out, 2 where nothing could be done.
+    """
 
     benchmark: str
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    code: int = 0
 
     def add(self, figure: Figure) -> None:
         self.figures.append(figure)

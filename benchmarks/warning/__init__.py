@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from davylamp_alarms.watching.training import WatchError
@@ -16,9 +17,10 @@ from davylamp_wire.config import ConfigError
 
 from benchmarks.report import Figure, Report
 from benchmarks.warning import measures, scoring
-from benchmarks.warning.parts import Part, folder
+from benchmarks.warning.listing import DataError, Entry, Listing, listing
+from benchmarks.warning.parts import Part, check, folder
 from benchmarks.warning.predictions import Prediction, plans, predict, write
-from benchmarks.warning.reading import DataError, Entry, entries
+from benchmarks.warning.reading import FORMATS
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -46,58 +48,94 @@ def run(
     tools = tools or data.parent / "tools"
     try:
         scoring.check(tools)
-        chosen = _chosen(entries(data), only)
+        chosen = _chosen(listing(data), only)
         with tempfile.TemporaryDirectory() as work:
             _run(report, data, chosen, tools, Path(work), out, defaults, not without_naive)
     except (ConfigError, DataError, WatchError) as error:
         report.notes.append(str(error))
+        report.code = 2
     return report
 
 
-def _chosen(found: list[Entry], only: str) -> list[Entry]:
+def _chosen(found: Listing, only: str) -> Listing:
+    """Return what is listed of the sets named, or of all that have a reader."""
     sets = {name for name in only.split(",") if name}
-    there = {entry.set for entry in found}
+    there = {entry.set for entry in found.entries}
     if unknown := sets - there:
         has = ", ".join(sorted(there))
         raise DataError(f"--only {only}: the folder has no set {', '.join(sorted(unknown))}; it has {has}")
-    return [entry for entry in found if not sets or entry.set in sets]
+    entries = [entry for entry in found.entries if not sets or entry.set in sets]
+    known = ", ".join(FORMATS)
+    odd = {one.file: f"{one.set!r} is none of the sets {known}" for one in entries if one.set not in FORMATS}
+    return Listing([entry for entry in entries if entry.set in FORMATS], found.left_out | odd)
 
 
 def _run(
     report: Report,
     data: Path,
-    chosen: list[Entry],
+    chosen: Listing,
     tools: Path,
     work: Path,
     out: Path | None,
     defaults: bool,
     with_naive: bool,
 ) -> None:
-    sets = list(dict.fromkeys(entry.set for entry in chosen))
+    sets = list(dict.fromkeys(entry.set for entry in chosen.entries))
     path = out or work / "predictions.csv"
     write([], path)  # a wrong --out is told of now, not in some minutes
     began_s = time.process_time()
-    predictions = predict(data, chosen, plans(sets, defaults), _tell)
+    outcome = predict(data, chosen.entries, plans(sets, defaults), _tell)
     cpu_s = time.process_time() - began_s
-    write(predictions, path)
-    scores = {part: _score(tools, data, chosen, part, path, work, sets) for part in Part}
-    naive = _naive(tools, folder(data, chosen, Part.ALL, work / "chosen"), work, sets) if with_naive else {}
-    _tell_figures(report, sets, scores, naive)
-    report.add(Figure("rows judged", float(sum(e.rows - e.train_rows for e in chosen)), "rows"))
+    write(outcome.predictions, path)
+    _tell_left_out(report, chosen.left_out | outcome.left_out)
+    if not outcome.predictions:
+        raise DataError(f"{data}: no file of it could be judged")
+    entries = [entry for entry in chosen.entries if entry.file not in outcome.left_out]
+    _compare(report, data, entries, tools, path, work, with_naive)
+    report.add(Figure("rows judged", float(sum(e.rows - e.train_rows for e in entries)), "rows"))
     report.add(Figure("CPU for reading, training and judging", cpu_s, "s"))
-    _tell_blind(report, predictions)
+    _tell_blind(report, outcome.predictions)
 
 
-def _score(
-    tools: Path, data: Path, chosen: list[Entry], part: Part, path: Path, work: Path, sets: list[str]
-) -> scoring.Scores:
-    some = folder(data, chosen, part, work / part.name.lower())
-    return scoring.score(tools, some, path, work, ",".join(sets))
+def _compare(
+    report: Report, data: Path, entries: list[Entry], tools: Path, path: Path, work: Path, with_naive: bool
+) -> None:
+    """Score, and tell the figures; what cannot be scored is told, and the rest goes on."""
+    sets = list(dict.fromkeys(entry.set for entry in entries))
+
+    try:
+        check(data)
+    except DataError as error:
+        _miss(report, "", str(error))
+        return
+    scores = {}
+    for part in Part:
+        some = folder(data, entries, part, work / part.name.lower())
+        scores[part] = scoring.score_each(tools, some, path, work, sets, partial(_miss, report, f"{part}: "))
+    naive: scoring.Scores = {}
+    if with_naive:
+        _tell("naive detectors")
+        method_of = {name: measures.NAIVE[name] for name in sets}
+        naive = scoring.naive(
+            tools, partial(_of_set, data, entries, work), work, method_of, partial(_miss, report, "naive detector: ")
+        )
+    _tell_figures(report, sets, scores, naive)
 
 
-def _naive(tools: Path, data: Path, work: Path, sets: list[str]) -> scoring.Scores:
-    _tell("naive detectors")
-    return scoring.naive(tools, data, work, {name: measures.NAIVE[name] for name in sets if name in measures.NAIVE})
+def _of_set(data: Path, entries: list[Entry], work: Path, name: str) -> Path:
+    """Make a data folder of one set, or of all there is for no name."""
+    return folder(data, [one for one in entries if name in ("", one.set)], Part.ALL, work / f"chosen {name}")
+
+
+def _miss(report: Report, of: str, what: str) -> None:
+    """Tell of what could not be done; the rest goes on."""
+    report.code = 1
+    report.notes.append(f"{of}{what}")
+
+
+def _tell_left_out(report: Report, why_of: dict[str, str]) -> None:
+    for file, why in why_of.items():
+        _miss(report, f"{file} is left out: ", why)
 
 
 def _tell_figures(report: Report, sets: list[str], scores: dict[Part, scoring.Scores], naive: scoring.Scores) -> None:
@@ -122,7 +160,8 @@ def _tell_blind(report: Report, predictions: list[Prediction]) -> None:
         if one.blind:
             blind.setdefault(one.place.partition("/")[0], []).append(one.place)
     for name, where in blind.items():
-        report.notes.append(f"{name}: no watch had a tag to look at in {len(where)}: {', '.join(where[:2])}")
+        why = "no watch had a tag that moved in training rows, or any to learn from"
+        report.notes.append(f"{name}: {why}, in {len(where)}: {', '.join(where[:2])}; their silence says nothing")
 
 
 def _tell(what: str) -> None:

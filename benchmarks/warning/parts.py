@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from benchmarks.warning.reading import Entry
+from benchmarks.warning.listing import DataError, Entry
 
 TUNED_ON = frozenset(
     {
@@ -57,6 +57,9 @@ class Part(StrEnum):
     HELD = "held out"
 
 
+TABLES = ("files.csv", "events.csv")
+
+
 def belongs(file: str, part: Part) -> bool:
     """Return whether a file is in a part."""
     if part is Part.ALL or file in ALWAYS or file == SPLIT:
@@ -69,26 +72,54 @@ def folder(data: Path, entries: list[Entry], part: Part, into: Path) -> Path:
     """Make a data folder that holds one part, and return it: links, and a files.csv and events.csv of their own."""
     into.mkdir()
     kept = {entry.file for entry in entries if belongs(entry.file, part)}
-    for name in ("files.csv", "events.csv"):
+    for name in TABLES:
         _copy(data / name, into / name, kept, part)
     for file in kept:
         target = into / f"{file}.gz"
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         _bring(data / f"{file}.gz", target, cut=file == SPLIT and part is Part.TUNED)
     return into
 
 
+def check(data: Path) -> None:
+    """Say which table of a data folder scoring would miss.
+
+    Raises:
+        DataError: The message names it.
+    """
+    for name in TABLES:
+        try:
+            with (data / name).open(encoding="utf-8-sig", newline="") as file:
+                columns = csv.DictReader(file).fieldnames or ()
+        except OSError as error:
+            raise DataError(f"{data / name} cannot be read: {error.strerror}; nothing is scored without it") from None
+        if "file" not in columns:
+            raise DataError(f"{data / name} has no column file; nothing is scored without it")
+
+
 def _copy(source: Path, target: Path, kept: set[str], part: Part) -> None:
-    """Copy a table with the lines of the files kept."""
-    with source.open(encoding="utf-8", newline="") as file, target.open("w", encoding="utf-8", newline="") as out:
+    """Copy a table with the lines of the files kept; files.csv names each file once."""
+    listed: set[str] = set()
+    with source.open(encoding="utf-8-sig", newline="") as file, target.open("w", encoding="utf-8", newline="") as out:
         lines = csv.DictReader(file)
         table = csv.DictWriter(out, lines.fieldnames or [])
         table.writeheader()
         for line in lines:
-            if line["file"].partition("#")[0] in kept:
-                if line["file"] == SPLIT and part is Part.HELD and "train_rows" in line:
-                    line["train_rows"] = str(SPLIT_ROW)
-                table.writerow(line)
+            name = line["file"].partition("#")[0]
+            if not _concerns(name, kept, source.name) or (source.name == "files.csv" and name in listed):
+                continue
+            listed.add(name)
+            if name == SPLIT and part is Part.HELD and "train_rows" in line:
+                line["train_rows"] = str(SPLIT_ROW)
+            table.writerow(line)
+
+
+def _concerns(name: str, kept: set[str], table: str) -> bool:
+    """Return whether a line is of a file kept; an event of a tunnel test is one of all its files."""
+    if table == "events.csv" and name.startswith("tunnel/"):
+        test = name.partition("_")[0]
+        return any(file.partition("_")[0] == test for file in kept)
+    return name in kept
 
 
 def _bring(source: Path, target: Path, cut: bool) -> None:

@@ -1,18 +1,22 @@
 """The files of ../shared/data as recorded rows: what a plant's instruments said, and nothing a label says.
 
-files.csv decides what there is; formats are those of ../shared/data/README.md.
+Formats are those of ../shared/data/README.md. A cell that holds no number is a value that was not read.
 """
 
+import codecs
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from davylamp_alarms.batch import Floats
 from davylamp_alarms.watching.recorded import Recorded
+
+from benchmarks.warning.listing import DataError, Entry
 
 LABELS = frozenset({"anomaly", "changepoint", "class", "MM116_pred"})
 """Columns that a scorer knows and an engine may not."""
@@ -21,42 +25,6 @@ REFERENCES = ("_HR.csv", "_HRR.csv")
 """Tunnel files that hold the fire's measured power: what detectors are judged by, not what they see."""
 
 ROOMS = "ABCDE"
-
-
-class DataError(Exception):
-    """A data folder that is not as files.csv says; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of files.csv."""
-
-    file: str
-    set: str
-    period_s: float
-    train_rows: int
-    rows: int
-
-
-def entries(data: Path) -> list[Entry]:
-    """Return what files.csv lists.
-
-    Raises:
-        DataError: There is no such file, or it lacks a column.
-    """
-    try:
-        with (data / "files.csv").open(encoding="utf-8", newline="") as file:
-            return [_entry(line) for line in csv.DictReader(file)]
-    except FileNotFoundError:
-        raise DataError(f"{data / 'files.csv'} is not there: name the data folder with --data") from None
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{data / 'files.csv'}: {error}: its columns are described in the folder's README.md") from None
-
-
-def _entry(line: dict[str, str]) -> Entry:
-    return Entry(
-        line["file"], line["dataset"], float(line["sampling_s"]), int(line["train_rows"] or 0), int(line["rows"])
-    )
 
 
 def places(entry: Entry) -> list[str]:
@@ -72,19 +40,23 @@ def read(data: Path, entry: Entry) -> Recorded:
     """
     path = data / f"{entry.file}.gz"
     try:
-        text = gzip.decompress(path.read_bytes()).decode("latin-1")
-        tags, time_s, value = FORMATS[entry.set](text)
+        tags, time_s, value = FORMATS[entry.set](_text(path))
     except FileNotFoundError:
-        raise DataError(f"{path} is not there, but files.csv lists it") from None
+        plain = f"; {entry.file} is: gzip it" if path.with_suffix("").is_file() else ""
+        raise DataError(f"{path} is not there, but files.csv lists it{plain}") from None
     except KeyError:
         raise DataError(f"{entry.file}: set {entry.set!r} has no reader; there are {', '.join(FORMATS)}") from None
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, IndexError) as error:
         raise DataError(f"{path} cannot be read as {entry.set}: {error}") from None
     seen = [place for place, tag in enumerate(tags) if tag not in LABELS]
     if np.isnan(time_s[0]):
         time_s = np.arange(len(value), dtype=np.float64) * entry.period_s
     names = tuple(tags[place] for place in seen)
     return Recorded(names, np.round(time_s * 1000).astype(np.int64), value[:, seen], entry.period_s)
+
+
+def _text(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 def room(recorded: Recorded, place: str) -> Recorded:
@@ -101,44 +73,92 @@ Table = tuple[list[str], Floats, Floats]
 """Names, seconds from the first row (NaN: the set's period counts), values."""
 
 
-def _numbers(text: str, delimiter: str | None) -> Floats:
-    """Return a table of numbers; an empty cell is NaN."""
-    if delimiter is not None:
-        gap = re.escape(delimiter)
-        text = re.sub(rf"(?m)(^|(?<={gap}))(?={gap}|$)", "nan", text)
-    return np.loadtxt(text.splitlines(), delimiter=delimiter, ndmin=2)
+def _numbers(lines: list[str], delimiter: str | None, width: int | None = None) -> Floats:
+    """Return a table of numbers, `width` columns of them; a cell that is none is NaN."""
+    if delimiter is None:
+        return np.loadtxt(lines, ndmin=2)
+    gap = re.escape(delimiter)
+    filled = re.sub(rf"(?m)(^|(?<={gap}))(?={gap}|$)", "nan", "\n".join(lines))
+    with suppress(ValueError):
+        value = np.loadtxt(filled.splitlines(), delimiter=delimiter, ndmin=2)
+        if width in (None, value.shape[1]):
+            return value
+    rows = [[_number(cell) for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    width = width or max(map(len, rows))
+    return np.array([(row + [np.nan] * width)[:width] for row in rows])
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
+
+
+TIMES = frozenset({"datetime", "timestamp", "time"})
+"""What the column of the times is called; the first is taken where none is."""
+
+
+def _parted(text: str, delimiter: str, units: int = 0) -> tuple[list[str], int, list[str]]:
+    """Return a table's names, which of them is the time, and its lines without those of units."""
+    head, *lines = [line for line in text.splitlines() if line.strip()] or [""]
+    names = [name.strip().strip('"') for name in head.split(delimiter)]
+    if len(names) < 2:
+        raise ValueError(f"its first line names no columns with {delimiter!r} between them: {head[:60]!r}")
+    if not lines[units:]:
+        raise ValueError("it holds no rows")
+    place = next((place for place, name in enumerate(names) if name.lower() in TIMES), 0)
+    return names, place, lines[units:]
 
 
 def _dated(text: str, delimiter: str) -> Table:
-    """Read a table whose first column is a date."""
-    head, *lines = text.splitlines()
-    dates, rest = zip(*(line.split(delimiter, 1) for line in lines), strict=True)
-    stamps = np.array([date.strip().replace(" ", "T") for date in dates], "datetime64[ms]").astype(np.int64)
-    return head.split(delimiter)[1:], (stamps - stamps[0]) / 1000, _numbers("\n".join(rest), delimiter)
+    """Read a table with a column of dates."""
+    names, place, lines = _parted(text, delimiter)
+    cells = [line.split(delimiter, place + 1) for line in lines]
+    dates = [row[place].strip(' "').replace(" ", "T") if len(row) > place else "" for row in cells]
+    if "" in dates:
+        raise ValueError(f"row {dates.index('') + 1} has no date")
+    stamps = np.array(dates, "datetime64[ms]").astype(np.int64)
+    rest = [delimiter.join(row[:place] + row[place + 1 :]) for row in cells]
+    tags = names[:place] + names[place + 1 :]
+    return tags, (stamps - stamps[0]) / 1000, _numbers(rest, delimiter, len(tags))
+
+
+PLANT = (*(f"XMEAS{i}" for i in range(1, 42)), *(f"XMV{i}" for i in range(1, 12)))
 
 
 def _plant(text: str) -> Table:
     """Read the Tennessee Eastman process: 52 columns without names; the training run lies on its side."""
-    value = _numbers(text, None)
-    value = value.T if len(value) == 52 else value
-    tags = [f"XMEAS{i}" for i in range(1, 42)] + [f"XMV{i}" for i in range(1, 12)]
-    return tags, np.full(len(value), np.nan), value
+    value = _numbers(text.splitlines(), None)
+    value = value.T if len(value) == len(PLANT) else value
+    if value.shape[1] != len(PLANT) or not len(value):
+        raise ValueError(f"it has {value.shape[1]} columns, and a run of this plant has {len(PLANT)}")
+    return list(PLANT), np.full(len(value), np.nan), value
 
 
 def _arff(text: str) -> Table:
-    lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.strip().upper() == "@DATA")
-    tags = [line.split("'")[1] for line in lines[:start] if line.upper().startswith("@ATTRIBUTE")]
-    value = _numbers("\n".join(line for line in lines[start + 1 :] if line.strip()), ",")
+    lines = [line.strip() for line in text.splitlines()]
+    start = next((i for i, line in enumerate(lines) if line.upper() == "@DATA"), None)
+    if start is None:
+        raise ValueError("it has no line @DATA")
+    heads = [line.split(None, 1)[1] for line in lines[:start] if line.upper().startswith("@ATTRIBUTE ")]
+    tags = [head.split("'")[1] if head.startswith("'") else head.split()[0].strip('"') for head in heads]
+    rows = [line for line in lines[start + 1 :] if line and not line.startswith("%")]
+    if not rows:
+        raise ValueError("it holds no rows")
+    value = _numbers(rows, ",", len(tags))
     return tags, np.full(len(value), np.nan), value
 
 
 def _timed(text: str, units: int) -> Table:
-    """Read a table whose first column is seconds, with so many lines of units under its head."""
-    head, *lines = text.splitlines()
-    value = _numbers("\n".join(lines[units:]), ",")
-    tags = [tag.strip() or f"column {i}" for i, tag in enumerate(head.split(","))]
-    return tags[1 : value.shape[1]], value[:, 0], value[:, 1:]
+    """Read a table with a column of seconds, and so many lines of units under its head."""
+    names, place, lines = _parted(text, ",", units)
+    value = _numbers(lines, ",", len(names))
+    time_s = value[:, place]
+    if np.isnan(time_s).any():
+        raise ValueError(f"row {int(np.isnan(time_s).argmax()) + 1} has no time")
+    tags = [tag or f"column {i}" for i, tag in enumerate(names)]
+    return tags[:place] + tags[place + 1 :], time_s, np.delete(value, place, axis=1)
 
 
 FORMATS: dict[str, Callable[[str], Table]] = {

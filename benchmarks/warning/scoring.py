@@ -4,10 +4,11 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.warning.reading import DataError
+from benchmarks.warning.listing import DataError
 
 Scores = dict[str, Any]
 
@@ -38,12 +39,44 @@ def score(tools: Path, data: Path, predictions: Path, work: Path, only: str = ""
     return summary
 
 
-def naive(tools: Path, data: Path, work: Path, method_of: dict[str, str]) -> Scores:
-    """Return the scores of the best naive detector of each set."""
-    _call([tools / "baselines.py", data, work / "naive"])
+def score_each(
+    tools: Path, data: Path, predictions: Path, work: Path, sets: Iterable[str], tell: Callable[[str], None]
+) -> Scores:
+    """Return the scores of sets; where the scorer fails, of those it does not fail for, and tell which it does."""
+    try:
+        return score(tools, data, predictions, work, ",".join(sets))
+    except DataError:
+        return _one_by_one(lambda name: score(tools, data, predictions, work, name), sets, tell)
+
+
+def naive(
+    tools: Path, part: Callable[[str], Path], work: Path, method_of: dict[str, str], tell: Callable[[str], None]
+) -> Scores:
+    """Return the scores of the best naive detector of each set; `part` makes a folder of a set, or ("") of all."""
+    try:
+        folder, detected = part(""), work / "naive"
+        _call([tools / "baselines.py", folder, detected])
+    except DataError:
+        return _one_by_one(
+            lambda name: _naive_of(tools, part(name), work / f"naive-{name}", method_of[name], name), method_of, tell
+        )
+    return _one_by_one(
+        lambda name: score(tools, folder, detected / f"{method_of[name]}.csv", work, name), method_of, tell
+    )
+
+
+def _naive_of(tools: Path, data: Path, detected: Path, method: str, name: str) -> Scores:
+    _call([tools / "baselines.py", data, detected])
+    return score(tools, data, detected / f"{method}.csv", detected, name)
+
+
+def _one_by_one(call: Callable[[str], Scores], sets: Iterable[str], tell: Callable[[str], None]) -> Scores:
     found: Scores = {}
-    for name, method in method_of.items():
-        found.update(score(tools, data, work / "naive" / f"{method}.csv", work, name))
+    for name in sets:
+        try:
+            found.update(call(name))
+        except DataError as error:
+            tell(f"{name}: {error}")
     return found
 
 

@@ -67,6 +67,8 @@ def follow(watches: Sequence[Watch], recorded: Recorded, history: Recorded) -> l
         standing = np.zeros(rows, np.bool_)
         if ready is not None:
             standing = _lead(Condition(watch, ready, recorded.period_s), recorded.time_ms, value, level)
+        else:  # a watch after it may not take silence for an answer
+            level[:, known + place] = Level.BAD
         value[:, known + place] = standing
         said.append(Said(watch, standing, blind=ready is None))
     return said

@@ -70,7 +70,7 @@ def trained(watch: Watch, plant: Plant) -> Ready | None:
     """
     check_rule(watch)
     places = np.array(matching(watch.tags, plant.tags, () if learns(watch) else plant.watches), np.intp)
-    if not places.size or len(places) > (watch.at_most or len(places)):
+    if not places.size or len(places) > (watch.at_most or len(places)) or _lacks(watch, plant):
         return None
     settings = in_seconds(watch.settings, plant.period_s)
     try:
@@ -79,6 +79,12 @@ def trained(watch: Watch, plant: Plant) -> Ready | None:
     except ValidationError as error:
         raise WatchError([_settings_line(watch, error)]) from error
     return None if ready is None or len(ready.places) < watch.at_least else ready
+
+
+def _lacks(watch: Watch, plant: Plant) -> bool:
+    """Return whether an expression names what is not there: it cannot be told from the rest."""
+    known = {*plant.tags, *plant.watches}
+    return watch.rule == "expression" and not all(tag in known or matching([tag], plant.tags) for tag in watch.tags)
 
 
 def check_rule(watch: Watch) -> None:
