@@ -18,6 +18,7 @@ from davylamp_wire.config import ConfigError, parse
 from davylamp_wire.piping import as_long_as_read
 from davylamp_wire.profile import Profile
 
+from davylamp_edge.arguments import application_uri, host_name, seconds, whole
 from davylamp_edge.check import journal_in, load_edge
 from davylamp_edge.config import EdgeConfig
 from davylamp_edge.opcua_settings import PATHS, OpcuaSettings
@@ -97,8 +98,10 @@ def _add_probe(command: argparse.ArgumentParser) -> None:
         " Of an OPC UA server: node ids, nsu=urn:plant:plc;s=Tank1.Level (节点)",
     )
     command.add_argument("--count", type=int, help="how many registers or coils, 8 unless said (个数)")
-    command.add_argument("--unit", type=int, default=1, help="Modbus unit id, 1 unless said (站号)")
-    command.add_argument("--timeout", type=float, default=2.0, metavar="S", help="how long to wait for the answer")
+    command.add_argument("--unit", type=whole(0, 255), default=1, help="Modbus unit id, 1 unless said (站号)")
+    command.add_argument(
+        "--timeout", type=seconds(60), default=2.0, metavar="S", help="how long to wait for the answer"
+    )
     _add_security(command)
 
 
@@ -133,7 +136,7 @@ def _add_import(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--driver", default="modbus", help="modbus (default) or opcua")
     command.add_argument("--sheet", help="the sheet of an XLSX; its first one otherwise (工作表)")
-    command.add_argument("--station", type=int, metavar="N", help="import only this station's lines (站号)")
+    command.add_argument("--station", type=whole(0, 255), metavar="N", help="import only this station's lines (站号)")
     command.add_argument("--type", help="the data type of lines that say none, for example float32")
     command.add_argument("--first", type=int, choices=(0, 1), help="what the list calls the first register")
     command.add_argument(
@@ -157,7 +160,7 @@ def _import(given: argparse.Namespace) -> int:
 def _add_browse(command: argparse.ArgumentParser) -> None:
     command.add_argument("address", help="the server, for example opc.tcp://192.168.1.30:4840")
     command.add_argument("--under", default="", metavar="NODE", help="where to begin, a node id; all objects otherwise")
-    command.add_argument("--depth", type=int, default=10, help="how many levels down (default %(default)s)")
+    command.add_argument("--depth", type=whole(1, 100), default=10, help="how many levels down (default %(default)s)")
     command.add_argument(
         "--match", action="append", default=[], metavar="GLOB", help="only paths like Tank1/*; may be repeated"
     )
@@ -244,9 +247,15 @@ def _opcua_address(address: str) -> None:
 
 def _add_certificate(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, metavar="FOLDER", help="where certificate and key are written")
-    command.add_argument("--uri", required=True, help="the application URI, for example urn:plant:edge-1")
-    command.add_argument("--host", action="append", default=[], help="a host name or IP; may be repeated")
-    command.add_argument("--days", type=int, default=3650, help="how long it is valid (default %(default)s)")
+    command.add_argument(
+        "--uri", type=application_uri, required=True, help="the application URI, for example urn:plant:edge-1"
+    )
+    command.add_argument(
+        "--host", type=host_name, action="append", default=[], help="a host name or IP; may be repeated"
+    )
+    command.add_argument(
+        "--days", type=whole(1, 36500), default=3650, help="how long it is valid (default %(default)s)"
+    )
 
 
 def _certificate(given: argparse.Namespace) -> int:

@@ -90,3 +90,25 @@ def test_a_log_on_a_full_disk_costs_lines_and_no_exception() -> None:
     stream = _Tolerant(FullDisk())
     assert stream.write("line") == 0
     stream.flush()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("probe 127.0.0.1:502 40001 --unit 999", "'999': give 0 to 255（请给0 至 255）"),
+        ("probe 127.0.0.1:502 40001 --unit one", "'one': give 0 to 255"),
+        ("probe 127.0.0.1:502 40001 --timeout -1", "'-1': give seconds above 0, at most 60"),
+        ("probe 127.0.0.1:502 40001 --timeout nan", "'nan': give seconds above 0"),
+        ("browse opc.tcp://127.0.0.1:4840 --depth 0", "'0': give 1 to 100"),
+        ("certificate tls --uri 植物", "'植物': give like urn:plant:edge-1, plain ASCII"),
+        ("certificate tls --uri urn:x --host 主机", "'主机': give a host name or IP address in plain ASCII"),
+        ("certificate tls --uri urn:x --days -5", "'-5': give 1 to 36500"),
+    ],
+)
+def test_what_cannot_be_meant_on_the_command_line_is_bad_input(
+    capsys: pytest.CaptureFixture[str], arguments: str, says: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == BAD_INPUT
+    assert says in capsys.readouterr().err

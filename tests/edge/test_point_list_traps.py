@@ -177,3 +177,40 @@ def test_a_list_saved_as_unicode_text_is_read(tmp_path: Path) -> None:
     path.write_bytes("位号/Tag\t地址\t数据类型\nLT-1\t40001\tREAL\n".encode("utf-16"))
     assert taken(path) == OK
     assert list(points(tmp_path)) == ["LT-1"]
+
+
+def test_lines_broken_in_a_cell_and_what_nobody_sees_are_not_part_of_it(tmp_path: Path) -> None:
+    rows = (["位\n号", "名称", "地址", "数据类型"], ["LT-\n1101\u200b", "储罐\n液位", "400\n01", "RE\nAL\x7f"])
+    path = tmp_path / "points.csv"
+    path.write_text("\n".join(",".join(f'"{cell}"' for cell in row) for row in rows), encoding="utf-8")
+    assert taken(path) == OK
+    (level,) = points(tmp_path).values()
+    assert (level.plant_tag, level.zh, level.type, level.address["modbus"]) == (
+        "LT-1101",
+        "储罐 液位",
+        "float32",
+        "holding:0",
+    )
+
+
+def test_a_config_that_cannot_be_read_or_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = listed(tmp_path, HEAD, "A,x,REAL,40001,%,,,")
+    (tmp_path / "file").touch()
+    (tmp_path / "gbk.toml").write_bytes("node = 'e' # 中文".encode("gbk"))
+    (tmp_path / "flat.toml").write_text('node = "e"\nprofiles = "file"\n', encoding="utf-8")
+    for config, says in (
+        (tmp_path, "cannot be read"),
+        (tmp_path / "file" / "edge.toml", "cannot be written"),
+        (tmp_path / "gbk.toml", "is not UTF-8"),
+        (tmp_path / "flat.toml", "cannot be written"),
+    ):
+        assert taken(path, "--config", str(config)) == BAD_INPUT
+        assert says in capsys.readouterr().err
+
+
+def test_a_config_keeps_its_mode(tmp_path: Path) -> None:
+    path = listed(tmp_path, HEAD, "A,x,REAL,40001,%,,,")
+    assert taken(path) == OK
+    (tmp_path / "edge.toml").chmod(0o600)
+    assert taken(path, "--device", "tank-2") == OK
+    assert (tmp_path / "edge.toml").stat().st_mode & 0o777 == 0o600

@@ -6,9 +6,11 @@ The plant's tag names are kept verbatim. Nothing is written before the whole of 
 agent starts with; what stands in the config already is never touched.
 """
 
+import contextlib
 import functools
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +66,8 @@ class Request:
 def import_list(asked: Request) -> Iterator[str]:
     """Write the profile and the device; yield what a person should know. Raises: ConfigError, and writes nothing."""
     _refuse_names(asked)
-    config = asked.config.read_text(encoding="utf-8") if asked.config.exists() else NEW_CONFIG
     profile = _profile_path(asked)
+    config = asked.config.read_text(encoding="utf-8") if asked.config.exists() else NEW_CONFIG
     table = _table(asked)
     lines, station = _of_station(asked, table)
     points = points_of([_typed(line, asked.type) for line in lines], asked.driver, _locate(asked), asked.file)
@@ -177,15 +179,22 @@ def _device(asked: Request, station: int | None) -> dict[str, Any]:
 def _write_both(config: Path, config_text: str, profile: Path, text: str) -> None:
     """Write both, checked together beforehand beside where they go; either both are there afterwards or neither."""
     draft = config.with_name(f".{config.name}.import")
-    profile.parent.mkdir(parents=True, exist_ok=True)
     try:
+        profile.parent.mkdir(parents=True, exist_ok=True)
         profile.write_text(text, encoding="utf-8")
         draft.write_text(config_text, encoding="utf-8")
         load_edge(draft)
+        if config.exists():
+            shutil.copymode(config, draft)
         os.replace(draft, config)
     except BaseException as error:
-        profile.unlink(missing_ok=True)
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            profile.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            en = f"{error.filename} cannot be written ({error.strerror}); name another --config, or mend its profiles"
+            zh = f"无法写入 {error.filename}（{error.strerror}）；请换一个 --config，或改正其中的 profiles"
+            raise mistaken(en, zh) from None
         if isinstance(error, ConfigError):
             raise ConfigError(_renamed(line, str(draft), str(config)) for line in error.mistakes) from None
         raise

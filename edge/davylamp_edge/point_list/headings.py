@@ -17,6 +17,8 @@ NOTHING = {"", "-", "--", "—", "——", "/", "\\", "无", "n/a", "none"}
 """What people write into a cell that is meant to be empty."""
 VERBATIM = {"tag", "zh", "en", "action", "unit", "address"}
 """Cells that stay as they were typed; of the others ４０ is 40."""
+NAMED = {"zh", "en", "action"}
+"""Cells of whole words, between which a broken line is a blank."""
 LIMITS = "低低报、低报、高报、高高报、一级报警、二级报警 (LL, L, H, HH, L1, L2)"
 
 
@@ -156,7 +158,9 @@ def _is_nothing(cell: str) -> bool:
 
 
 def _as_typed(meaning: str, cell: str) -> str:
-    return cell if meaning in VERBATIM else unicodedata.normalize("NFKC", cell).strip()
+    """Return a cell as it was meant: a line broken for its column's width is one line."""
+    written = cell if meaning in VERBATIM else unicodedata.normalize("NFKC", cell)
+    return (" " if meaning in NAMED else "").join(part.strip() for part in written.splitlines())
 
 
 def _as_hex(cell: str) -> str:

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from pathlib import Path
 
 from davylamp_wire.config import mistaken
@@ -10,6 +11,9 @@ from davylamp_wire.config import mistaken
 from davylamp_edge.point_list.workbook import sheet_names, workbook_rows
 
 Rows = list[list[str]]
+
+_UNSEEN = re.compile(r"[\u200b-\u200f\u2060\ufeff\x00-\x08\x0b-\x1f\x7f]|_x000D_")
+"""What copying from web pages and other programs leaves in a cell: nobody sees it, and two tags differ by it."""
 
 SNIFFED = 4096
 """Characters looked at to tell the separator."""
@@ -31,7 +35,8 @@ def read_sheet(path: Path, sheet: str | None = None) -> Rows:
     if path.suffix.lower() == ".xls":
         en = f"{path}: the old .xls form is not read; save it as .xlsx or .csv"
         raise mistaken(en, f"{path}：不支持旧的 .xls；请另存为 .xlsx 或 .csv")
-    return workbook_rows(path, content, sheet) if path.suffix.lower() == ".xlsx" else _csv(path, content)
+    rows = workbook_rows(path, content, sheet) if path.suffix.lower() == ".xlsx" else _csv(path, content)
+    return [[_UNSEEN.sub("", cell).strip() for cell in row] for row in rows]
 
 
 def other_sheets(path: Path, sheet: str | None) -> list[str]:
@@ -49,7 +54,7 @@ def _csv(path: Path, content: bytes) -> Rows:
         dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:SNIFFED], delimiters=",;\t")
     except csv.Error:
         dialect = csv.excel
-    return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), dialect)]
+    return list(csv.reader(io.StringIO(text, newline=""), dialect))
 
 
 def _decoded(path: Path, content: bytes) -> str:
