@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from davylamp_edge.browse import browsed, drafted, listed
 from davylamp_edge.drivers import opcua_browse
 from davylamp_edge.drivers.opcua_browse import Variable
 from davylamp_edge.opcua_settings import OpcuaSettings
+from davylamp_edge.point_list.draft import table_text
 from davylamp_wire.piping import UNREAD
 from davylamp_wire.profile import load_profile
 from support import services
@@ -155,3 +157,8 @@ async def test_a_list_that_is_read_no_further_ends_in_silence(plant: OpcuaPlant)
     os.close(writes)
     _, complaint = await asked.communicate()
     assert (asked.returncode, complaint.decode()) == (UNREAD, "")
+
+
+def test_whatever_a_server_says_can_be_written_into_a_profile() -> None:
+    said = "".join(map(chr, range(0x100))) + "液位\U0001f525"
+    assert tomllib.loads(table_text("[x]", {"name": said})) == {"x": {"name": said}}

@@ -36,4 +36,4 @@ def _value(value: object) -> str:
     """Return a value as TOML: JSON's texts, numbers and lists are TOML's as well, only tables are written otherwise."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON leaves DEL as it is, TOML refuses it
