@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from davylamp_wire.config import ConfigError, mistakes_of, parse, read_toml
+from davylamp_wire.config import ConfigError, Mistake, mistaken, mistakes_of, parse, placed, read_toml
 from davylamp_wire.finding import below
 from davylamp_wire.lint import unworkable
 from davylamp_wire.lint_warnings import unwarning
@@ -43,7 +43,7 @@ def load_edge(path: Path) -> tuple[EdgeConfig, dict[str, Profile]]:
     mistakes.extend(mistakes_in(table, profiles, path, models))
     for sections in (("broker", "tls"), ("broker", "standby", "tls")):
         found = tls_mistakes(_inner(table, sections), ".".join(sections))
-        mistakes.extend(f"{path}: {line}" for line in found)
+        mistakes.extend(placed(str(path), line) for line in found)
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return with_models(config, profiles, models), profiles
@@ -53,7 +53,8 @@ def journal_in(path: Path) -> Path:
     """Return where the journal of a config lies, whatever else is wrong with it. Raises: ConfigError."""
     found = _inner(rooted(read_toml(path), path.parent), ("journal",)).get("path")
     if not isinstance(found, str):
-        raise ConfigError([f"{path}: journal.path: names no file; a running agent is found by it"])
+        en = f"{path}: journal.path: names no file; a running agent is found by it"
+        raise mistaken(en, f"{path}：journal.path：没有写文件；要靠它找到运行中的程序")
     return Path(found)
 
 
@@ -72,7 +73,8 @@ def profiles_of(table: dict[str, Any], mistakes: list[str]) -> dict[str, Profile
         if Path(given).is_dir():
             folders.append(Path(given))
         else:
-            mistakes.append(f"profiles: {given} is not a folder; name one with <family>/<device>.toml in it")
+            en = f"profiles: {given} is not a folder; name one with <family>/<device>.toml in it"
+            mistakes.append(Mistake(en, f"profiles：{given} 不是文件夹；请写存放 <类别>/<设备>.toml 的文件夹"))
     try:
         return load_profiles(*folders)
     except ConfigError as error:
@@ -127,13 +129,13 @@ def mistakes_in(
     seen: dict[str, str] = {}
     for device in devices if isinstance(devices, list) else ():
         if isinstance(device, dict):
-            yield from (f"{path}: {line}" for line in device_mistakes(device, profiles, seen, models))
+            yield from (placed(str(path), line) for line in device_mistakes(device, profiles, seen, models))
     own = table.get("self_monitoring")
     if isinstance(own, dict):
-        yield from (f"{path}: {line}" for line in _self_mistakes(own, profiles, seen, models))
+        yield from (placed(str(path), line) for line in _self_mistakes(own, profiles, seen, models))
     tables = [each for each in devices if isinstance(each, dict)] if isinstance(devices, list) else []
-    yield from (f"{path}: {line}" for line in (*_shared_mistakes(tables), *_line_mistakes(tables)))
-    yield from (f"{path}: {line}" for line in beacon_mistakes(table, tables, profiles))
+    yield from (placed(str(path), line) for line in (*_shared_mistakes(tables), *_line_mistakes(tables)))
+    yield from (placed(str(path), line) for line in beacon_mistakes(table, tables, profiles))
 
 
 def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -146,7 +148,9 @@ def _shared_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             leader = first.setdefault(device["address"], device)
             if leader.get("opcua", {}) != device.get("opcua", {}):
                 where = f"devices.{device.get('name', '?')}.opcua"
-                yield f"{where}: shares its server with {leader.get('name', '?')} and must say the same as there"
+                who = leader.get("name", "?")
+                en = f"{where}: shares its server with {who} and must say the same as there"
+                yield Mistake(en, f"{where}：与 {who} 用同一服务器，两处须一致")
 
 
 def _line_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -160,7 +164,8 @@ def _line_mistakes(devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         leader, spelled = first.setdefault(line, (device.get("name", "?"), address))
         if spelled != address:
             where = f"devices.{device.get('name', '?')}.address"
-            yield f"{where}: {address!r} is the line of {leader}, which says {spelled!r}; write both the same"
+            en = f"{where}: {address!r} is the line of {leader}, which says {spelled!r}; write both the same"
+            yield Mistake(en, f"{where}：{address!r} 与 {leader} 是同一条线路，那里写作 {spelled!r}；两处请写成一样")
 
 
 def device_mistakes(
@@ -171,24 +176,27 @@ def device_mistakes(
     where = f"devices.{name}"
     twin = seen.get(name.lower())
     if twin == name:
-        yield f"{where}: two devices have this name; each needs its own"
+        yield Mistake(f"{where}: two devices have this name; each needs its own", f"{where}：两台设备同名；请各起一名")
     elif twin is not None:
-        yield f"{where}: only letter case tells it from {twin!r}, and some hosts take the two for one; rename one"
+        en = f"{where}: only letter case tells it from {twin!r}, and some hosts take the two for one; rename one"
+        yield Mistake(en, f"{where}：与 {twin!r} 仅大小写不同，有的上位机会当作一台；请改名")
     seen[name.lower()] = name
     driver = _driver(device.get("driver"))
     if isinstance(driver, str):
-        yield f"{where}.driver: {driver}"
+        yield placed(f"{where}.driver", driver)
     elif driver is not None:
         yield from _address_mistakes(device, driver, where)
-        yield from (f"{where}.{line}" for line in driver.wrong_settings(settings_of(device)))
+        yield from (_within(where, line) for line in driver.wrong_settings(settings_of(device)))
     profile = device.get("profile")
     if not isinstance(profile, str):
         return
     if profile not in profiles:
         if profiles:  # none at all: they were refused themselves, and that is said already
-            yield (
+            yield Mistake(
                 f"{where}.profile: there is no profile {profile!r}; known are {_listed(profiles)}"
-                f" (<family>/{profile}.toml goes into the folder that `profiles` names)"
+                f" (<family>/{profile}.toml goes into the folder that `profiles` names)",
+                f"{where}.profile：没有模板 {profile!r}；现有 {_listed(profiles)}"
+                f"（<类别>/{profile}.toml 放进 `profiles` 所写的文件夹）",
             )
         return
     yield from _point_mistakes(device, profiles[profile], None if isinstance(driver, str) else driver, where, models)
@@ -199,7 +207,8 @@ def _self_mistakes(
 ) -> Iterator[str]:
     name = str(own.get("name", SelfMonitoring.model_fields["name"].default))
     if name.lower() in seen:
-        yield f"self_monitoring.name: a device is called {seen[name.lower()]!r} already; give the edge another name"
+        en = f"self_monitoring.name: a device is called {seen[name.lower()]!r} already; give the edge another name"
+        yield Mistake(en, f"self_monitoring.name：已有设备名 {seen[name.lower()]!r}；请给采集程序另起一名")
     if SELF_PROFILE in profiles:
         device = {**own, "name": name, "driver": SELF}
         yield from _point_mistakes(device, profiles[SELF_PROFILE], None, "self_monitoring", models)
@@ -212,15 +221,18 @@ def _driver(name: object) -> type[Driver[Any]] | str | None:
     try:
         return driver_class(name)
     except KeyError:
-        return f"there is no driver {name!r}; known are {_listed(DRIVERS)}"
+        en = f"there is no driver {name!r}; known are {_listed(DRIVERS)}"
+        return Mistake(en, f"没有驱动 {name!r}；现有 {_listed(DRIVERS)}")
     except ImportError as error:
-        return f"{name!r} needs a library that is not installed ({error.name}); pip install 'davylamp[{name}]'"
+        way_out = f"pip install 'davylamp[{name}]'"
+        en = f"{name!r} needs a library that is not installed ({error.name}); {way_out}"
+        return Mistake(en, f"{name!r} 需要未安装的程序库 {error.name}；请执行 {way_out}")
 
 
 def _address_mistakes(device: Mapping[str, Any], driver: type[Driver[Any]], where: str) -> Iterator[str]:
     address = device.get("address")
     if isinstance(address, str) and (wrong := driver.wrong_address(address)):
-        yield f"{where}.address: {wrong}"
+        yield placed(f"{where}.address", wrong)
 
 
 def _point_mistakes(
@@ -230,9 +242,13 @@ def _point_mistakes(
     overrides: dict[str, Any] = given if isinstance(given, dict) else {}
     for name in overrides:
         if name not in profile.points:
-            yield f"{where}.points.{name}: profile {profile.name!r} has no such point; it has {_listed(profile.points)}"
+            en = f"{where}.points.{name}: profile {profile.name!r} has no such point; it has {_listed(profile.points)}"
+            yield Mistake(
+                en, f"{where}.points.{name}：模板 {profile.name!r} 没有这个测点；现有 {_listed(profile.points)}"
+            )
     if COMM_OK in profile.points:
-        yield f"{where}.profile: {profile.name!r} has a point {COMM_OK!r}, which every device has already; rename it"
+        en = f"{where}.profile: {profile.name!r} has a point {COMM_OK!r}, which every device has already; rename it"
+        yield Mistake(en, f"{where}.profile：{profile.name!r} 有测点 {COMM_OK!r}，每台设备本来就有；请改名")
     settings = settings_of(device)
     found = 0
     for name, point in profile.points.items():
@@ -252,7 +268,9 @@ def _point_mistakes(
         if driver is not None:
             yield from _place_mistakes(merged, address, driver, settings, key)
     if driver is not None and not found and profile.points:
-        yield f"{where}: no point of {profile.name!r} has an address for {device['driver']!r}; give points.NAME.address"
+        en = f"{where}: no point of {profile.name!r} has an address for {device['driver']!r}; give points.NAME.address"
+        zh = f"{where}：模板 {profile.name!r} 没有一个测点有 {device['driver']!r} 的地址；请写 points.测点.address"
+        yield Mistake(en, zh)
 
 
 def _local_mistakes(point: Point, device: Mapping[str, Any], key: str) -> Iterator[str]:
@@ -260,11 +278,13 @@ def _local_mistakes(point: Point, device: Mapping[str, Any], key: str) -> Iterat
     if not point.local:
         return
     if device.get("driver") == SELF:
-        yield f"{key}.local: what the edge says of itself is decided by the cloud; leave local out"
+        en = f"{key}.local: what the edge says of itself is decided by the cloud; leave local out"
+        yield Mistake(en, f"{key}.local：采集程序自身的报警由云端判断；请去掉 local")
         return
     if find_spec("numpy") is None:
-        needs = "deciding alarms here needs a library that is not installed (numpy)"
-        yield f"{key}.local: {needs}; pip install 'davylamp[edge-alarms]'"
+        way_out = "pip install 'davylamp[edge-alarms]'"
+        en = f"{key}.local: deciding alarms here needs a library that is not installed (numpy); {way_out}"
+        yield Mistake(en, f"{key}.local：本地判断报警需要未安装的程序库 numpy；请执行 {way_out}")
 
 
 def _place_mistakes(
@@ -272,9 +292,10 @@ def _place_mistakes(
 ) -> Iterator[str]:
     if address:
         if wrong := driver.wrong_point(address, point, settings):
-            yield f"{key}.address: {wrong}"
+            yield placed(f"{key}.address", wrong)
     elif point.required:
-        yield f"{key}.address: the profile requires this point and leaves its address to the site; give one"
+        en = f"{key}.address: the profile requires this point and leaves its address to the site; give one"
+        yield Mistake(en, f"{key}.address：模板要求这个测点，地址由现场填写；请写上")
 
 
 def merged_point(point: Point, override: object, driver: str, key: str) -> Point | list[str]:
@@ -301,6 +322,11 @@ def settings_of(device: Mapping[str, Any]) -> DeviceConfig:
         except (KeyError, ValidationError):
             continue
     return DeviceConfig.model_validate(settings)
+
+
+def _within(where: str, line: str) -> str:
+    """Return a mistake of one of a device's settings, below the device."""
+    return Mistake(f"{where}.{line}", f"{where}.{line.zh}") if isinstance(line, Mistake) else f"{where}.{line}"
 
 
 def _listed(names: Mapping[str, Any]) -> str:

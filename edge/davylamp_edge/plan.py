@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from davylamp_wire.config import unclear
 from davylamp_wire.point import DataType, Point
 
 from davylamp_edge.shape import HIGH_BYTE, LOW_BYTE, Bits
@@ -91,16 +92,19 @@ def parse_place(address: str) -> Place:
     """Return an address as a place. Raises: ValueError that says how it should look."""
     match = _ADDRESS.fullmatch(address.strip())
     if not match:
-        raise ValueError(
-            f"{address!r} is no Modbus address; write holding:100, input:3, coil:7, holding:100.3, .4-7 or .high"
+        shapes = "holding:100, input:3, coil:7, holding:100.3, .4-7 or .high"
+        raise unclear(
+            f"{address!r} is no Modbus address; write {shapes}", f"{address!r} 不是 Modbus 地址；请写 {shapes}"
         )
     area, start, bits = Area(match[1]), int(match[2]), _bits_of(match)
     if start >= ADDRESSES:
-        raise ValueError(f"{address!r} lies beyond address {ADDRESSES - 1}")
+        raise unclear(f"{address!r} lies beyond address {ADDRESSES - 1}", f"{address!r} 超出最大地址 {ADDRESSES - 1}")
     if bits is not None and area.bits:
-        raise ValueError(f"{address!r}: a {area} is one bit already; only registers have parts")
+        en = f"{address!r}: a {area} is one bit already; only registers have parts"
+        raise unclear(en, f"{address!r}：{area} 本来就是一位；只有寄存器可取部分")
     if bits is not None and bits[0] > bits[1]:
-        raise ValueError(f"{address!r}: the lower bit comes first, .{bits[1]}-{bits[0]}")
+        en = f"{address!r}: the lower bit comes first, .{bits[1]}-{bits[0]}"
+        raise unclear(en, f"{address!r}：低位在前，.{bits[1]}-{bits[0]}")
     return Place(area, start, bits)
 
 

@@ -7,7 +7,7 @@ from davylamp_edge.check import load_edge
 from davylamp_edge.config import JournalConfig
 from davylamp_edge.install import install
 from davylamp_edge.summary import summarise
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, Mistake
 from davylamp_wire.point import LimitKind
 
 PROFILE = """
@@ -93,6 +93,7 @@ def test_five_mistakes_make_one_message_that_names_all_five(write: Path) -> None
     found = mistakes(write, text)
     assert len(found) == 5, "\n".join(found)
     assert all(str(write) in line for line in found)
+    assert all(isinstance(line, Mistake) and line.zh.startswith(f"{write}：") for line in found), "\n".join(found)
     for expected in (
         "broker.prot: is not a known key",
         "devices.store1.points.gas.address: 'register:0' is no Modbus address; write holding:100",

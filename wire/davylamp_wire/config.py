@@ -60,6 +60,16 @@ def mistaken(en: str, zh: str) -> "ConfigError":
     return ConfigError([Mistake(en, zh)])
 
 
+def unclear(en: str, zh: str) -> ValueError:
+    """Return a refusal of one value in both languages, for whoever knows where it stands; `args[0]` is the mistake."""
+    return ValueError(Mistake(en, zh))
+
+
+def placed(where: str, line: str) -> str:
+    """Return a mistake with its place before it, in Chinese as well where it is known in Chinese."""
+    return Mistake(f"{where}: {line}", f"{where}：{line.zh}") if isinstance(line, Mistake) else f"{where}: {line}"
+
+
 def in_chinese(line: str) -> str:
     """Return a mistake in Chinese; one that is known in English alone as it is."""
     return line.zh if isinstance(line, Mistake) else line

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from davylamp_wire.config import Mistake, placed
 from davylamp_wire.point import Point
 from davylamp_wire.profile import Profile
 
@@ -23,24 +24,30 @@ def beacon_mistakes(
     if isinstance(address, str):
         yield from _address_mistakes(address, beacon.get("unit", 1), devices)
     if table.get("one_way") is True and beacon.get("engine", "both") != "local":
-        yield 'beacon.engine: with one_way the engine of the cloud is never heard; write engine = "local"'
+        en = 'beacon.engine: with one_way the engine of the cloud is never heard; write engine = "local"'
+        yield Mistake(en, 'beacon.engine：one_way 下听不到云端的报警引擎；请写 engine = "local"')
     if beacon.get("engine") == "local" and not any(_decides(device, profiles) for device in devices):
-        yield 'beacon.engine: no point has local = true, nothing is decided here; mark some, or write engine = "cloud"'
+        en = 'beacon.engine: no point has local = true, nothing is decided here; mark some, or write engine = "cloud"'
+        yield Mistake(en, 'beacon.engine：没有测点设 local = true，本地不作判断；请设若干，或写 engine = "cloud"')
     journal = table.get("journal")
     yield from _path_mistakes(journal.get("path") if isinstance(journal, dict) else None)
 
 
 def _address_mistakes(address: str, unit: object, devices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if wrong := ModbusDriver.wrong_address(address):
-        yield f"beacon.address: {wrong}"
+        yield placed("beacon.address", wrong)
         return
     if unit == 0 and not numbers_answers(parse_address(address)):
-        yield "beacon.unit: 0 is every device of a serial line, and nobody answers; give the module's own, 1 to 247"
+        en = "beacon.unit: 0 is every device of a serial line, and nobody answers; give the module's own, 1 to 247"
+        yield Mistake(en, "beacon.unit：0 表示串行线上的所有设备，无人应答；请写继电器模块自己的站号，1 至 247")
     for device in devices:
         if device.get("driver") == "modbus" and line_of(str(device.get("address"))) == line_of(address):
-            yield (
-                f"beacon.address: {address!r} is polled as device {device.get('name', '?')!r}, and Davylamp writes to"
-                " no plant; give the beacon a relay module on a connection of its own"
+            name = repr(device.get("name", "?"))
+            yield Mistake(
+                f"beacon.address: {address!r} is polled as device {name}, and Davylamp writes to"
+                " no plant; give the beacon a relay module on a connection of its own",
+                f"beacon.address：{address!r} 是被采集的设备 {name}，Davylamp 不向现场写入；"
+                "请给声光报警器一个单独连接的继电器模块",
             )
 
 
@@ -60,4 +67,5 @@ def _path_mistakes(journal: object) -> Iterator[str]:
     if isinstance(journal, str):
         path = socket_of(Path(journal).absolute())
         if len(bytes(path)) > LONGEST_PATH:
-            yield f"journal.path: the beacon is asked at {path}, longer than {LONGEST_PATH} bytes; choose a shorter one"
+            en = f"journal.path: the beacon is asked at {path}, longer than {LONGEST_PATH} bytes; choose a shorter one"
+            yield Mistake(en, f"journal.path：声光报警器的询问路径 {path} 超过 {LONGEST_PATH} 字节；请用短些的路径")

@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, cast
 
+from davylamp_wire.config import Mistake, placed
 from davylamp_wire.point import DataType, Point
 from davylamp_wire.quality import Reason
 
@@ -129,7 +130,8 @@ class ModbusDriver:
         """Yield what the device's line does not carry."""
         with suppress(ValueError):  # said of the address itself
             if device.unit == 0 and not numbers_answers(parse_address(device.address)):
-                yield "unit: 0 is every device of a serial line, and nobody answers; give the device's own, 1 to 247"
+                en = "unit: 0 is every device of a serial line, and nobody answers; give the device's own, 1 to 247"
+                yield Mistake(en, "unit：0 表示串行线上的所有设备，无人应答；请写设备自己的站号，1 至 247")
 
     @staticmethod
     def wrong_address(address: str) -> str | None:
@@ -137,7 +139,7 @@ class ModbusDriver:
         try:
             parse_address(address)
         except ValueError as error:
-            return str(error)
+            return cast(str, error.args[0])
         return None
 
     @staticmethod
@@ -146,16 +148,19 @@ class ModbusDriver:
         try:
             place = parse_place(address)
         except ValueError as error:
-            return str(error)
+            return cast(str, error.args[0])
         width = 1 if place.area.bits else width_of(point)
         if place.area.bits and point.type is not DataType.BOOL:
-            return f"{address!r} is a bit and the point is {point.type}; bits carry bool only"
+            en = f"{address!r} is a bit and the point is {point.type}; bits carry bool only"
+            return Mistake(en, f"{address!r} 是一位，而测点类型为 {point.type}；位只能是 bool")
         if place.bits is not None and (wrong := _wrong_bits(place.bits, point)):
-            return f"{address!r}: {wrong}"
+            return placed(repr(address), wrong)
         if place.start + width > ADDRESSES:
-            return f"{point.type} at {address!r} reaches beyond address {ADDRESSES - 1}"
+            en = f"{point.type} at {address!r} reaches beyond address {ADDRESSES - 1}"
+            return Mistake(en, f"{address!r} 处的 {point.type} 超出最大地址 {ADDRESSES - 1}")
         if not place.area.bits and width > device.max_registers:
-            return f"{point.type} takes {width} registers and max_registers is {device.max_registers}; raise it"
+            en = f"{point.type} takes {width} registers and max_registers is {device.max_registers}; raise it"
+            return Mistake(en, f"{point.type} 占 {width} 个寄存器，而 max_registers 为 {device.max_registers}；请加大")
         return None
 
     @staticmethod
@@ -315,9 +320,12 @@ def _wrong_bits(bits: Bits, point: Point) -> str | None:
     elif point.type in SIZES:
         size = SIZES[point.type]
     else:
-        return f"is a part of a register and the point is {point.type}; only bool and whole numbers have parts"
+        en = f"is a part of a register and the point is {point.type}; only bool and whole numbers have parts"
+        return Mistake(en, f"是寄存器的一部分，而测点类型为 {point.type}；只有 bool 和整数可取部分")
     if last >= most:
-        return f"there is no bit {last}; {point.type} takes bits 0 to {most - 1}"
+        en = f"there is no bit {last}; {point.type} takes bits 0 to {most - 1}"
+        return Mistake(en, f"没有第 {last} 位；{point.type} 为第 0 至 {most - 1} 位")
     if last - first + 1 > size:
-        return f"{last - first + 1} bits do not fit {point.type}; name at most {size}"
+        en = f"{last - first + 1} bits do not fit {point.type}; name at most {size}"
+        return Mistake(en, f"{last - first + 1} 位放不进 {point.type}；至多 {size} 位")
     return None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
-from davylamp_wire.config import ConfigError
+from davylamp_wire.config import ConfigError, Mistake
 from davylamp_wire.point import Point
 from davylamp_wire.quality import Reason
 
@@ -83,8 +83,14 @@ class OpcuaDriver:
         except ValueError:
             fits = False
         if fits and "@" in parts.netloc:
-            return "holds a user's name, and addresses are shown and logged; say it with opcua.username, password_file"
-        return None if fits else "is no address of an OPC UA server; write opc.tcp://host:port/path"
+            en = "holds a user's name, and addresses are shown and logged; say it with opcua.username, password_file"
+            return Mistake(en, "含有用户名，而地址会显示并写进日志；请改用 opcua.username、password_file")
+        if fits:
+            return None
+        return Mistake(
+            "is no address of an OPC UA server; write opc.tcp://host:port/path",
+            "不是 OPC UA 服务器地址；请写 opc.tcp://主机:端口/路径",
+        )
 
     @staticmethod
     def wrong_point(address: str, point: Point, device: DeviceConfig) -> str | None:
@@ -92,7 +98,8 @@ class OpcuaDriver:
         try:
             ua.NodeId.from_string(address)
         except (UaError, ValueError):
-            return f"{address!r} is no node id; write nsu=urn:plant:plc;s=Tank1.Level or ns=2;i=1001"
+            shapes = "nsu=urn:plant:plc;s=Tank1.Level or ns=2;i=1001"
+            return Mistake(f"{address!r} is no node id; write {shapes}", f"{address!r} 不是节点；请写 {shapes}")
         return None
 
     @staticmethod

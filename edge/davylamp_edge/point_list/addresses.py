@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from davylamp_wire.config import Mistake
+from davylamp_wire.config import unclear
 
 AREAS = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
 """The leading digit of a reference number: coils, discrete inputs, input registers, holding registers."""
@@ -18,11 +18,6 @@ _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9a-fA-F]+[hH]|\d{1,5})(\.\d{1,2})?"
 _AREA = re.compile(r"([0134])(?:[x×]+|区)")
 _FUNCTION = re.compile(r"0x\d+|\d+")
 _SEVERAL = re.compile(r"(\d+)[-~–—/,、](\d+)")
-
-
-def unclear(en: str, zh: str) -> ValueError:
-    """Return an error that says in both languages what to write; `args[0]` is the `Mistake`."""
-    return ValueError(Mistake(en, zh))
 
 
 def first_of(written: str) -> tuple[str, int | None]:

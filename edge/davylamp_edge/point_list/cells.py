@@ -4,9 +4,10 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from davylamp_wire.config import unclear
 from davylamp_wire.point import DataType
 
-from davylamp_edge.point_list.addresses import first_of, unclear
+from davylamp_edge.point_list.addresses import first_of
 
 TYPES = {
     "bool": ("bit", "boolean", "di", "do", "开关量", "数字量", "布尔", "位"),

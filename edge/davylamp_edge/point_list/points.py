@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from davylamp_wire.config import ConfigError, Mistake, in_chinese, mistakes_of
+from davylamp_wire.config import ConfigError, Mistake, in_chinese, mistakes_of, unclear
 from davylamp_wire.lint import unworkable
 from davylamp_wire.point import DataType, LimitKind, Point
 from pydantic import ValidationError
 
 from davylamp_edge.plan import WIDTHS
-from davylamp_edge.point_list.addresses import unclear
 from davylamp_edge.point_list.cells import (
     kind_of,
     may_lack,
