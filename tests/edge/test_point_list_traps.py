@@ -214,3 +214,20 @@ def test_a_config_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "edge.toml").chmod(0o600)
     assert taken(path, "--device", "tank-2") == OK
     assert (tmp_path / "edge.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_heading_over_several_columns_says_what_those_below_it_mean(tmp_path: Path) -> None:
+    def merge(sheet: Any) -> None:
+        for cells in ("A1:J1", "A2:A3", "B2:B3", "C2:C3", "D2:D3", "E2:F2", "G2:J2"):
+            sheet.merge_cells(cells)
+
+    rows = (
+        ["某厂液氯库点表"],
+        ["位号", "名称", "Modbus地址", "数据类型", "量程", None, "报警值", None, None, None],
+        [None, None, None, None, "下限", "上限", "低低", "低", "高", "高高"],
+        ["LT-1", "液位", 40001, "REAL", 0, 100, 5, 10, 80, 90],
+    )
+    assert taken(book(tmp_path, *rows, change=merge)) == OK
+    (level,) = points(tmp_path).values()
+    assert level.range == (0.0, 100.0)
+    assert limits(level) == {"LL": 5.0, "L": 10.0, "H": 80.0, "HH": 90.0}

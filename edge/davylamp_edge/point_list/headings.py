@@ -2,7 +2,7 @@
 
 import itertools
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from davylamp_wire.config import ConfigError, Mistake
@@ -66,16 +66,33 @@ def table_of(rows: Rows, origin: str, leave: Collection[str] = ()) -> Table:
 def _headings(rows: Rows, at: int) -> tuple[list[str], int]:
     """Return the headings that begin with this row, and how many rows they take.
 
-    A row goes on the one above it where it has headings we know, not all that are needed, and nothing under those the
-    upper row has already: "报警值" over "高报 | 高高报", with "位号" merged across both.
+    A row goes on the one above it where it has headings we know, not all that are needed, and nothing that makes no
+    sense under those the upper row has already: "量程 | 报警值" over "下限 | 上限 | 高 | 高高".
     """
     upper, following = rows[at], rows[at + 1] if at + 1 < len(rows) else []
     lower = ["" if below == above else below for above, below in itertools.zip_longest(upper, following, fillvalue="")]
     pairs = list(itertools.zip_longest(upper, lower, fillvalue=""))
-    found = {meaning_of(below) for below in lower} - {None}
-    covered = any(below for above, below in pairs if meaning_of(above))
+    both = list(_one_below_another(pairs))
+    columns = [(above, below, heading) for (above, below), heading in zip(pairs, both, strict=True) if below]
+    found = {meaning_of(heading) for _, _, heading in columns} - {None}
+    covered = any(meaning_of(above) and heading == below for above, below, heading in columns)
     goes_on = any(upper) and found and not set(NEEDED) <= found and not covered
-    return ([below or above for above, below in pairs], 2) if goes_on else (upper, 1)
+    return (both, 2) if goes_on else (upper, 1)
+
+
+def _one_below_another(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield what each column is called by two rows: by the lower, by both together, or by the upper alone.
+
+    An upper heading reaches over the columns to its right that have none of their own.
+    """
+    over = ""
+    for above, below in pairs:
+        over = above or over
+        together = over + below
+        if below and meaning_of(together) and not (meaning_of(below) and not meaning_of(over)):
+            yield together
+        else:
+            yield below or above
 
 
 def _without_headings(rows: Rows, origin: str) -> list[str]:

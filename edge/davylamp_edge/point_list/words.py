@@ -11,6 +11,7 @@ def _alarms(stem: str, letters: str, english: str) -> tuple[str, ...]:
     letter_ends = ("", "报", "报警", "报警值", "限", "值", " alarm", " limit")
     return (
         *(stem + end for end in ends),
+        *(f"{above}{stem}" for above in ("报警", "报警值", "报警设定值", "报警限值", "设定值")),
         f"报警{stem}限",
         f"{stem}报警限值",
         *(letters + end for end in letter_ends),
