@@ -33,6 +33,16 @@ def test_records_come_back_as_they_went_in(tmp_path: Path) -> None:
         assert numbers(given) == [1, 2, 3]
 
 
+def test_s26_what_a_newer_copy_held_and_the_cloud_does_not_have_is_a_hole(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        journal.append([entry()] * 5)
+    with opened(tmp_path) as journal:
+        journal.append([entry()] * 2)
+        journal.confirm(Intervals([(1, 7), (9, 10)]))
+        assert journal.move_on(10) == 2
+        assert [(hole.first, hole.last, hole.count) for hole in journal.holes] == [(8, 8, 1)]
+
+
 def test_s26_numbers_epoch_aliases_and_bdseq_go_on_after_a_restart(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         journal.append([entry(), entry()])
