@@ -162,3 +162,8 @@ def test_waiting_ends_when_a_record_comes_and_when_the_log_closes(log: Log) -> N
     assert not log.wait(1, timeout=0)
     log.close()
     assert not log.wait(1, timeout=60)
+
+
+def test_s26_a_record_is_on_the_disk_itself_when_append_returns(log: Log) -> None:
+    """SIGKILL cannot show it, only a power cut can: SQLite waits for the disk with each commit (2, FULL)."""
+    assert log._writer.execute("PRAGMA synchronous").fetchone() == (2,)

@@ -130,3 +130,9 @@ def test_a_start_looks_for_records_set_aside_by_their_number_alone(tmp_path: Pat
         query = "EXPLAIN QUERY PLAN SELECT seq FROM audit WHERE action = 'record set aside' AND seq > 7"
         plan = [row[3] for row in connection.exec_driver_sql(query)]
     assert plan == ["SEARCH audit USING INDEX audit_by_seq (seq>?)"]
+
+
+def test_s26_what_is_committed_is_on_the_disk_itself(tmp_path: Path) -> None:
+    """SIGKILL cannot show it, only a power cut can: SQLite waits for the disk with each commit (2, FULL)."""
+    with host(tmp_path) as running, running.state.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2

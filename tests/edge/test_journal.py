@@ -270,3 +270,9 @@ def test_a_smaller_max_bytes_shrinks_the_file_at_the_next_start(tmp_path: Path) 
         journal.append([entry()])
         assert bytes_on_disk(tmp_path / "journal.db") <= MIB
         assert journal.holes
+
+
+def test_s26_a_record_is_on_the_disk_itself_when_append_returns(tmp_path: Path) -> None:
+    """SIGKILL cannot show it, only a power cut can: SQLite waits for the disk with each commit (2, FULL)."""
+    with opened(tmp_path) as journal:
+        assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)
