@@ -29,7 +29,7 @@ from davylamp_cloud.limit_edits import DIRECT, Asked, wanted_of
 from davylamp_cloud.listening import listen
 from davylamp_cloud.live import Live
 from davylamp_cloud.log import Log, Record, RecordKind
-from davylamp_cloud.readings import Read, decoded, kept, slice_of
+from davylamp_cloud.readings import Read, comparable, decoded, kept, slice_of
 from davylamp_cloud.register import Register
 from davylamp_cloud.registered import Introduced, Proposal, Tag
 from davylamp_cloud.resumption import standing_in
@@ -127,7 +127,7 @@ class Evaluator:
         return {record.seq: columns for record, columns in zip(data, read, strict=True)}
 
     def _data(self, records: Sequence[Record], work: Work, ahead: Mapping[int, Read] | None = None) -> None:
-        found = slice_of(records, self._log.births, ahead)
+        found = comparable(slice_of(records, self._log.births, ahead), self.register.other_units)
         work.readings.append(found)
         work.unknown += found.unknown
         arrivals_ms = {record.seq: record.time_ms for record in records}

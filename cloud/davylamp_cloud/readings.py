@@ -7,6 +7,7 @@ import numpy as np
 from davylamp_alarms.batch import Batch
 from davylamp_wire.columns import Columns, decode_many
 from davylamp_wire.decode import PayloadError
+from davylamp_wire.quality import Level, Reason, bad
 from numpy.typing import NDArray
 
 from davylamp_cloud.edge_words import Text, stamp_of
@@ -117,6 +118,23 @@ def _joined(
     if known.all():
         return Slice(batch, texts, told, unread)
     return kept(Slice(batch, texts, told, unread, int(np.count_nonzero(tags == NO_TAG))), known)
+
+
+def comparable(found: Slice, others: Mapping[int, frozenset[int]]) -> Slice:
+    """Return readings where those in another unit than their tag's are bad: no limit says anything of them (S10).
+
+    `others` are the tags that a birth has in another unit; a tag keeps its unit for life, and a birth never changes.
+    """
+    births = found.told.births
+    if not others or others.keys().isdisjoint(births.tolist()):
+        return found
+    batch, owner = found.batch, np.repeat(births, found.told.counts)
+    odd = np.zeros(len(batch), np.bool_)
+    for birth in others.keys() & set(births.tolist()):
+        odd |= (owner == birth) & np.isin(batch.tag, list(others[birth]))
+    odd &= batch.quality >> 8 < Level.BAD
+    quality = np.where(odd, bad(Reason.OTHER_UNIT), batch.quality).astype(batch.quality.dtype)
+    return replace(found, batch=replace(batch, quality=quality))
 
 
 def kept(found: Slice, keep: NDArray[np.bool_]) -> Slice:

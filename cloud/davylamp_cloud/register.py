@@ -37,6 +37,7 @@ from davylamp_cloud.settings import (
 )
 from davylamp_cloud.stored_tags import Group, Stored, Tags
 from davylamp_cloud.tags import Birth, lost_tag
+from davylamp_cloud.units import is_other
 
 Key = tuple[str, ...]
 WANTED = 1 << 13
@@ -58,7 +59,7 @@ class Register:
 
     `switches` are the tags that switch masks on, `run` names the start since which proposals are made. `heard` is the
     birth each node and device said last, by its name: what was heard last says nothing new when it is heard again,
-    whatever persons decided in between.
+    whatever persons decided in between. `other_units` are the tags that a birth has in another unit than theirs.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Register:
         stored: Stored | None = None,
         proposals: Iterable[Proposal] = (),
         rejected: Iterable[tuple[int, Settings]] = (),
+        other_units: Iterable[tuple[int, int]] = (),
     ) -> None:
         """Take on stored tags, open proposals, and those a person rejected; equal settings must be one object."""
         self.tags = Tags() if stored is None else stored.tags
@@ -74,6 +76,8 @@ class Register:
         self.proposals = {proposal.id: proposal for proposal in proposals}
         self.heard: dict[str, int] = {}
         self._rejected = list(rejected)
+        self.other_units: dict[int, frozenset[int]] = {}
+        self._note(other_units)
         self._by_id: dict[str, int] = {}
         self._guards: dict[Key, Counter[Priority]] = {}
         self._comm: dict[Key, int] = {}
@@ -135,9 +139,14 @@ class Register:
                 found.new.append(self.tags[idx])
             else:
                 self._meet(self.tags[idx], wanted, at_ms, found)
+        self._note(found.other_units)
         if found.new:
             found.changes = self._introduction(found.new, at_ms)
         return found
+
+    def _note(self, other_units: Iterable[tuple[int, int]]) -> None:
+        for birth, idx in other_units:
+            self.other_units[birth] = self.other_units.get(birth, frozenset()) | {idx}
 
     def remember(
         self, births: Iterable[tuple[Birth, DeviceDescription]], tags: int, seq: int, at_ms: int
@@ -270,6 +279,8 @@ class Register:
         if replace(described, birth=known.birth) != known:
             self.tags[known.idx] = described
             found.described.append(described)
+        if is_other(known.settings.unit, wanted.settings.unit, wanted.own):
+            found.other_units.append((wanted.birth, known.idx))
         live = self._adopted(known, wanted)
         if live is not known.settings:
             found.adopted.append((known.idx, live))

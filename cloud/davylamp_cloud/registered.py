@@ -62,3 +62,5 @@ class Introduced:
     proposals: list[Proposal] = field(default_factory=list)
     adopted: list[tuple[int, Settings]] = field(default_factory=list)
     """Tags whose edge decides by other limits already, and the settings that say so."""
+    other_units: list[tuple[int, int]] = field(default_factory=list)
+    """Births and the tags they have in another unit than theirs."""

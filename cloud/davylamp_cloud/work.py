@@ -111,4 +111,5 @@ class Work:
     @property
     def register_changed(self) -> bool:
         """True where tags, their words or their limits are not what they were."""
-        return bool(self.decisions) or any(i.new or i.described or i.proposals for _, i in self.introduced)
+        brought = (found.new or found.described or found.proposals or found.other_units for _, found in self.introduced)
+        return bool(self.decisions) or any(brought)

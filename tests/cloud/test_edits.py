@@ -16,6 +16,7 @@ from davylamp_cloud.evaluate import Evaluator
 from davylamp_cloud.log import NewRecord, RecordKind
 from davylamp_cloud.store import schema
 from davylamp_cloud.store.verify import verify_chain
+from davylamp_cloud.units import is_other
 from davylamp_wire.point import Limit
 from sqlalchemy import func, select
 from support.host import Host, host
@@ -117,6 +118,50 @@ def test_s20_a_thousand_saves_of_what_is_in_force_leave_no_trace(tmp_path: Path)
         rows = running.state.row(select(func.count().label("n")).select_from(schema.AUDIT))
         assert rows is not None
         assert rows["n"] == 1, "the tags that were introduced"
+
+
+@pytest.mark.parametrize("starts", [1, 2], ids=["one start", "another start"])
+def test_s10_readings_of_a_birth_in_another_unit_clear_nothing_and_are_said_to_be_unseen(
+    tmp_path: Path, starts: int
+) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 1.5)
+        edge.points = {"gas": gas_point(unit="ppb")}
+        born(running, edge)
+    for _ in range(starts):
+        with host(tmp_path, now_ms=edge.now_ms) as running:
+            born(running, edge)
+            say(running, edge, 0.5, 0.5)
+            assert running.events() == ["L1 raised B", "FAULT raised B"]
+
+
+def test_s10_a_birth_back_in_the_own_unit_is_heard_again(tmp_path: Path) -> None:
+    edge = Speaker()
+    with host(tmp_path) as running:
+        born(running, edge)
+        say(running, edge, 1.5)
+        for unit in ("ppb", "ppm"):
+            edge.points = {"gas": gas_point(unit=unit)}
+            born(running, edge)
+            say(running, edge, 0.5)
+        assert running.events() == ["L1 raised B", "FAULT raised B", "L1 cleared D", "FAULT cleared D"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "said", "own", "other"),
+    [
+        ("m3/h", "m³/h", True, False),
+        ("°C", "℃", True, False),
+        ("kPa", "MPa", True, True),
+        ("mW", "MW", True, True),
+        ("ppm", "", True, True),
+        ("ppm", "", False, False),
+    ],
+)
+def test_s10_another_spelling_is_no_other_unit(unit: str, said: str, own: bool, other: bool) -> None:
+    assert is_other(unit, said, own) is other
 
 
 def test_an_edit_of_a_version_nobody_has_any_more_is_refused(tmp_path: Path) -> None:

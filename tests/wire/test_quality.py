@@ -42,4 +42,4 @@ def test_reasons_keep_their_numbers_because_they_are_on_disk() -> None:
         ("LOOP_HIGH", 4),
         ("OVER_RANGE", 5),
     ]
-    assert [why.value for why in Reason] == list(range(15))
+    assert [why.value for why in Reason] == list(range(16))

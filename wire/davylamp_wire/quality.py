@@ -34,6 +34,7 @@ class Reason(IntEnum):
     NOT_A_NUMBER = 12
     DEVICE_FAULT = 13
     STALE = 14
+    OTHER_UNIT = 15
 
 
 GOOD = 0

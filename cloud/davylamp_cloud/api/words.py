@@ -44,6 +44,7 @@ REASONS = {
     Reason.NOT_A_NUMBER: mark("not a number"),
     Reason.DEVICE_FAULT: mark("device fault"),
     Reason.STALE: mark("stale"),
+    Reason.OTHER_UNIT: mark("its device says another unit than its limits"),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from davylamp_wire.point import COMM_OK, Text
 from sqlalchemy import ColumnElement, Connection, String, bindparam, case, func, or_, select, type_coerce, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from davylamp_cloud.register import Register
 from davylamp_cloud.registered import Proposal, Tag
@@ -38,6 +39,9 @@ def write_register(connection: Connection, work: Work, text_of: Callable[[Settin
     for _, found in work.introduced:
         if found.described:
             _describe(connection, found.described)
+        if found.other_units:
+            rows = [{"birth": birth, "tag": tag} for birth, tag in found.other_units]
+            connection.execute(insert_or(schema.OTHER_UNITS).on_conflict_do_nothing(), rows)
         for proposal in found.proposals:
             _supersede(connection, proposal)
             connection.execute(schema.PROPOSALS.insert(), _proposal_row(proposal))
@@ -67,7 +71,14 @@ def load_register(state: State, seq: int, index: Index | None = None, guarding: 
         count = _count_as_of(connection, seq)
         tags = Tags(count, lambda first, last: _load(state, seq, settings, first, last))
         stored = Stored(tags, index or _ids(connection).get, [*settings.values()], groups, guarding)
-        return Register(stored, _proposals_as_of(connection, seq), _rejected_as_of(connection, seq))
+        proposals, rejected = _proposals_as_of(connection, seq), _rejected_as_of(connection, seq)
+        return Register(stored, proposals, rejected, _other_units(connection))
+
+
+def _other_units(connection: Connection) -> list[tuple[int, int]]:
+    """Return births and the tags they have in another unit; true at any record, as neither ever changes."""
+    table = schema.OTHER_UNITS
+    return [(birth, tag) for birth, tag in connection.execute(select(table.c.birth, table.c.tag))]
 
 
 def described_by(connection: Connection) -> dict[str, int]:

@@ -58,6 +58,13 @@ TAGS = Table(
     Column("accepted_by", String, nullable=False, comment='"birth" for first limits'),
 )
 
+OTHER_UNITS = Table(
+    "other_units",
+    METADATA,
+    Column("birth", Integer, primary_key=True, comment="a birth that says another unit than its tag's"),
+    Column("tag", Integer, ForeignKey("tags.idx"), primary_key=True),
+)
+
 SETTINGS = Table(
     "settings",
     METADATA,
