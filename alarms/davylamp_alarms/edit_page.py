@@ -61,6 +61,11 @@ not. What stands goes on standing until the rule finds it gone.
 
 Another range (a replaced instrument, SAFETY S19) moves the over-range limit like any other limit.
 
+A tag keeps its unit for life (SAFETY S10). What a birth says in another one is not compared with limits in the old one:
+its readings are bad ("its device says another unit than its limits"), the tag's FAULT alarm is raised, nothing clears.
+The way out is the old unit in the profile, or another point (or device) name for what is measured now. Another spelling
+(`m³` and `m3`, `℃` and `°C`) is the same unit. History keeps the values as they came.
+
 `POST /api/v1/tags/{index}/limits/preview` and the console show all this per alarm before anything is saved.
 """
 

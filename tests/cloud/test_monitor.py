@@ -457,7 +457,7 @@ def test_s29_a_commit_that_fails_at_its_end_breaks_no_chain_and_skips_no_number(
         edge.now_ms += 1000
         running.hear(edge.data([5.0]))
         until(lambda: running.log.last_seq > position, "the record on disk")
-        until(lambda: "state.db refuses the monitor" in capsys.readouterr().out, "the refusal")
+        until(lambda: "state.db refuses the monitor" in "".join(capsys.readouterr()), "the refusal")
         with running.state.writing() as connection:
             connection.execute(text("ALTER TABLE elsewhere RENAME TO cursors"))
         running.settle()

@@ -136,7 +136,7 @@ async def train(cloud: CloudProcess, folder: Path, began_s: float) -> None:
     (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
     span = [f"--from={iso(began_s + 1)}", f"--to={iso(began_s + 7)}", "--every=0.1", "--least-samples=40"]
     tags = [f"--tags=davylamp/edge-1/rig/{name}" for name in NAMES]
-    files = [f"--rules={folder / 'plan.toml'}", f"--out={folder / 'tank-1.json'}", f"--token-file={folder / 'token'}"]
+    files = [f"--rules={folder / 'plan.toml'}", f"--out={folder / 'tank-1.json'}"]
     asked = ["davylamp_cloud", "train", str(cloud.config), *span, *tags, *files]
     done = await asyncio.to_thread(run, *asked)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -186,7 +186,6 @@ async def test_a_fault_that_no_limit_sees_is_warned_of_by_a_unit_trained_on_hist
 
 def settings(folder: Path, url: str) -> str:
     """Return what a cloud's config says of its receiver and its engineer."""
-    (folder / "token").write_text(TOKEN, encoding="utf-8")
     (folder / "secret").write_text(SECRET, encoding="utf-8")
     key = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "key.pem").write_bytes(key)

@@ -8,13 +8,12 @@ from typing import Any
 
 from davylamp_wire.point import COMM_OK, Text
 from sqlalchemy import ColumnElement, Connection, String, bindparam, case, func, or_, select, type_coerce, update
-from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from davylamp_cloud.register import Register
 from davylamp_cloud.registered import Proposal, Tag
 from davylamp_cloud.settings import Settings
 from davylamp_cloud.store import schema
-from davylamp_cloud.store.rows import insert
+from davylamp_cloud.store.rows import insert, put
 from davylamp_cloud.store.settings import all_settings, keep_settings, key_of
 from davylamp_cloud.store.state import State
 from davylamp_cloud.stored_tags import Group, Stored, Tags
@@ -41,7 +40,7 @@ def write_register(connection: Connection, work: Work, text_of: Callable[[Settin
             _describe(connection, found.described)
         if found.other_units:
             rows = [{"birth": birth, "tag": tag} for birth, tag in found.other_units]
-            connection.execute(insert_or(schema.OTHER_UNITS).on_conflict_do_nothing(), rows)
+            put(connection, schema.OTHER_UNITS, rows)
         for proposal in found.proposals:
             _supersede(connection, proposal)
             connection.execute(schema.PROPOSALS.insert(), _proposal_row(proposal))

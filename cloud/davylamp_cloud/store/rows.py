@@ -54,4 +54,4 @@ def _inserted(table: Table, names: Names) -> str:
 def _replaced(table: Table, names: Names) -> str:
     keys = [column.name for column in table.primary_key]
     changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
-    return f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed}"
+    return f" ON CONFLICT ({', '.join(keys)}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
