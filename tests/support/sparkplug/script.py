@@ -28,6 +28,8 @@ from support.sparkplug.witness import witness
 
 GROUP, NODE = "davylamp", "edge-1"
 COMMANDS = Topic(MessageType.NCMD, GROUP, NODE)
+# A value is said again after `max_silence_s` at most, of two devices by turns: were that twice the silence after which
+# the edge speaks of itself (half a keepalive of 2 s), or less, they might never leave it room to.
 PROFILE = """
 zh = "试验台"
 en = "rig"
@@ -46,7 +48,7 @@ range = [0, 5]
 scale = 0.001
 type = "int16"
 scan_s = 0.02
-max_silence_s = 1.5
+max_silence_s = 4
 address = {modbus = "holding:1"}
 [points.cold]
 zh = "低温"
