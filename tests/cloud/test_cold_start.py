@@ -41,17 +41,23 @@ def forget(folder: Path, running: Host | None = None) -> None:
     db.close()
 
 
+def forgotten(folder: Path, value: float) -> Speaker:
+    """Return an edge that was born and said a value, to a cloud that has nothing left to replay from."""
+    edge = Speaker()
+    with host(folder) as running:
+        born(running, edge)
+        say(running, edge, value)
+        forget(folder, running)
+    forget(folder)
+    return edge
+
+
 def letters(running: Host) -> dict[str, str]:
     return {name: row["letter"] for name, row in running.standing().items()}
 
 
 def test_a_cold_start_without_alarms_still_watches(tmp_path: Path) -> None:
-    edge = Speaker()
-    with host(tmp_path) as running:
-        born(running, edge)
-        say(running, edge, 0.5)
-        forget(tmp_path, running)
-    forget(tmp_path)
+    edge = forgotten(tmp_path, 0.5)
     with host(tmp_path, now_ms=edge.now_ms) as running:
         born(running, edge)
         say(running, edge, 5.0)
@@ -215,12 +221,7 @@ def test_s04_what_waits_in_the_log_goes_on_with_the_occurrence_that_stood(tmp_pa
 
 
 def test_s23_what_begins_in_what_waited_has_an_id_of_this_start(tmp_path: Path) -> None:
-    edge = Speaker()
-    with host(tmp_path) as running:
-        born(running, edge)
-        say(running, edge, 0.1)
-        forget(tmp_path, running)
-    forget(tmp_path)
+    edge = forgotten(tmp_path, 0.1)
     waits(tmp_path, edge, 5.0)
     with host(tmp_path, now_ms=edge.now_ms, run="later") as running:
         running.settle()
@@ -230,12 +231,7 @@ def test_s23_what_begins_in_what_waited_has_an_id_of_this_start(tmp_path: Path) 
 def test_s14_an_engine_that_fails_on_what_stood_starts_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edge = Speaker()
-    with host(tmp_path) as running:
-        born(running, edge)
-        say(running, edge, 5.0)
-        forget(tmp_path, running)
-    forget(tmp_path)
+    edge = forgotten(tmp_path, 5.0)
 
     def resume(engine: Engine, *said: Any) -> list[Transition]:
         raise IndexError("a mistake in a newer engine")

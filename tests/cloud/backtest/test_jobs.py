@@ -103,7 +103,6 @@ def test_what_is_nobodys_business_is_not_told(room: DutyRoom) -> None:
 
 
 def test_there_is_a_picture_of_each_tag_that_the_rules_mean(room: DutyRoom) -> None:
-    pytest.importorskip("matplotlib")
     found = over(room.url, started(room.url, HIGHER, plots="svg", language="en"))
     assert [plot["tag"] for plot in found["plots"]] == [GAS]
     href = found["plots"][0]["href"]
@@ -140,7 +139,6 @@ def test_pictures_without_a_place_are_refused_in_words(room: DutyRoom, monkeypat
 def test_no_more_is_drawn_than_a_cloud_has_room_for(
     room: DutyRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("matplotlib")
     tags = {f"p{at}": POINT for at in range(3)}
     room.running.hear(*Speaker(device="more", node="edge-9", points=tags, now_ms=room.running.now_ms).birth())
     room.tick()

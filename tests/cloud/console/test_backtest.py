@@ -6,9 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from davylamp_cloud.config import Role, TokenConfig
+from davylamp_cloud.config import Role
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import DutyRoom, duty_room
+from support.persons import signed_in, tokens_of
 from support.speaker import Speaker, gas_point, limit
 
 POINT = gas_point(limits={"L1": limit(1.0, deadband=0.1), "L2": limit(3.0)}, plant_tag="GT-101")
@@ -17,7 +18,6 @@ BEHIND_MS = 120_000
 
 WORDS = {
     "zh-CN": {
-        "login": "登录",
         "try": "用历史数据试算限值",
         "empty": "还没有回测",
         "start": "开始回测",
@@ -30,7 +30,6 @@ WORDS = {
         "cancelled": "已取消，没有结果",
     },
     "en": {
-        "login": "Sign in",
         "try": "Try limits on history",
         "empty": "No backtest yet",
         "start": "Start the backtest",
@@ -47,23 +46,11 @@ WORDS = {
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[DutyRoom]:
-    tokens = []
-    for name, role in (("li", Role.ENGINEER), ("wang", Role.OPERATOR), ("qian", Role.VIEWER)):
-        (tmp_path / name).write_text(f"secret-of-{name}")
-        tokens.append(TokenConfig(name=name, role=role, token_file=tmp_path / name))
-    with duty_room(tmp_path / "cloud", Speaker(points={"gas": POINT}), tokens=tuple(tokens)) as found:
+    tokens = tokens_of(tmp_path, {"li": Role.ENGINEER, "wang": Role.OPERATOR, "qian": Role.VIEWER})
+    with duty_room(tmp_path / "cloud", Speaker(points={"gas": POINT}), tokens=tokens) as found:
         for value in (0.2, 1.2, 1.6, 2.0, 0.3, 1.1, 0.2):
             found.say(value)
         yield found
-
-
-def signed_in(room: DutyRoom, chromium: Browser, name: str, locale: str = "zh-CN", width: int = 1920) -> Page:
-    page = chromium.new_context(viewport={"width": width, "height": 1080}, locale=locale).new_page()
-    page.goto(room.url)
-    page.locator("[name=token]").fill(f"secret-of-{name}")
-    page.get_by_role("button", name=WORDS[locale]["login"]).click()
-    page.wait_for_selector("#tags .tags")
-    return page
 
 
 def asked(room: DutyRoom, page: Page, value: str, tags: str = "GT-*") -> None:
@@ -79,9 +66,8 @@ def asked(room: DutyRoom, page: Page, value: str, tags: str = "GT-*") -> None:
 def test_a_person_tries_a_limit_sees_what_changes_and_goes_on_to_the_tags_limits(
     room: DutyRoom, chromium: Browser, locale: str, width: int
 ) -> None:
-    pytest.importorskip("matplotlib")
     words = WORDS[locale]
-    page = signed_in(room, chromium, "li", locale, width)
+    page = signed_in(room.url, chromium, "li", locale, width)
     with page.expect_popup() as opened:
         page.get_by_role("link", name=words["try"]).click()
     page = opened.value
@@ -148,7 +134,7 @@ def test_s30_the_limits_open_with_what_was_tried_and_without_a_source_for_it(roo
 
 
 def test_a_backtest_that_runs_can_be_cancelled_and_another_waits_for_it(room: DutyRoom, chromium: Browser) -> None:
-    page = signed_in(room, chromium, "wang")
+    page = signed_in(room.url, chromium, "wang")
     asked(room, page, "1.5")
     page.wait_for_url("**/backtest/backtest-1")
     page.locator("#cancel").click()
@@ -157,7 +143,7 @@ def test_a_backtest_that_runs_can_be_cancelled_and_another_waits_for_it(room: Du
 
 
 def test_who_may_not_backtest_sees_no_way_there_and_is_told(room: DutyRoom, chromium: Browser) -> None:
-    page = signed_in(room, chromium, "qian")
+    page = signed_in(room.url, chromium, "qian")
     expect(page.get_by_role("link", name=WORDS["zh-CN"]["try"])).to_have_count(0)
     page.goto(f"{room.url}/backtest")
     expect(page.locator("main")).to_contain_text("backtest")

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from davylamp_cloud.config import MaskConfig, Role, SiteConfig, TokenConfig
+from davylamp_cloud.config import MaskConfig, Role, SiteConfig
 from davylamp_wire.point import Point
 from davylamp_wire.quality import GOOD, Reason, bad
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import DutyRoom, duty_room
+from support.persons import signed_in, tokens_of
 from support.speaker import Speaker, gas_point
 
 GAS, PEOPLE, KEY = (f"park/edge-1/store/{name}" for name in ("gas", "people", "key"))
@@ -29,11 +30,9 @@ def status(zh: str, en: str) -> Point:
 def room(tmp_path: Path) -> Iterator[DutyRoom]:
     """A store where one person is on duty, with a mask; nobody is inside, its key is on."""
     points = {"gas": gas_point(), "people": status("室内人数", "people inside"), "key": status("屏蔽钥匙", "mask key")}
-    tokens = []
-    for name, role in (("zhang-wei", Role.OPERATOR), ("wang-fang", Role.ENGINEER), ("bureau", Role.REGULATOR)):
-        (tmp_path / name).write_text(f"secret-of-{name}")
-        tokens.append(TokenConfig(name=name, role=role, token_file=tmp_path / name))
-    with duty_room(tmp_path / "cloud", Speaker(points=points), tuple(tokens), site=ALONE, masks=(WASHING,)) as found:
+    roles = {"zhang-wei": Role.OPERATOR, "wang-fang": Role.ENGINEER, "bureau": Role.REGULATOR}
+    tokens = tokens_of(tmp_path, roles)
+    with duty_room(tmp_path / "cloud", Speaker(points=points), tokens, site=ALONE, masks=(WASHING,)) as found:
         found.say(0.2, 0, 1)
         yield found
 
@@ -43,11 +42,7 @@ def sign_in(room: DutyRoom, chromium: Browser) -> Opens:
     """Open the console as a person."""
 
     def open_(name: str, locale: str = "zh-CN", width: int = 1920, height: int = 1080) -> Page:
-        page = chromium.new_context(viewport={"width": width, "height": height}, locale=locale).new_page()
-        page.goto(room.url)
-        page.locator("[name=token]").fill(f"secret-of-{name}")
-        page.locator("button.main").click()
-        page.wait_for_selector("#tags .tags")
+        page = signed_in(room.url, chromium, name, locale, width, height)
         room.tick()
         page.wait_for_selector("#pulse:not(.waiting)")
         return page

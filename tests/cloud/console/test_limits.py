@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from davylamp_alarms.engine import Engine
-from davylamp_cloud.config import Role, TokenConfig
+from davylamp_cloud.config import Role
 from playwright.sync_api import Browser, Page, expect
 from support.duty_room import DutyRoom, duty_room
+from support.persons import signed_in, tokens_of
 from support.speaker import Speaker, gas_point, group, limit
 
 ACTION = {"zh": "查看现场", "en": "look at the field"}
@@ -16,9 +17,8 @@ POINTS = {
     "L2": limit(3.0, deadband=0.3, action=ACTION),
 }
 WORDS = {
-    "zh-CN": {"login": "登录", "edit": "限值", "preview": "预览", "save": "按预览保存", "closed": "因本次修改关闭"},
+    "zh-CN": {"edit": "限值", "preview": "预览", "save": "按预览保存", "closed": "因本次修改关闭"},
     "en": {
-        "login": "Sign in",
         "edit": "Limits",
         "preview": "Preview",
         "save": "Save as previewed",
@@ -30,23 +30,11 @@ WORDS = {
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[DutyRoom]:
     """A duty room whose L1 stands at 1.5 ppm."""
-    tokens = []
-    for name, role in (("li", Role.ENGINEER), ("wang", Role.OPERATOR)):
-        (tmp_path / name).write_text(f"secret-of-{name}")
-        tokens.append(TokenConfig(name=name, role=role, token_file=tmp_path / name))
+    tokens = tokens_of(tmp_path, {"li": Role.ENGINEER, "wang": Role.OPERATOR})
     edge = Speaker(points={"gas": gas_point(limits=POINTS)})
-    with duty_room(tmp_path / "cloud", edge, tokens=tuple(tokens)) as found:
+    with duty_room(tmp_path / "cloud", edge, tokens=tokens) as found:
         found.say(1.5)
         yield found
-
-
-def sign_in(room: DutyRoom, chromium: Browser, name: str, locale: str = "zh-CN", width: int = 1920) -> Page:
-    page = chromium.new_context(viewport={"width": width, "height": 1080}, locale=locale).new_page()
-    page.goto(room.url)
-    page.locator("[name=token]").fill(f"secret-of-{name}")
-    page.get_by_role("button", name=WORDS[locale]["login"]).click()
-    page.wait_for_selector("#tags .tags")
-    return page
 
 
 def edit(page: Page, value: str, words: dict[str, str]) -> None:
@@ -62,7 +50,7 @@ def test_s20_the_page_shows_what_an_edit_ends_before_two_persons_save_it(
     room: DutyRoom, chromium: Browser, locale: str
 ) -> None:
     words = WORDS[locale]
-    page = sign_in(room, chromium, "li", locale)
+    page = signed_in(room.url, chromium, "li", locale)
     edit(page, "2", words)
     shown = page.locator("#edit-preview")
     expect(shown).to_contain_text("1 → 2")
@@ -78,7 +66,7 @@ def test_s20_the_page_shows_what_an_edit_ends_before_two_persons_save_it(
 
 
 def test_nothing_is_saved_that_was_not_previewed(room: DutyRoom, chromium: Browser) -> None:
-    page = sign_in(room, chromium, "li")
+    page = signed_in(room.url, chromium, "li")
     edit(page, "0.9", WORDS["zh-CN"])
     page.locator("[name='L1.value']").fill("0.2")
     page.locator("#edit-preview [name=comment]").fill("yearly review")
@@ -88,7 +76,7 @@ def test_nothing_is_saved_that_was_not_previewed(room: DutyRoom, chromium: Brows
 
 
 def test_a_mistake_is_named_in_the_preview_and_cannot_be_saved(room: DutyRoom, chromium: Browser) -> None:
-    page = sign_in(room, chromium, "li")
+    page = signed_in(room.url, chromium, "li")
     page.locator("#tags").get_by_role("button", name="限值:").click()
     page.locator("[name='L1.value']").fill("7")
     page.get_by_role("button", name="预览").click()
@@ -104,7 +92,7 @@ def test_the_linter_refuses_what_cannot_work_and_shows_what_is_odd_before_saving
     room: DutyRoom, chromium: Browser, locale: str, refused: str, shown: str
 ) -> None:
     words = WORDS[locale]
-    page = sign_in(room, chromium, "li", locale)
+    page = signed_in(room.url, chromium, "li", locale)
     edit(page, "0.9", words)
     expect(page.locator("form.limits > .odd")).to_contain_text(shown)
     expect(page.locator("#edit-preview .odd")).to_contain_text(shown)
@@ -116,7 +104,7 @@ def test_the_linter_refuses_what_cannot_work_and_shows_what_is_odd_before_saving
 
 
 def test_a_new_limit_says_whether_it_would_raise(room: DutyRoom, chromium: Browser) -> None:
-    page = sign_in(room, chromium, "li")
+    page = signed_in(room.url, chromium, "li")
     page.locator("#tags").get_by_role("button", name="限值:").click()
     page.get_by_text("新增限值").click()
     for name, value in {"value": "1.2", "standard": "GB/T 50493", "action_zh": "查看", "action_en": "look"}.items():
@@ -131,7 +119,7 @@ def test_a_new_limit_says_whether_it_would_raise(room: DutyRoom, chromium: Brows
 
 
 def test_s30_a_source_is_verified_by_a_person_who_says_what_they_read(room: DutyRoom, chromium: Browser) -> None:
-    page = sign_in(room, chromium, "li")
+    page = signed_in(room.url, chromium, "li")
     page.locator("#tags").get_by_role("button", name="限值:").click()
     expect(page.locator("#dialog")).to_contain_text("依据未核实")
     page.locator("[name=read]").first.fill("GB/T 50493-2019 第 5.5 条")
@@ -146,7 +134,7 @@ def test_a_proposal_waits_on_the_page_until_it_is_decided(room: DutyRoom, chromi
     room.edge.now_ms += 1
     room.running.hear(*room.edge.birth())
     room.running.settle()
-    page = sign_in(room, chromium, "li")
+    page = signed_in(room.url, chromium, "li")
     page.locator("#proposals").get_by_role("button", name="查看").click()
     expect(page.locator("#dialog")).to_contain_text("1 → 0.8")
     page.locator("#dialog [name=comment]").fill("maker's figure")
@@ -165,7 +153,7 @@ def test_other_training_of_a_rule_is_shown_by_its_file(room: DutyRoom, chromium:
         room.edge.now_ms += 1
         room.running.hear(*room.edge.birth())
         room.running.settle()
-    page = sign_in(room, chromium, "li")
+    page = signed_in(room.url, chromium, "li")
     page.locator("#proposals").get_by_role("button", name="查看").last.click()
     expect(page.locator("#dialog")).to_contain_text(
         "ewma 的依据: training SHA-256 3f2a90c1 → training SHA-256 77b0d1e2"
@@ -179,7 +167,7 @@ def test_another_group_of_detectors_is_shown_as_it_votes_before_and_after(room: 
         room.edge.now_ms += 1
         room.running.hear(*room.edge.birth())
         room.running.settle()
-    page = sign_in(room, chromium, "li")
+    page = signed_in(room.url, chromium, "li")
     page.locator("#proposals").get_by_role("button", name="查看").last.click()
     said = "探测器组 leak: 无 → L2：2 台中 2 台表决报警，1 台失效即失去监视 (gas, other)"
     expect(page.locator("#dialog")).to_contain_text(said)
@@ -190,7 +178,7 @@ def test_another_group_of_detectors_is_shown_as_it_votes_before_and_after(room: 
 
 
 def test_who_may_not_edit_sees_no_button_for_it(room: DutyRoom, chromium: Browser) -> None:
-    page = sign_in(room, chromium, "wang")
+    page = signed_in(room.url, chromium, "wang")
     expect(page.locator("#tags").get_by_role("button", name="限值:")).to_have_count(0)
 
 
@@ -198,11 +186,10 @@ def test_who_may_not_edit_sees_no_button_for_it(room: DutyRoom, chromium: Browse
 def test_limits_that_the_edge_decides_are_shown_and_not_edited(
     tmp_path: Path, chromium: Browser, locale: str, said: str
 ) -> None:
-    (tmp_path / "li").write_text("secret-of-li")
-    token = TokenConfig(name="li", role=Role.ENGINEER, token_file=tmp_path / "li")
+    tokens = tokens_of(tmp_path, {"li": Role.ENGINEER})
     edge = Speaker(points={"gas": gas_point(limits=POINTS, local=True)})
-    with duty_room(tmp_path / "cloud", edge, tokens=(token,)) as room:
-        page = sign_in(room, chromium, "li", locale)
+    with duty_room(tmp_path / "cloud", edge, tokens=tokens) as room:
+        page = signed_in(room.url, chromium, "li", locale)
         page.locator("#tags").get_by_role("button", name=f"{WORDS[locale]['edit']}:").click()
         expect(page.locator("form.limits")).to_contain_text(said)
         expect(page.get_by_role("button", name=WORDS[locale]["preview"])).to_have_count(0)
